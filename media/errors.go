@@ -1,0 +1,10 @@
+package media
+
+import "errors"
+
+// Errors that edges return; check them with errors.Is.
+var (
+	ErrGone    = errors.New("the caller went away before the answer")
+	ErrNoCodec = errors.New("the peer offers neither PCMU nor PCMA")
+	ErrNoPort  = errors.New("no media port is free")
+)

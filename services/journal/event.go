@@ -1,0 +1,32 @@
+package journal
+
+import (
+	"encoding/json"
+	"time"
+
+	"holdfast/tenants"
+)
+
+// Kind says what a story is about.
+type Kind string
+
+// The kinds of stories.
+const (
+	Call    Kind = "call"    // ID is the CallID
+	Duty    Kind = "duty"    // ID is the DutyID
+	Alarm   Kind = "alarm"   // ID is the alarm's key: one open alarm a key
+	Command Kind = "command" // ID is fresh: one event, one command
+)
+
+// Event is one line of a story. (Tenant, Kind, ID, Seq) is unique for ever: shipping twice stores once.
+type Event struct {
+	Tenant tenants.TenantID `json:"tenant"`
+	Kind   Kind             `json:"kind"`
+	ID     string           `json:"id"`
+	Seq    uint64           `json:"seq"` // 1, 2, 3 ... within the story, given by the story's owner
+	At     time.Time        `json:"at"`
+	Node   string           `json:"node"`
+	Type   string           `json:"type"`            // e.g. "invited", "answered"; of the owner's vocabulary
+	Final  bool             `json:"final,omitempty"` // nothing follows in this story
+	Data   json.RawMessage  `json:"data"`
+}

@@ -1,0 +1,100 @@
+// Package routing is the routing copy: one tenant compiled for answering. Everything that a call node needs to answer,
+// queue and record a call for a tenant stands in one [Copy], kept on the node's own disk and replaced whole, so that
+// answering never asks a database. A copy is a value: it is encoded canonically, hashed, and looked up; nobody changes one.
+//
+// The same data that callers are answered by is what operators sign in against when PostgreSQL is away: a copy names
+// the tenant's operators too (never their passwords).
+package routing
+
+import (
+	"net/netip"
+	"time"
+
+	"holdfast/tenants"
+)
+
+// State says whether a tenant's operators answer its calls.
+type State string
+
+// The two states of a tenant's emergency access.
+const (
+	Standby State = "standby" // callers hear greeting and voicemail; an alarm says that calls arrive
+	Live    State = "live"    // callers are queued for operators
+)
+
+// Copy is one tenant, compiled.
+type Copy struct {
+	Tenant     tenants.TenantID `json:"tenant"`
+	Name       string           `json:"name"`
+	Zone       string           `json:"zone"`    // IANA, e.g. "America/Chicago"
+	Country    string           `json:"country"` // ISO 3166-1 alpha-2: emergency number, ringback tone
+	Language   string           `json:"language"`
+	State      State            `json:"state"`
+	Since      time.Time        `json:"since"` // of State
+	Cause      string           `json:"cause,omitempty"`
+	Accounts   []Account        `json:"accounts"`  // sorted by ID
+	Numbers    []Number         `json:"numbers"`   // sorted by E164
+	Operators  []Operator       `json:"operators"` // sorted by ID
+	CompiledAt time.Time        `json:"compiled_at"`
+}
+
+// Account is a client for whom the tenant answers.
+type Account struct {
+	ID        tenants.AccountID `json:"id"`
+	Name      string            `json:"name"`
+	Initials  string            `json:"initials"`
+	Colour    string            `json:"colour"`    // a token of the pages: "teal", "amber" ...
+	Shape     string            `json:"shape"`     // "diamond", "circle", "square", "triangle", "hexagon"
+	Languages []string          `json:"languages"` // BCP 47, the account's first language first
+	Zone      string            `json:"zone"`
+	Country   string            `json:"country"`
+	Medical   bool              `json:"medical"` // medical or safety: the emergency-number notice before the beep
+	// Phrases are the answer phrases the operator says, by language; "{operator}" stands for the operator's first name.
+	Phrases map[string]string `json:"phrases"`
+	// Greetings name recorded prompts by language (media/prompt names); empty: the generic greeting.
+	Greetings        map[string]string `json:"greetings,omitempty"`
+	RingFor          time.Duration     `json:"ring_for"`     // ringback before the greeting while an operator is offered
+	OfferFor         time.Duration     `json:"offer_for"`    // how long one operator is offered a call
+	LongestWait      time.Duration     `json:"longest_wait"` // then voicemail
+	WrapUp           time.Duration     `json:"wrap_up"`
+	AnnouncePosition bool              `json:"announce_position"`
+	GreetingInFull   bool              `json:"greeting_in_full"` // the greeting is heard to its end even if an operator accepts
+	Priority         int               `json:"priority"`         // higher first; 0 is usual, medical accounts 10
+}
+
+// Number is a DID of ours, or a published number of the account that may be found in a forwarded call's headers.
+type Number struct {
+	E164      string            `json:"e164"`
+	Account   tenants.AccountID `json:"account"`
+	Published bool              `json:"published"` // true: the client's own number, seen only in Diversion and the like
+	Shared    bool              `json:"shared"`    // true: a DID used by several accounts; the headers decide
+}
+
+// Operator is somebody who may be on duty.
+type Operator struct {
+	ID        tenants.OperatorID `json:"id"`
+	Name      string             `json:"name"`
+	Email     string             `json:"email"`
+	Role      tenants.Role       `json:"role"`
+	Languages map[string]Grade   `json:"languages"`
+	// Accounts this operator may answer; nil: all of the tenant's.
+	Accounts []tenants.AccountID `json:"accounts,omitempty"`
+}
+
+// Grade is how well an operator speaks a language; higher is better.
+type Grade int
+
+// The grades.
+const (
+	Basic  Grade = 1
+	Fluent Grade = 2
+	Native Grade = 3
+)
+
+// Trunk is a carrier's way in: who may send us calls, and from where its media may come.
+type Trunk struct {
+	Name    string         `json:"name"`
+	Signal  []netip.Prefix `json:"signal"`            // SIP sources
+	Media   []netip.Prefix `json:"media"`             // RTP sources; empty: as Signal
+	Options string         `json:"options,omitempty"` // HOST:PORT to send OPTIONS to; "" sends none
+}
