@@ -103,6 +103,8 @@ const (
 	Resumed                      // the peer took us back
 	Silent                       // no packet for the leg's silence limit, though one was expected
 	Audible                      // packets come again
+	Connected                    // the media path is up: at once for a trunk, after ICE and DTLS for a browser; again after Unreachable
+	Unreachable                  // the media path is lost (ICE disconnected); it may come back
 	Ended                        // the leg is over; nothing follows
 )
 

@@ -1,0 +1,170 @@
+package live
+
+import (
+	"time"
+
+	"holdfast/services/duty"
+	"holdfast/tenants"
+)
+
+// Command is what a desk or a portal sends over its socket: one JSON text message, at most 64 KiB.
+type Command struct {
+	Do       string             `json:"do"`
+	ID       string             `json:"id,omitempty"`       // echoed in the Message that answers this command
+	SDP      string             `json:"sdp,omitempty"`      // offer
+	Call     tenants.CallID     `json:"call_id,omitempty"`  // accept, decline, hang-up, give, to-voicemail
+	Epoch    uint64             `json:"epoch,omitempty"`    // accept, decline: of the offer
+	Why      string             `json:"why,omitempty"`      // pause
+	Operator tenants.OperatorID `json:"operator,omitempty"` // pause-operator, resume-operator, give
+	Key      string             `json:"key,omitempty"`      // clear-alarm
+}
+
+// The commands of a desk (a duty's own).
+const (
+	DoBeat      = "beat"      // every 2 s; answered by a Message of type "beat"; 6 s without one and the operator is unreachable
+	DoOffer     = "offer"     // SDP offer of the page's RTCPeerConnection; answered by type "answer" with SDP
+	DoCheck     = "check"     // line check: say something for 3 s; the server plays back what it heard; answered by type "check"
+	DoHeard     = "heard"     // the operator heard the playback: the check is passed
+	DoAvailable = "available" // take calls (from checking, paused, wrap_up); also "I'm here"
+	DoPause     = "pause"     // stop offers (in a call: after it)
+	DoGoHome    = "go-home"   // end the duty (in a call: after it)
+	DoAccept    = "accept"    // call_id, epoch
+	DoDecline   = "decline"   // call_id, epoch
+	DoHangUp    = "hang-up"   // call_id
+)
+
+// The commands of a portal (supervisor and above).
+const (
+	DoPauseOperator  = "pause-operator"  // operator
+	DoResumeOperator = "resume-operator" // operator
+	DoGive           = "give"            // call_id to operator
+	DoToVoicemail    = "to-voicemail"    // call_id; empty: everybody who waits
+	DoClearAlarm     = "clear-alarm"     // key
+)
+
+// Message is what the server sends: one JSON text message. Seq grows by one a message on a socket; whatever a message
+// shows is the whole of it, so a client that reconnects needs only the newest.
+type Message struct {
+	Seq   uint64    `json:"seq"`
+	At    time.Time `json:"at"`
+	Type  string    `json:"type"` // "duty", "board", "queue", "answer", "check", "beat", "done", "error", "bye"
+	ID    string    `json:"id,omitempty"`
+	Duty  *DutyView `json:"duty,omitempty"`
+	Queue *Queue    `json:"queue,omitempty"`
+	Board *Board    `json:"board,omitempty"`
+	SDP   string    `json:"sdp,omitempty"`
+	Check *Check    `json:"check,omitempty"`
+	Error *Problem  `json:"error,omitempty"`
+	Bye   string    `json:"bye,omitempty"` // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
+}
+
+// Problem says what happened, why, and what to do next. Code is stable; pages translate it and fall back to Text.
+type Problem struct {
+	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"
+	Text string `json:"text"`
+}
+
+// Check is the result of a line check.
+type Check struct {
+	OK      bool    `json:"ok"`
+	HeardMS int     `json:"heard_ms"`   // how much audio arrived
+	LevelDB float64 `json:"level_dbfs"` // loudest 300 ms of it
+	LostPct float64 `json:"lost_pct"`
+	Playing bool    `json:"playing"`       // the playback runs now
+	Why     string  `json:"why,omitempty"` // "nothing_heard", "too_quiet", "lossy", "no_media"
+}
+
+// DutyView is the operator's own state. State is a duty.Phase.
+type DutyView struct {
+	Duty       tenants.DutyID     `json:"duty"`
+	Secret     string             `json:"secret,omitempty"` // resumes this duty after a reload; sent once a socket
+	Operator   tenants.OperatorID `json:"operator"`
+	Name       string             `json:"name"`
+	Email      string             `json:"email"`
+	Tenant     tenants.TenantID   `json:"tenant"`
+	TenantName string             `json:"tenant_name"`
+	TenantLive bool               `json:"tenant_live"`
+	State      duty.Phase         `json:"state"`
+	Since      time.Time          `json:"since"`
+	Until      time.Time          `json:"until,omitzero"`
+	Why        string             `json:"why,omitempty"`
+	Resume     duty.Phase         `json:"resume,omitempty"`
+	Epoch      uint64             `json:"epoch"`
+	Call       *duty.Card         `json:"call,omitempty"` // offered, talking, lost, wrap_up
+	Socket     bool               `json:"socket"`
+	Media      bool               `json:"media"`
+	Checked    bool               `json:"checked"`
+	Reachable  bool               `json:"reachable"`  // callers can be put through to this operator now
+	CheckedAt  time.Time          `json:"checked_at"` // when Reachable was last proven
+	PauseNext  string             `json:"pause_next,omitempty"`
+	HomeNext   bool               `json:"home_next,omitempty"`
+	Calls      int                `json:"calls"`
+	Missed     int                `json:"missed"`
+}
+
+// Queue is what every desk sees of its tenant's queue.
+type Queue struct {
+	Waiting      int       `json:"waiting"`
+	OldestSince  time.Time `json:"oldest_since,omitzero"`
+	Talking      int       `json:"talking"`
+	Ready        int       `json:"ready"`         // operators who would be offered a call now
+	Operators    int       `json:"operators"`     // operators of the tenant
+	NewVoicemail int       `json:"new_voicemail"` // not handled
+	OldestVoice  time.Time `json:"oldest_voicemail,omitzero"`
+	VoicemailOK  bool      `json:"voicemail_known"` // false: the count cannot be read now
+}
+
+// Board is the whole live picture of a tenant for its portal.
+type Board struct {
+	Tenant      tenants.TenantID `json:"tenant"`
+	TenantName  string           `json:"tenant_name"`
+	State       string           `json:"state"` // "standby" or "live"
+	Since       time.Time        `json:"since"`
+	CallersHear string           `json:"callers_hear"` // "operator", "queue", "voicemail": what a new caller gets now
+	Queue       Queue            `json:"queue"`
+	Calls       []LiveCall       `json:"calls"`     // longest first
+	Operators   []LiveOperator   `json:"operators"` // by name
+	Alarms      []Alarm          `json:"alarms"`    // newest first
+	Numbers     int              `json:"numbers"`   // emergency numbers of the tenant
+}
+
+// LiveCall is one call in progress.
+type LiveCall struct {
+	ID           tenants.CallID     `json:"id"`
+	Account      tenants.AccountID  `json:"account"`
+	AccountName  string             `json:"account_name"`
+	Caller       string             `json:"caller"`
+	CallerName   string             `json:"caller_name,omitempty"`
+	Called       string             `json:"called"`
+	Language     string             `json:"language"`
+	State        string             `json:"state"` // call.Phase
+	InvitedAt    time.Time          `json:"invited_at"`
+	Since        time.Time          `json:"since"`
+	Operator     tenants.OperatorID `json:"operator,omitempty"`
+	OperatorName string             `json:"operator_name,omitempty"`
+}
+
+// LiveOperator is one operator of the tenant, on duty or not ("away").
+type LiveOperator struct {
+	ID        tenants.OperatorID `json:"id"`
+	Name      string             `json:"name"`
+	Email     string             `json:"email"`
+	Languages map[string]int     `json:"languages"` // grade: 3 native, 2 fluent, 1 basic
+	State     duty.Phase         `json:"state"`
+	Since     time.Time          `json:"since,omitzero"`
+	Until     time.Time          `json:"until,omitzero"`
+	Why       string             `json:"why,omitempty"`
+	Reachable bool               `json:"reachable"`
+	Call      tenants.CallID     `json:"call_id,omitempty"`
+	Calls     int                `json:"calls"`
+}
+
+// Alarm is something a human should look at, with a beginning and an end.
+type Alarm struct {
+	Key      string    `json:"key"`
+	Text     string    `json:"text"`
+	Severity string    `json:"severity"` // "warning", "critical"
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"`
+	Count    int       `json:"count"`
+}
