@@ -130,5 +130,6 @@ type Stats struct {
 	Sent, Received, Lost uint64
 	Dropped              uint64        // packets refused: strangers, malformed, failed authentication
 	MaxGap               time.Duration // longest time between two received packets
+	FirstReceived        time.Time     // when the first valid packet came; zero: never
 	LastReceived         time.Time     // when the last valid packet came; zero: never
 }
