@@ -50,23 +50,21 @@ const (
 
 // Card is what an operator sees of a call: enough to answer it.
 type Card struct {
-	Call        tenants.CallID    `json:"call_id"`
-	Account     string            `json:"account"` // name
-	AccountID   tenants.AccountID `json:"account_id"`
-	Initials    string            `json:"initials"`
-	Colour      string            `json:"colour"`
-	Shape       string            `json:"shape"`
-	Phrase      string            `json:"phrase"` // answer phrase in Language, the operator's name filled in
-	Language    string            `json:"language"`
-	Caller      string            `json:"caller"` // E.164, or "anonymous"
-	CallerName  string            `json:"caller_name,omitempty"`
-	Called      string            `json:"called"`
-	InvitedAt   time.Time         `json:"invited_at"`
-	OfferFor    time.Duration     `json:"offer_for"`
-	WrapUp      time.Duration     `json:"wrap_up_for"`
-	AfterLoss   bool              `json:"after_loss,omitempty"` // the caller lost another operator a moment ago
-	FirstName   string            `json:"-"`
-	GreetingRun bool              `json:"-"`
+	Call       tenants.CallID    `json:"call_id"`
+	Account    string            `json:"account"` // name
+	AccountID  tenants.AccountID `json:"account_id"`
+	Initials   string            `json:"initials"`
+	Colour     string            `json:"colour"`
+	Shape      string            `json:"shape"`
+	Phrase     string            `json:"phrase"` // answer phrase in Language, the operator's name filled in
+	Language   string            `json:"language"`
+	Caller     string            `json:"caller"` // E.164, or "anonymous"
+	CallerName string            `json:"caller_name,omitempty"`
+	Called     string            `json:"called"`
+	InvitedAt  time.Time         `json:"invited_at"`
+	OfferFor   time.Duration     `json:"offer_for"`
+	WrapUp     time.Duration     `json:"wrap_up_for"`
+	AfterLoss  bool              `json:"after_loss,omitempty"` // the caller lost another operator a moment ago
 }
 
 // State is a duty as it stands. The zero State is None.
