@@ -98,14 +98,14 @@ type EventKind uint8
 
 // The kinds of leg events.
 const (
-	Digit   EventKind = iota + 1 // the party pressed a key (RFC 4733 or SIP INFO); once a press
-	Held                         // the peer put us on hold (re-INVITE with sendonly or inactive)
-	Resumed                      // the peer took us back
-	Silent                       // no packet for the leg's silence limit, though one was expected
-	Audible                      // packets come again
-	Connected                    // the media path is up: at once for a trunk, after ICE and DTLS for a browser; again after Unreachable
-	Unreachable                  // the media path is lost (ICE disconnected); it may come back
-	Ended                        // the leg is over; nothing follows
+	Digit       EventKind = iota + 1 // the party pressed a key (RFC 4733 or SIP INFO); once a press
+	Held                             // the peer put us on hold (re-INVITE with sendonly or inactive)
+	Resumed                          // the peer took us back
+	Silent                           // no packet for the leg's silence limit, though one was expected
+	Audible                          // packets come again
+	Connected                        // the media path is up: at once for a trunk, after ICE and DTLS for a browser; again after Unreachable
+	Unreachable                      // the media path is lost (ICE disconnected); it may come back
+	Ended                            // the leg is over; nothing follows
 )
 
 // Ending says how and by whom a leg was ended. Reason is stable: it is used by logs, metrics and records alike.
