@@ -1,0 +1,70 @@
+package call
+
+import (
+	"time"
+
+	"holdfast/tenants"
+)
+
+// Type is what happened to a call; it is the type of the journal entry too.
+type Type string
+
+// The events of a call.
+const (
+	Invited       Type = "invited"        // Plan: an INVITE came and the account is known
+	Picked        Type = "picked"         // Operator, Name: the queue proposes an operator
+	Answering     Type = "answered"       // the 200 is out, audio flows
+	AnswerFailed  Type = "answer_failed"  // Reason
+	Played        Type = "played"         // Token: what was to be played once was heard
+	Digit         Type = "digit"          // Digit
+	OfferRefused  Type = "offer_refused"  // Operator, Epoch, Reason: the duty cannot be offered this call now
+	OfferEnded    Type = "offer_ended"    // Operator, Epoch, Reason: "declined", "missed", "lost"
+	Accepted      Type = "accepted"       // Operator, Epoch
+	OperatorLost  Type = "operator_lost"  // Operator
+	OperatorBack  Type = "operator_back"  // Operator
+	OperatorEnded Type = "operator_ended" // Operator: hung up
+	Unstaffed     Type = "unstaffed"      // no eligible operator is on duty any more
+	Ordered       Type = "ordered"        // Order, Operator, Name, By: a supervisor's command
+	TimerFired    Type = "timer"          // Timer
+	CallerEnded   Type = "caller_ended"   // Reason: the caller's leg is over
+	TakeStarted   Type = "take_started"   // Take (N, Voicemail)
+	TakeEnded     Type = "take_ended"     // Take (all), Reason: "key", "silence", "limit", "hangup", "failed"
+	MessageKept   Type = "message_kept"   // the take is durable and journaled
+	KeepFailed    Type = "keep_failed"    // Reason
+	Panicked      Type = "panicked"       // something of ours failed in this call alone
+	NodeLost      Type = "node_lost"      // the node died with the call; Take: what was repaired of its recording, or nil
+	Turned        Type = "refused"        // Plan, Reason: loop or fraud; the INVITE was refused
+)
+
+// The orders of a supervisor.
+const (
+	OrderVoicemail = "voicemail"
+	OrderGive      = "give"
+)
+
+// The timers of a call.
+const (
+	TimerRing     = "ring"     // ringback is over
+	TimerWait     = "wait"     // the longest wait is over
+	TimerPosition = "position" // say the place in the queue
+	TimerRejoin   = "rejoin"   // the operator did not come back
+	TimerWatchdog = "watchdog" // the phase has lasted too long
+)
+
+// Event is one fact with its time.
+type Event struct {
+	Type     Type               `json:"type"`
+	At       time.Time          `json:"at"`
+	Call     tenants.CallID     `json:"call,omitempty"` // Invited, Turned
+	Plan     *Plan              `json:"plan,omitempty"`
+	Operator tenants.OperatorID `json:"operator,omitempty"`
+	Name     string             `json:"name,omitempty"`
+	Epoch    uint64             `json:"epoch,omitempty"`
+	Token    uint64             `json:"token,omitempty"`
+	Digit    string             `json:"digit,omitempty"`
+	Timer    string             `json:"timer,omitempty"`
+	Order    string             `json:"order,omitempty"`
+	By       string             `json:"by,omitempty"` // who ordered
+	Reason   string             `json:"reason,omitempty"`
+	Take     *Take              `json:"take,omitempty"`
+}

@@ -1,0 +1,325 @@
+package call
+
+// The message part of Step: from the announcement to the kept voicemail, and the ends that may come in any phase.
+
+// announce tells the caller why nobody answers and leads to the beep.
+func (m *move) announce(why Prompt) {
+	m.leaveQueue("voicemail")
+	m.s.JoinAfter, m.s.Greeting = false, false
+	m.enter(Announcing)
+	prompts := []Prompt{why}
+	if m.s.Plan.Medical {
+		prompts = append(prompts, Emergency)
+	}
+	m.play(false, append(prompts, Beep)...)
+	m.do(SetTimer{TimerWatchdog, AnnounceLimit})
+}
+
+func (m *move) inAnnouncing() error {
+	switch {
+	case m.e.Type == Played && m.e.Token == m.s.Token,
+		m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
+		m.record()
+	case m.e.Type == Digit && m.e.Digit == "#":
+		// Whoever knows the announcement skips it; the beep is still owed.
+		m.play(false, Beep)
+	default:
+		return ErrStale
+	}
+	return nil
+}
+
+func (m *move) record() {
+	n := 1
+	if t := m.s.take(); t != nil {
+		n = t.N + 1
+	}
+	m.enter(Recording)
+	m.do(ClearTimer{TimerWatchdog}, Silence{}, Record{N: n, Unlimited: m.s.Plan.Kind == ForRecord})
+}
+
+func (m *move) inRecording() error {
+	switch m.e.Type {
+	case TakeStarted:
+		if m.e.Take == nil {
+			return m.refuse("a take without its data")
+		}
+		m.s.Takes = append(m.s.Takes, *m.e.Take)
+	case Digit:
+		t := m.s.take()
+		if m.e.Digit != "#" || t == nil || t.Stopped || m.s.Plan.Kind == ForRecord {
+			return ErrStale
+		}
+		m.do(StopTake{t.N, "key"})
+	case TakeEnded:
+		return m.takeEnded()
+	default:
+		return ErrStale
+	}
+	return nil
+}
+
+// takeEnded is called in Recording and, after a hang-up, in Closing.
+func (m *move) takeEnded() error {
+	if m.e.Take == nil {
+		return m.refuse("a take without its data")
+	}
+	if m.e.Reason == "failed" {
+		m.takeFailed()
+		return nil
+	}
+	t := m.s.take()
+	if t == nil || t.N != m.e.Take.N || t.Stopped {
+		return ErrStale
+	}
+	*t = *m.e.Take
+	t.Stopped = true
+	m.dropWorse()
+	switch {
+	case m.e.Reason == "key":
+		m.enter(Reviewing)
+		m.s.Menus = 0
+		m.menu()
+		m.do(SetTimer{TimerWatchdog, ReviewLimit})
+	default: // silence, limit, hang-up
+		m.keep()
+	}
+	return nil
+}
+
+// dropWorse leaves one take: the newer, unless it is empty and the older is not.
+func (m *move) dropWorse() {
+	if len(m.s.Takes) < 2 {
+		return
+	}
+	older, newer := m.s.Takes[0], m.s.Takes[len(m.s.Takes)-1]
+	if newer.Empty && !older.Empty {
+		m.s.Takes = []Take{older}
+		m.do(Discard{newer.N})
+		return
+	}
+	m.s.Takes = []Take{newer}
+	m.do(Discard{older.N})
+}
+
+// takeFailed tells the truth: what could not be stored was not stored. An earlier take is still good.
+func (m *move) takeFailed() {
+	m.do(Raise{"recording_disk", "a caller's message could not be stored"})
+	var good []Take
+	for _, t := range m.s.Takes {
+		if t.Stopped {
+			good = append(good, t)
+		}
+	}
+	m.s.Takes = good
+	switch {
+	case len(good) > 0:
+		m.keep()
+	case m.s.CallerGone:
+		m.end(Failed, "recording_failed")
+	default:
+		m.farewell(NotSaved, Failed, "recording_failed")
+	}
+}
+
+func (m *move) menu() { m.play(false, Menu) }
+
+func (m *move) inReviewing() error {
+	t := m.s.take()
+	switch {
+	case m.e.Type == Digit && m.e.Digit == "1", m.e.Type == Digit && m.e.Digit == "#",
+		m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
+		m.keep()
+	case m.e.Type == Digit && m.e.Digit == "2":
+		m.s.Token++
+		m.do(PlayTake{Token: m.s.Token, N: t.N})
+	case m.e.Type == Digit && m.e.Digit == "3":
+		m.enter(Announcing) // the beep is owed again
+		m.play(false, Beep)
+		m.do(SetTimer{TimerWatchdog, AnnounceLimit})
+	case m.e.Type == Digit && m.e.Digit == "5":
+		m.s.Urgent = true
+		m.play(false, Marked, Menu)
+	case m.e.Type == Played && m.e.Token == m.s.Token:
+		m.s.Menus++
+		if m.s.Menus >= MenuTimes {
+			m.keep()
+			return nil
+		}
+		m.menu()
+	default:
+		return ErrStale
+	}
+	return nil
+}
+
+// keep makes the newest take the message.
+func (m *move) keep() {
+	t := m.s.take()
+	m.enter(Closing)
+	m.do(Silence{}, Keep{t.N}, SetTimer{TimerWatchdog, CloseLimit})
+}
+
+func (m *move) inClosing() error {
+	switch {
+	case m.e.Type == TakeStarted && m.e.Take != nil: // the caller hung up while the take was being begun
+		m.s.Takes = append(m.s.Takes, *m.e.Take)
+		m.do(StopTake{m.e.Take.N, "hangup"})
+	case m.e.Type == TakeEnded:
+		return m.takeEnded()
+	case m.e.Type == MessageKept:
+		m.messageKept()
+	case m.e.Type == KeepFailed, m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
+		m.do(Raise{"recording_disk", "a caller's message could not be stored"})
+		if m.s.CallerGone {
+			m.end(Failed, "keep_failed")
+			return nil
+		}
+		m.farewell(NotSaved, Failed, "keep_failed")
+	default:
+		return ErrStale
+	}
+	return nil
+}
+
+func (m *move) messageKept() {
+	t := *m.s.take()
+	m.s.Message = &t
+	for _, other := range m.s.Takes[:len(m.s.Takes)-1] {
+		m.do(Discard{other.N})
+	}
+	reason := "message"
+	if t.Empty {
+		reason = "message_empty"
+	}
+	if m.s.CallerGone {
+		m.end(Voicemail, reason)
+		return
+	}
+	m.farewell(Saved, Voicemail, reason)
+}
+
+// farewell speaks the last words; the result is fixed from here on.
+func (m *move) farewell(p Prompt, r Result, reason string) {
+	m.enter(Farewell)
+	m.s.Result, m.s.Reason = r, reason
+	m.play(false, p)
+	m.do(SetTimer{TimerWatchdog, FarewellLimit})
+}
+
+func (m *move) inFarewell() error {
+	switch {
+	case m.e.Type == Played && m.e.Token == m.s.Token,
+		m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
+		m.end(m.s.Result, m.s.Reason)
+	default:
+		return ErrStale
+	}
+	return nil
+}
+
+// callerEnded handles the caller's hang-up, or the loss of the caller's leg, in any phase.
+func (m *move) callerEnded() error {
+	if m.s.CallerGone {
+		return ErrStale
+	}
+	m.s.CallerGone = true
+	switch m.s.Phase {
+	case Talking, Rejoining:
+		m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "caller_hung_up"})
+		m.end(Answered, m.leg("caller_hangup"))
+	case Recording:
+		m.hungUpRecording()
+	case Reviewing:
+		m.keep()
+	case Closing:
+	case Farewell:
+		m.end(m.s.Result, m.s.Reason)
+	case Announcing:
+		if t := m.s.take(); t != nil && t.Stopped {
+			m.keep() // asked to record again, then hung up: the earlier take stands
+			return nil
+		}
+		m.end(m.gone("hung_up_before_beep"))
+	case Kept:
+		m.end(Answered, m.leg("caller_hangup"))
+	case Arriving:
+		m.end(m.gone("cancelled"))
+	default:
+		if m.s.JoinAfter {
+			m.do(Withdraw{m.s.Operator, m.s.Epoch, "caller_hung_up"})
+		}
+		m.end(m.gone("hung_up_in_queue"))
+	}
+	return nil
+}
+
+func (m *move) hungUpRecording() {
+	m.enter(Closing)
+	m.do(SetTimer{TimerWatchdog, CloseLimit})
+	if t := m.s.take(); t != nil && !t.Stopped {
+		m.do(StopTake{t.N, "hangup"})
+	}
+}
+
+// leg prefers the leg's own reason where it is more than a hang-up.
+func (m *move) leg(usual string) string {
+	switch m.e.Reason {
+	case "", "bye", "cancel", "hangup":
+		return usual
+	default:
+		return m.e.Reason
+	}
+}
+
+// gone is the result of a caller who left before anything was kept.
+func (m *move) gone(usual string) (Result, string) {
+	reason := m.leg(usual)
+	switch {
+	case !m.s.ConnectedAt.IsZero():
+		return Answered, reason
+	case reason != usual && reason != "media_timeout":
+		return Failed, reason
+	default:
+		return Abandoned, reason
+	}
+}
+
+// panicked takes the caller of a broken call to voicemail, once; the second time the call is over.
+func (m *move) panicked() {
+	m.do(Raise{"call_panic", "a call met a defect and its caller was sent to voicemail"})
+	switch m.s.Phase {
+	case Arriving, Ringing, Queued, Talking, Rejoining:
+		if m.s.Phase == Talking || m.s.Phase == Rejoining || m.s.JoinAfter {
+			m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "panic"})
+		}
+		if !m.s.AnsweredAt.IsZero() && !m.s.CallerGone {
+			m.announce(Unavailable)
+			return
+		}
+	default:
+	}
+	r, reason := Failed, "panic"
+	if !m.s.ConnectedAt.IsZero() {
+		r = Answered
+	}
+	m.end(r, reason)
+}
+
+// nodeLost writes the end of a call whose node died: nothing is performed, the leg went with the process.
+func (m *move) nodeLost() {
+	m.s.CallerGone = true
+	m.closeOffer("lost")
+	r := Failed
+	switch {
+	case m.e.Take != nil:
+		t := *m.e.Take
+		m.s.Message = &t
+		r = Voicemail
+	case m.s.Message != nil:
+		r = Voicemail
+	case !m.s.ConnectedAt.IsZero():
+		r = Answered
+	}
+	m.end(r, "node_lost")
+}

@@ -1,0 +1,172 @@
+package call
+
+import (
+	"time"
+
+	"holdfast/tenants"
+)
+
+// Phase is where a call is.
+type Phase string
+
+// The phases of a call.
+const (
+	New        Phase = ""           // before Invited
+	Arriving   Phase = "arriving"   // the account is known, the 200 is being sent
+	Ringing    Phase = "ringing"    // answered; hears ringback while an operator is being offered the call
+	Queued     Phase = "queued"     // answered; hears greeting, then comfort audio
+	Talking    Phase = "talking"    // joined with an operator
+	Rejoining  Phase = "rejoining"  // the operator was lost a moment ago; hears comfort audio
+	Announcing Phase = "announcing" // hears why nobody answers, then the beep
+	Recording  Phase = "recording"  // leaves a message
+	Reviewing  Phase = "reviewing"  // pressed #: keep, listen, again, urgent
+	Closing    Phase = "closing"    // the message is being stored; the caller may be gone already
+	Farewell   Phase = "farewell"   // hears the last words
+	Kept       Phase = "kept"       // answered and kept until BYE: the bench users answer and echo
+	Ended      Phase = "ended"      // over; nothing follows
+)
+
+// Result is how a call ended, one of five.
+type Result string
+
+// The results.
+const (
+	Answered  Result = "answered"  // talked with an operator
+	Voicemail Result = "voicemail" // left a message that is kept
+	Abandoned Result = "abandoned" // hung up first
+	Refused   Result = "refused"   // loop or fraud
+	Failed    Result = "failed"    // our fault, or the network's
+)
+
+// Timings that no account changes.
+const (
+	// RejoinFor is how long the caller waits for the same operator before going first in the queue.
+	RejoinFor = 10 * time.Second
+	// PositionEvery is the pause between two announcements of the place in the queue.
+	PositionEvery = 30 * time.Second
+	// AnnounceLimit, ReviewLimit and CloseLimit move a stalled call on: the next safe step of each phase.
+	AnnounceLimit = 45 * time.Second
+	ReviewLimit   = 3 * time.Minute
+	CloseLimit    = 15 * time.Second
+	FarewellLimit = 20 * time.Second
+	// MenuTimes is how often the review menu is heard before the message is kept as it is.
+	MenuTimes = 3
+)
+
+// Plan is what was decided about the call when it came, frozen: a change of the account does not touch a live call.
+type Plan struct {
+	Tenant           tenants.TenantID  `json:"tenant"`
+	Account          tenants.AccountID `json:"account"`
+	AccountName      string            `json:"account_name"`
+	Called           string            `json:"called"` // the number that chose the account
+	Caller           string            `json:"caller"` // E.164, "anonymous", or as it came
+	CallerName       string            `json:"caller_name,omitempty"`
+	Trunk            string            `json:"trunk"`
+	Candidates       []Candidate       `json:"candidates"`
+	Why              string            `json:"why"`
+	Languages        []string          `json:"languages"` // wanted, first best; never empty
+	Country          string            `json:"country"`
+	Kind             Kind              `json:"kind"`
+	OnDuty           int               `json:"on_duty"` // eligible operators on duty when the call came
+	Idle             int               `json:"idle"`    // of them, answerable at once
+	RingFor          time.Duration     `json:"ring_for"`
+	OfferFor         time.Duration     `json:"offer_for"`
+	LongestWait      time.Duration     `json:"longest_wait"`
+	AnnouncePosition bool              `json:"announce_position,omitempty"`
+	GreetingInFull   bool              `json:"greeting_in_full,omitempty"`
+	Medical          bool              `json:"medical,omitempty"`
+	Priority         int               `json:"priority,omitempty"`
+}
+
+// Language is the language the caller is spoken to in.
+func (p Plan) Language() string {
+	if len(p.Languages) == 0 {
+		return "en"
+	}
+	return p.Languages[0]
+}
+
+// Kind is what is done with a call.
+type Kind string
+
+// The kinds of calls.
+const (
+	ForQueue   Kind = "queue"   // operators, then voicemail
+	ForStandby Kind = "standby" // the tenant is not activated: greeting and voicemail
+	ForNobody  Kind = "nobody"  // the number is unknown: generic greeting and voicemail
+	ForBench   Kind = "answer"  // bench: answered and kept until BYE
+	ForEcho    Kind = "echo"    // bench: the audio comes back
+	ForRecord  Kind = "record"  // bench: straight to voicemail, no limits
+)
+
+// Candidate is one number that the INVITE named, and what became of it.
+type Candidate struct {
+	Source  string            `json:"source"` // "request-uri", "history-info", "diversion", "called-party", "to", "asserted"
+	Raw     string            `json:"raw"`
+	Number  string            `json:"number,omitempty"` // E.164 where it is one
+	Tenant  tenants.TenantID  `json:"tenant,omitempty"`
+	Account tenants.AccountID `json:"account,omitempty"`
+	Chosen  bool              `json:"chosen,omitempty"`
+	Why     string            `json:"why,omitempty"`
+}
+
+// Offering is one offer of the call to one operator.
+type Offering struct {
+	Operator tenants.OperatorID `json:"operator"`
+	Name     string             `json:"name"`
+	Epoch    uint64             `json:"epoch"`
+	At       time.Time          `json:"at"`
+	EndedAt  time.Time          `json:"ended_at,omitzero"`
+	Outcome  string             `json:"outcome,omitempty"` // "accepted", "declined", "missed", "refused", "lost", "withdrawn"
+}
+
+// Take is one recording of the caller.
+type Take struct {
+	N          int                 `json:"n"` // 1, 2 ...
+	Voicemail  tenants.VoicemailID `json:"voicemail"`
+	StartedAt  time.Time           `json:"started_at"`
+	Stopped    bool                `json:"stopped,omitempty"`
+	DurationMS int64               `json:"duration_ms,omitempty"`
+	Empty      bool                `json:"empty,omitempty"` // under 1 s
+	CutShort   bool                `json:"cut_short,omitempty"`
+	SHA256     string              `json:"sha256,omitempty"` // of the µ-law audio, hex
+}
+
+// State is a call as it stands. The zero State is New.
+type State struct {
+	ID           tenants.CallID     `json:"id"`
+	Plan         Plan               `json:"plan"`
+	Phase        Phase              `json:"phase"`
+	Since        time.Time          `json:"since"` // of Phase
+	InvitedAt    time.Time          `json:"invited_at"`
+	AnsweredAt   time.Time          `json:"answered_at,omitzero"`
+	ConnectedAt  time.Time          `json:"connected_at,omitzero"` // first joined with an operator
+	EndedAt      time.Time          `json:"ended_at,omitzero"`
+	Epoch        uint64             `json:"epoch"`           // of the newest offer
+	Offer        tenants.OperatorID `json:"offer,omitempty"` // to whom an offer is out
+	Offered      []Offering         `json:"offered,omitempty"`
+	Operator     tenants.OperatorID `json:"operator,omitempty"` // who talks or talked last
+	OperatorName string             `json:"operator_name,omitempty"`
+	Token        uint64             `json:"token"`                // of the newest Play
+	Greeted      bool               `json:"greeted,omitempty"`    // the greeting was begun
+	Greeting     bool               `json:"greeting,omitempty"`   // the greeting is being heard
+	JoinAfter    bool               `json:"join_after,omitempty"` // accepted, joined once the greeting is over
+	CallerGone   bool               `json:"caller_gone,omitempty"`
+	Takes        []Take             `json:"takes,omitempty"` // at most two at a time: the one kept so far and the new one
+	Urgent       bool               `json:"urgent,omitempty"`
+	Menus        int                `json:"menus,omitempty"`
+	Message      *Take              `json:"message,omitempty"` // the kept message
+	Result       Result             `json:"result,omitempty"`
+	Reason       string             `json:"reason,omitempty"` // stable, see Step
+}
+
+// Waiting reports whether the call is in the queue.
+func (s State) Waiting() bool { return s.Phase == Ringing || s.Phase == Queued }
+
+// take returns the newest take, or nil.
+func (s *State) take() *Take {
+	if len(s.Takes) == 0 {
+		return nil
+	}
+	return &s.Takes[len(s.Takes)-1]
+}
