@@ -89,6 +89,7 @@ type State struct {
 	PauseNext string                   `json:"pause_next,omitempty"` // pause asked during a call: taken after it
 	HomeNext  bool                     `json:"home_next,omitempty"`
 	IdleSince time.Time                `json:"idle_since,omitzero"` // longest idle is offered first; kept over pauses
+	JoinedAt  time.Time                `json:"joined_at,omitzero"`  // when the caller of Talking was connected
 	Calls     int                      `json:"calls"`               // accepted in this duty
 	Missed    int                      `json:"missed"`
 }
