@@ -1,0 +1,277 @@
+package trunk
+
+import (
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"holdfast/media"
+	"holdfast/media/rtp"
+	"holdfast/media/sdp"
+)
+
+// twice is how soon the same key over both ways (RFC 4733 and INFO) is one press: some peers send both.
+const twice = 400 * time.Millisecond
+
+// dialog is one answered call: RFC 3261 section 12 beside an rtp.Session. It implements media.Leg.
+type dialog struct {
+	s         *Server
+	id        dialogID
+	invite    inviteID
+	callID    string // ours, of X-Holdfast-Call
+	transport string // "UDP", "TCP"
+	source    string // HOST:PORT the INVITE came from
+	us, them  sip.Uri
+	usName    string
+	themName  string
+	routes    []sip.Uri // the route set, fixed by the INVITE
+	session   *rtp.Session
+	events    events
+
+	mu        sync.Mutex
+	target    sip.Uri // where requests of ours go; the peer may change it
+	remoteSeq uint32  // highest CSeq of the peer
+	localSeq  uint32  // last CSeq of ours
+	sdpID     uint64
+	version   uint64
+	held      bool
+	ended     bool
+	waits     map[uint32]*ackWait // our 200s that the peer has not acknowledged, by CSeq
+	lastKey   byte
+	lastKeyAt time.Time
+	lastInfo  bool // the last key came by INFO
+
+	confirm func()        // closes confirmed, once
+	ackSeen chan struct{} // the first ACK came, or will never come
+	done    chan struct{} // the leg is over and its ports are free
+	told    chan struct{} // nothing is left to say to the peer
+}
+
+// newDialog makes the dialog that our 200 to in will open (RFC 3261 section 12.1.1).
+func (s *Server) newDialog(in *incoming, callID string, session *rtp.Session) *dialog {
+	req := in.req
+	local, _ := req.To().Params.Get("tag")
+	d := &dialog{
+		s: s, id: dialogID{in.id.callID, local, in.id.from}, invite: in.id, callID: callID,
+		transport: req.Transport(), source: req.Source(),
+		us: *req.To().Address.Clone(), usName: req.To().DisplayName,
+		them: *req.From().Address.Clone(), themName: req.From().DisplayName,
+		session: session, remoteSeq: req.CSeq().SeqNo, sdpID: uint64(s.cfg.Now().UnixMicro()), //nolint:gosec // after 1970
+		waits: make(map[uint32]*ackWait), ackSeen: make(chan struct{}), done: make(chan struct{}), told: make(chan struct{}),
+	}
+	d.confirm = sync.OnceFunc(func() { close(d.ackSeen) })
+	for _, h := range req.GetHeaders("Record-Route") {
+		if rr, ok := h.(*sip.RecordRouteHeader); ok && len(d.routes) < maxOfKind {
+			d.routes = append(d.routes, *rr.Address.Clone())
+		}
+	}
+	d.setTarget(req)
+	return d
+}
+
+// setTarget takes the peer's Contact; without one, requests go back to where the INVITE came from.
+func (d *dialog) setTarget(req *sip.Request) {
+	if c := req.Contact(); c != nil && c.Address.Host != "" && (c.Address.Scheme == "sip" || c.Address.Scheme == "sips") {
+		d.target = *c.Address.Clone()
+	} else if d.target.Host == "" {
+		host, port, _ := sip.ParseAddr(d.source)
+		d.target = sip.Uri{Scheme: "sip", Host: host, Port: port}
+	}
+}
+
+// add makes the dialog known, and with it the first 200 that waits for an ACK.
+func (s *Server) add(d *dialog, seq uint32, offered bool) (*ackWait, error) {
+	wait := d.expect(seq, offered)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil, errStopped
+	}
+	s.dialogs[d.id] = d
+	return wait, nil
+}
+
+// remove forgets the dialog: whatever comes for it gets 481.
+func (s *Server) remove(d *dialog) {
+	s.mu.Lock()
+	delete(s.dialogs, d.id)
+	s.mu.Unlock()
+}
+
+// localSDP is our side as it is now. The caller holds d.mu.
+func (d *dialog) localSDP() sdp.Local {
+	return sdp.Local{Addr: d.session.Addr(), SessionID: d.sdpID, Version: d.version}
+}
+
+// agree puts a negotiation's outcome to work and tells when the peer holds us or takes us back.
+func (d *dialog) agree(m *sdp.Media) {
+	if m == nil {
+		return
+	}
+	d.session.Set(*m)
+	held := !m.Send
+	d.mu.Lock()
+	changed := held != d.held
+	d.held = held
+	d.mu.Unlock()
+	if !changed {
+		return
+	}
+	kind := media.Resumed
+	if held {
+		kind = media.Held
+	}
+	d.events.tell(media.Event{Kind: kind, At: d.s.cfg.Now()})
+}
+
+// okWith builds a 200 with our description.
+func (d *dialog) okWith(req *sip.Request, body []byte) *sip.Response {
+	res := d.s.response(req, answer{status: 200, reason: "OK", headers: []sip.Header{
+		sip.NewHeader(callHeader, d.callID), d.s.contact(d.callID, d.transport),
+		sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", "from-change"), sip.NewHeader("Accept", sdpType),
+		sip.NewHeader("Content-Type", sdpType),
+	}})
+	res.SetBody(body)
+	return res
+}
+
+// takeSeq takes the CSeq of a request of the peer, unless it is not higher than the last.
+func (d *dialog) takeSeq(seq uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if seq <= d.remoteSeq {
+		return false
+	}
+	d.remoteSeq = seq
+	return true
+}
+
+// request takes a BYE or INFO of the peer.
+func (d *dialog) request(req *sip.Request, tx *sip.ServerTx) {
+	if req.Method == sip.BYE {
+		d.s.reply(req, tx, success)
+		d.finish(media.Ending{By: media.ByPeer, Reason: "bye"}, false)
+		return
+	}
+	if d.over() {
+		d.s.reply(req, tx, noSuchCall)
+		return
+	}
+	kind, _ := contentType(req)
+	key, known := digitOf(kind, req.Body())
+	switch {
+	case !known && len(req.Body()) > 0:
+		d.s.reply(req, tx, answer{status: 415, reason: "Unsupported Media Type", headers: []sip.Header{sip.NewHeader("Accept", infoTypes)}})
+		return
+	case key != 0:
+		d.pressed(media.Event{Kind: media.Digit, At: d.s.cfg.Now(), Digit: key}, true)
+	}
+	d.s.reply(req, tx, success)
+}
+
+// reinvite takes a change of the call: hold, resume, another address, or the question for our offer.
+func (d *dialog) reinvite(req *sip.Request, tx *sip.ServerTx) {
+	if d.over() {
+		d.s.reply(req, tx, noSuchCall)
+		return
+	}
+	if d.offering() { // our offer is out and not answered yet (RFC 3261 section 14.2)
+		d.s.reply(req, tx, answer{status: 491, reason: "Request Pending"})
+		return
+	}
+	offer, refused := sdpOf(req)
+	if refused.status != 0 {
+		d.s.reply(req, tx, refused)
+		return
+	}
+	body, agreed, err := d.negotiate(offer)
+	if err != nil { // the call stays as it was
+		d.s.reply(req, tx, badMedia)
+		return
+	}
+	d.agree(agreed)
+	d.mu.Lock()
+	d.setTarget(req)
+	d.mu.Unlock()
+	wait := d.expect(req.CSeq().SeqNo, offer == nil)
+	res := d.okWith(req, body)
+	if err := tx.Respond(res); err != nil {
+		d.s.cfg.Log.Debug("answer to re-INVITE not sent", "call", d.callID, "error", clean(err.Error()))
+	}
+	d.s.spawn(func() { d.repeat(tx, res, wait) })
+}
+
+func (d *dialog) over() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended
+}
+
+// fromMedia passes on what the media engine noticed.
+func (d *dialog) fromMedia(ev media.Event) {
+	switch ev.Kind {
+	case media.Ended:
+		d.finish(ev.Ending, true)
+	case media.Digit:
+		d.pressed(ev, false)
+	default:
+		d.events.tell(ev)
+	}
+}
+
+// pressed tells of a key once, though the peer may send it both ways.
+func (d *dialog) pressed(ev media.Event, info bool) {
+	d.mu.Lock()
+	again := d.lastKey == ev.Digit && d.lastInfo != info && ev.At.Sub(d.lastKeyAt) < twice
+	d.lastKey, d.lastInfo, d.lastKeyAt = ev.Digit, info, ev.At
+	if again {
+		d.lastKey = 0
+	}
+	d.mu.Unlock()
+	if !again {
+		d.events.tell(ev)
+	}
+}
+
+// finish ends the leg, once: ports, event, Done, and a BYE if the peer does not know.
+func (d *dialog) finish(e media.Ending, tell bool) {
+	d.mu.Lock()
+	if d.ended {
+		d.mu.Unlock()
+		return
+	}
+	d.ended = true
+	d.mu.Unlock()
+	d.s.spawn(func() {
+		defer d.s.recovered("end of call", nil)
+		defer close(d.told)
+		d.session.Close()
+		close(d.done)
+		d.events.tell(media.Event{Kind: media.Ended, At: d.s.cfg.Now(), Ending: e})
+		if tell {
+			d.bye()
+		}
+		d.confirm()
+		d.s.remove(d)
+		d.s.forgetInvite(d.invite)
+	})
+}
+
+// Audio plays a frame to the caller.
+func (d *dialog) Audio(f media.Frame) { d.session.Audio(f) }
+
+// Receive says where the caller's audio goes.
+func (d *dialog) Receive(to media.Sink) { d.session.Receive(to) }
+
+// Listen says who is told of the leg's events.
+func (d *dialog) Listen(fn func(media.Event)) { d.events.listen(fn) }
+
+// Hangup ends the call; the peer gets a BYE, after its ACK if that is still missing.
+func (d *dialog) Hangup(e media.Ending) { d.finish(e, true) }
+
+// Done is closed when the leg is over and its ports are free.
+func (d *dialog) Done() <-chan struct{} { return d.done }
+
+// Stats returns what the media engine counted.
+func (d *dialog) Stats() media.Stats { return d.session.Stats() }

@@ -1,0 +1,138 @@
+package trunk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"holdfast/tenants/routing"
+)
+
+// TrunkStatus is what we know of a trunk's carrier.
+type TrunkStatus struct {
+	Name      string
+	Probed    bool      // it has an address for OPTIONS; otherwise Up is only what we assume
+	Up        bool      // it answered the last OPTIONS, or none was sent yet
+	Since     time.Time // of Up
+	LastError string    // why the last OPTIONS failed; "" when it did not
+}
+
+// health is a TrunkStatus that we keep, with the address it is asked at.
+type health struct {
+	TrunkStatus
+	at string
+}
+
+// Status returns what is known of every trunk, sorted by name.
+func (s *Server) Status() []TrunkStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]TrunkStatus, 0, len(s.status))
+	for _, h := range s.status {
+		all = append(all, h.TrunkStatus)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+// knowTrunks keeps the status of trunks that stay and begins that of new ones.
+func (s *Server) knowTrunks(trunks []routing.Trunk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.status
+	s.status = make(map[string]*health, len(trunks))
+	for _, t := range trunks {
+		h := before[t.Name]
+		if h == nil || h.at != t.Options {
+			h = &health{at: t.Options, TrunkStatus: TrunkStatus{Name: t.Name, Up: true, Since: s.cfg.Now(), Probed: t.Options != ""}}
+		}
+		s.status[t.Name] = h
+	}
+}
+
+// keepAlive asks every trunk that has an address for it whether it is there, again and again.
+func (s *Server) keepAlive() {
+	defer s.recovered("keep-alive", nil)
+	every := time.NewTicker(s.timing.probe)
+	defer every.Stop()
+	for {
+		s.probeAll()
+		select {
+		case <-every.C:
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+func (s *Server) probeAll() {
+	var round sync.WaitGroup
+	for _, t := range *s.trunks.Load() {
+		if t.Options == "" {
+			continue
+		}
+		round.Go(func() {
+			defer s.recovered("keep-alive", nil)
+			s.heard(t, s.probe(t.Options))
+		})
+	}
+	round.Wait()
+}
+
+// probe sends one OPTIONS. Any answer but 408 and 503 says that somebody is there.
+func (s *Server) probe(to string) error {
+	addr, err := netip.ParseAddrPort(to)
+	if err != nil {
+		return fmt.Errorf("OPTIONS need an IP address and port: %w", err)
+	}
+	uri := sip.Uri{Scheme: "sip", Host: addr.Addr().String(), Port: int(addr.Port())}
+	us := sip.Uri{Scheme: "sip", User: "holdfast", Host: s.local.Addr().String(), Port: int(s.local.Port())}
+	req := sip.NewRequest(sip.OPTIONS, uri)
+	hops, callID := sip.MaxForwardsHeader(70), sip.CallIDHeader(sip.GenerateTagN(24)+"@"+us.Host)
+	from := &sip.FromHeader{Address: us}
+	from.Params.Add("tag", sip.GenerateTagN(16))
+	for _, h := range []sip.Header{
+		s.via("UDP"), &hops, from, &sip.ToHeader{Address: uri}, &callID,
+		&sip.CSeqHeader{SeqNo: 1, MethodName: sip.OPTIONS}, s.contact("holdfast", "UDP"), sip.NewHeader("User-Agent", s.cfg.Node),
+	} {
+		req.AppendHeader(h)
+	}
+	req.SetBody(nil)
+	s.address(req, "UDP", addr.String())
+	ctx, cancel := context.WithTimeout(context.Background(), s.timing.probeWait)
+	defer cancel()
+	status, err := s.ask(ctx, req)
+	switch {
+	case err != nil:
+		return fmt.Errorf("OPTIONS to %s: %w", to, err)
+	case status == 408 || status == 503:
+		return fmt.Errorf("OPTIONS to %s: %w %d", to, errTrunkDown, status)
+	}
+	return nil
+}
+
+var errTrunkDown = errors.New("the carrier answered")
+
+// heard notes how a probe went.
+func (s *Server) heard(t routing.Trunk, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.status[t.Name]
+	if h == nil || h.at != t.Options {
+		return // replaced meanwhile
+	}
+	h.LastError = ""
+	if err != nil {
+		h.LastError = clean(err.Error())
+	}
+	if up := err == nil; up != h.Up {
+		h.Up, h.Since = up, s.cfg.Now()
+		s.cfg.Log.Warn("trunk changed", "trunk", t.Name, "up", up, "error", h.LastError)
+	}
+}

@@ -1,0 +1,185 @@
+package trunk
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast/tenants/routing"
+)
+
+const (
+	// maxOpen is how many TCP connections may be open; a carrier needs a handful.
+	maxOpen = 2000
+	// firstByte is how long a fresh connection may stay silent before it is closed.
+	firstByte = 5 * time.Second
+	// maxBusy is how many requests may be in work. Each takes well under a millisecond, so this many are a flood: what
+	// comes then is dropped unread, and a real caller's retransmission half a second later finds room.
+	maxBusy = 4000
+	// acceptPause is how long to wait after an error of a socket that is not its end, e.g. too many open files.
+	acceptPause = 50 * time.Millisecond
+)
+
+// counts is what was refused before anybody looked at it.
+type counts struct {
+	stranger, overload, malformed, panics atomic.Uint64
+}
+
+// Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
+// why: "stranger" (no trunk has this address), "overload" (too many requests at once), "malformed" (no SIP message) and
+// "panic" (a request that our own code failed on; it got a 500 where possible). The keys are always all there.
+func (s *Server) Dropped() map[string]uint64 {
+	return map[string]uint64{
+		"stranger":  s.dropped.stranger.Load(),
+		"overload":  s.dropped.overload.Load(),
+		"malformed": s.dropped.malformed.Load(),
+		"panic":     s.dropped.panics.Load(),
+	}
+}
+
+// trunkOf finds the trunk to which an address belongs.
+func (s *Server) trunkOf(addr netip.Addr) (routing.Trunk, bool) {
+	addr = addr.Unmap().WithZone("")
+	for _, t := range *s.trunks.Load() {
+		for _, p := range t.Signal {
+			if p.Contains(addr) {
+				return t, true
+			}
+		}
+	}
+	return routing.Trunk{}, false
+}
+
+// packets is the UDP socket as sipgo sees it: strangers' datagrams never come out of it, and no error but its end does,
+// since sipgo would stop reading for good.
+type packets struct {
+	*net.UDPConn
+	s *Server
+}
+
+// ReadFrom waits for a datagram from a trunk.
+func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := p.ReadFromUDPAddrPort(b)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return 0, nil, err
+		case err != nil:
+			p.s.pause()
+			continue
+		}
+		if _, ok := p.s.trunkOf(from.Addr()); !ok {
+			p.s.dropped.stranger.Add(1)
+			continue
+		}
+		if p.s.busy.Load() > maxBusy {
+			p.s.dropped.overload.Add(1)
+			continue
+		}
+		return n, net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())), nil
+	}
+}
+
+// connections is the TCP listener as sipgo sees it: strangers are closed without a byte.
+type connections struct {
+	*net.TCPListener
+	s    *Server
+	open atomic.Int64
+}
+
+// Accept waits for a connection from a trunk.
+func (l *connections) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.AcceptTCP()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		case err != nil:
+			l.s.pause()
+			continue
+		}
+		from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+		if _, ok := l.s.trunkOf(from.Addr()); !ok {
+			l.s.dropped.stranger.Add(1)
+			_ = conn.Close()
+			continue
+		}
+		if l.open.Load() >= maxOpen {
+			l.s.dropped.overload.Add(1)
+			_ = conn.Close()
+			continue
+		}
+		l.open.Add(1)
+		_ = conn.SetReadDeadline(time.Now().Add(firstByte))
+		return &connection{TCPConn: conn, close: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+	}
+}
+
+// connection is a trunk's TCP connection. It must say something soon; later it may be silent for days.
+type connection struct {
+	*net.TCPConn
+	spoken bool // used by the one goroutine that reads
+	close  func()
+}
+
+// Read reads, and lifts the limit on silence after the first byte.
+func (c *connection) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	if n > 0 && !c.spoken {
+		c.spoken = true
+		_ = c.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// Close closes the connection; it may be repeated.
+func (c *connection) Close() error {
+	c.close()
+	return c.TCPConn.Close()
+}
+
+// pause keeps a socket's loop from spinning on an error that comes again and again.
+func (s *Server) pause() {
+	select {
+	case <-s.quit:
+	case <-time.After(acceptPause):
+	}
+}
+
+// bind opens both sockets on the same port, which the system chooses when it is 0.
+func (s *Server) bind() error {
+	addr, err := net.ResolveUDPAddr("udp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for SIP on %q: %w", s.cfg.Listen, err)
+	}
+	udp, err := net.ListenUDP("udp", addr)
+	if err != nil {
+		return fmt.Errorf("listen for SIP: UDP %s: %w", addr, err)
+	}
+	bound := udp.LocalAddr().(*net.UDPAddr)
+	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: bound.IP, Port: bound.Port, Zone: bound.Zone})
+	if err != nil {
+		_ = udp.Close()
+		return fmt.Errorf("listen for SIP: TCP %s: %w", bound, err)
+	}
+	// A burst of INVITEs must wait in the kernel, not be lost: 4 MiB hold about 4,000 of them. The system may give less.
+	_ = udp.SetReadBuffer(4 << 20)
+	s.udp, s.tcp = packets{udp, s}, &connections{TCPListener: tcp, s: s}
+	public := s.cfg.Public
+	if !public.IsValid() {
+		public = bound.AddrPort().Addr().Unmap()
+	}
+	if public.IsUnspecified() {
+		_ = udp.Close()
+		_ = tcp.Close()
+		return fmt.Errorf("listen for SIP on %s: %w", bound, errNoPublic)
+	}
+	s.local = netip.AddrPortFrom(public, uint16(bound.Port)) //nolint:gosec // a port
+	return nil
+}
+
+var errNoPublic = errors.New("the public address is needed when listening on all addresses")

@@ -1,0 +1,147 @@
+package trunk
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// byeLimit is how long a peer may take to confirm our BYE; Timer F of RFC 3261 section 17.1.2.2.
+const byeLimit = 32 * time.Second
+
+// contact is where a call of ours is reached, in the form sip:CALL@HOST:PORT.
+func (s *Server) contact(user, transport string) sip.Header {
+	uri := sip.Uri{Scheme: "sip", User: user, Host: s.local.Addr().String(), Port: int(s.local.Port())}
+	if t := strings.ToLower(transport); t != "udp" {
+		uri.UriParams.Add("transport", t)
+	}
+	return &sip.ContactHeader{Address: uri}
+}
+
+// via is the top of our own requests.
+func (s *Server) via(transport string) *sip.ViaHeader {
+	v := &sip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport,
+		Host: s.local.Addr().String(), Port: int(s.local.Port()),
+	}
+	v.Params.Add("branch", sip.GenerateBranch())
+	v.Params.Add("rport", "")
+	return v
+}
+
+// bye tells the peer that the call is over. Before the peer's ACK that would be against RFC 3261 section 15, so the ACK
+// is waited for, as long as we would wait for it anyway.
+func (d *dialog) bye() {
+	select {
+	case <-d.ackSeen:
+	case <-time.After(d.s.timing.ackLimit):
+	case <-d.s.quit:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), byeLimit)
+	defer cancel()
+	if status, err := d.s.ask(ctx, d.newRequest(sip.BYE)); err != nil {
+		d.s.cfg.Log.Info("BYE not confirmed", "call", d.callID, "error", clean(err.Error()))
+	} else if status >= 300 {
+		d.s.cfg.Log.Debug("BYE refused", "call", d.callID, "status", status)
+	}
+}
+
+// newRequest builds a request within the dialog (RFC 3261 section 12.2.1.1).
+func (d *dialog) newRequest(method sip.RequestMethod) *sip.Request {
+	d.mu.Lock()
+	d.localSeq++
+	seq, target := d.localSeq, *d.target.Clone()
+	d.mu.Unlock()
+	routes := d.routes
+	hop := target
+	if len(routes) > 0 {
+		hop = routes[0]
+		if !hop.UriParams.Has("lr") { // a strict router wants itself in the request line
+			routes = append(append([]sip.Uri{}, routes[1:]...), target)
+			target = *hop.Clone()
+		}
+	}
+	req := sip.NewRequest(method, target)
+	req.Recipient.Headers = nil
+	req.AppendHeader(d.s.via(d.transport))
+	for _, r := range routes {
+		req.AppendHeader(&sip.RouteHeader{Address: r})
+	}
+	hops := sip.MaxForwardsHeader(70)
+	from := &sip.FromHeader{DisplayName: d.usName, Address: d.us}
+	from.Params.Add("tag", d.id.local)
+	to := &sip.ToHeader{DisplayName: d.themName, Address: d.them}
+	if d.id.remote != "" {
+		to.Params.Add("tag", d.id.remote)
+	}
+	callID := sip.CallIDHeader(d.id.callID)
+	for _, h := range []sip.Header{
+		&hops, from, to, &callID, &sip.CSeqHeader{SeqNo: seq, MethodName: method},
+		d.s.contact(d.callID, d.transport), sip.NewHeader("User-Agent", d.s.cfg.Node),
+	} {
+		req.AppendHeader(h)
+	}
+	req.SetBody(nil)
+	d.s.address(req, d.transport, d.nextHop(hop))
+	return req
+}
+
+// nextHop is the address of a hop. A connection that the INVITE came over is used again while it is there, since its
+// caller may not be reachable otherwise; so is the INVITE's source when the hop is a name: we never look names up.
+func (d *dialog) nextHop(hop sip.Uri) string {
+	if d.transport != "UDP" {
+		if pool := d.s.tp.Pool(d.transport); pool != nil {
+			if conn := pool.Get(d.source); conn != nil {
+				_, _ = conn.TryClose() // gives back the reference that Get took
+				return d.source
+			}
+		}
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(hop.Host, "["), "]")
+	if _, err := netip.ParseAddr(host); err != nil {
+		return d.source
+	}
+	port := hop.Port
+	if port == 0 {
+		port = sip.DefaultUdpPort
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// address says by which transport and to where a request goes; over UDP from our listening socket.
+func (s *Server) address(req *sip.Request, transport, to string) {
+	req.SetTransport(transport)
+	req.SetDestination(to)
+	if transport == "UDP" {
+		bound := s.udp.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort()
+		req.Laddr = sip.Addr{IP: bound.Addr().AsSlice(), Port: int(bound.Port()), Zone: bound.Addr().Zone()}
+	}
+}
+
+// ask sends a request and waits for its final status.
+func (s *Server) ask(ctx context.Context, req *sip.Request) (int, error) {
+	tx, err := s.tx.Request(ctx, req)
+	if err != nil {
+		return 0, err //nolint:wrapcheck // logged by the caller with what it was for
+	}
+	defer tx.Terminate()
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
+				return res.StatusCode, nil
+			}
+		case <-tx.Done():
+			return 0, tx.Err() //nolint:wrapcheck // as above
+		case <-ctx.Done():
+			return 0, ctx.Err() //nolint:wrapcheck // as above
+		case <-s.quit:
+			return 0, errStopped
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package trunk
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"holdfast/media"
+	"holdfast/media/rtp"
+	"holdfast/tenants/routing"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Listen  string               // HOST:PORT, bound for UDP and TCP; port 0 lets the system choose
+	Public  netip.Addr           // address in Contact and Via; default the address of Listen
+	Media   *rtp.Engine          // gives answered calls their ports; started and stopped by its owner
+	Handler func(media.Incoming) // gets every new call, on a goroutine of its own
+	Log     *slog.Logger
+	Now     func() time.Time
+	Node    string // name in our User-Agent; default "holdfast"
+	Pending int    // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
+}
+
+// timing is how long things take; only tests change it.
+type timing struct {
+	t1, t2    time.Duration // RFC 3261 section 17.1.1.1: first and longest pause between copies of our 200
+	ackLimit  time.Duration // 64*T1: how long we wait for an ACK
+	probe     time.Duration // between two OPTIONS to a trunk
+	probeWait time.Duration // how long a trunk may take to answer one
+	remember  time.Duration // how long an INVITE that is over is known as a duplicate
+}
+
+// Server is the SIP end of all trunks.
+type Server struct {
+	cfg    Config
+	timing timing
+	secret [16]byte // of tags: nobody outside can foresee ours
+
+	trunks   atomic.Pointer[[]routing.Trunk]
+	draining atomic.Bool
+	dropped  counts
+	busy     atomic.Int64 // requests in work
+
+	tp    *sip.TransportLayer
+	tx    *sip.TransactionLayer
+	udp   packets
+	tcp   *connections
+	local netip.AddrPort // where the world reaches us
+
+	mu        sync.Mutex
+	started   bool
+	stopped   bool
+	dialogs   map[dialogID]*dialog
+	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
+	undecided map[*incoming]struct{} // INVITEs that wait for the handler
+	status    map[string]*health
+
+	quit chan struct{}
+	stop func()
+	gate gate // all our goroutines
+}
+
+var (
+	errStarted = errors.New("the SIP server was started before")
+	errConfig  = errors.New("the SIP server needs Listen, Media and Handler")
+)
+
+func init() {
+	// sipgo refuses to send UDP messages over this size less 200, responses included; a 200 that eight proxies have put
+	// their Record-Route into is larger. IP fragments such datagrams, and carriers take them.
+	sip.UDPMTUSize = 65535
+}
+
+// New makes a Server that knows no trunk yet. Nothing is bound before Start.
+func New(cfg Config) (*Server, error) {
+	if cfg.Listen == "" || cfg.Media == nil || cfg.Handler == nil {
+		return nil, errConfig
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	cfg.Node = cmp.Or(cfg.Node, "holdfast")
+	cfg.Pending = cmp.Or(cfg.Pending, 1000)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{
+		cfg: cfg,
+		timing: timing{
+			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
+			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second,
+		},
+		dialogs:   make(map[dialogID]*dialog),
+		invites:   make(map[inviteID]struct{}),
+		undecided: make(map[*incoming]struct{}),
+		status:    make(map[string]*health),
+		quit:      make(chan struct{}),
+	}
+	s.trunks.Store(&[]routing.Trunk{})
+	s.stop = sync.OnceFunc(func() { close(s.quit) })
+	_, _ = rand.Read(s.secret[:]) // never fails (crypto/rand)
+	s.layers()
+	return s, nil
+}
+
+// layers makes sipgo's transports and transactions. Names are never looked up, so that no peer can make us wait for a
+// DNS server: what we send goes to addresses.
+func (s *Server) layers() {
+	log := slog.New(&sipLog{s: s})
+	noDNS := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, net.ErrClosed
+	}}
+	tcp := &sip.TransportTCP{
+		WriteTimeout: firstByte,
+		DialerCreate: func(local net.Addr) net.Dialer { return net.Dialer{Timeout: firstByte, LocalAddr: local} },
+	}
+	s.tp = sip.NewTransportLayer(noDNS, sip.NewParser(), nil, sip.WithTransportLayerLogger(log),
+		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: tcp}))
+	s.tp.OnMessage(s.before)
+	s.tx = sip.NewTransactionLayer(s.tp, sip.WithTransactionLayerLogger(log),
+		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
+	s.tx.OnRequest(s.request)
+}
+
+// Start binds both sockets and begins to serve. A port in use is an error, and nothing stays bound then.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.stopped {
+		return errStarted
+	}
+	if err := s.bind(); err != nil {
+		return err
+	}
+	s.started = true
+	s.spawn(func() { s.serving("udp", s.tp.ServeUDP(s.udp)) })
+	s.spawn(func() { s.serving("tcp", s.tp.ServeTCP(s.tcp)) })
+	s.spawn(s.keepAlive)
+	return nil
+}
+
+// serving is told that a socket's loop has ended, which outside of Stop must not happen.
+func (s *Server) serving(transport string, err error) {
+	select {
+	case <-s.quit:
+	default:
+		s.cfg.Log.Error("SIP transport ended", "transport", transport, "error", err)
+	}
+}
+
+// Addr is where the server is reached, UDP and TCP alike. It is the zero value before Start.
+func (s *Server) Addr() netip.AddrPort { return s.local }
+
+// stopLimit is how long Stop waits for peers to confirm our BYEs.
+const stopLimit = 2 * time.Second
+
+// Stop ends every call with reason "shutdown", tells the peers, and closes the sockets. It may be repeated.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	first := !s.stopped
+	s.stopped = true
+	started := s.started
+	s.mu.Unlock()
+	if first && started {
+		s.Drain(true)
+		s.endAll()
+	}
+	s.stop()
+	if first && started {
+		_ = s.udp.Close()
+		_ = s.tcp.Close()
+		s.tx.Close()
+		_ = s.tp.Close()
+	}
+	s.gate.wait()
+}
+
+// endAll refuses whoever waits and hangs up on everybody, and waits a little for the peers to confirm.
+func (s *Server) endAll() {
+	s.mu.Lock()
+	callers := slices.Collect(maps.Keys(s.undecided))
+	calls := slices.Collect(maps.Values(s.dialogs))
+	s.mu.Unlock()
+	for _, in := range callers {
+		in.Refuse(503, "Shutting Down")
+		in.cancel() // its handler need not wait any longer
+	}
+	for _, d := range calls {
+		d.Hangup(media.Ending{By: media.ByServer, Reason: "shutdown"})
+	}
+	limit := time.After(stopLimit)
+	for _, d := range calls {
+		select {
+		case <-d.told:
+		case <-limit:
+			limit = nil
+			s.stop() // whoever waits for a peer stops waiting
+			<-d.told
+		}
+	}
+}
+
+// SetTrunks replaces the list of trunks at once. Whose address is in none of them is a stranger from now on; calls that
+// are up stay up.
+func (s *Server) SetTrunks(trunks []routing.Trunk) {
+	trunks = slices.Clone(trunks)
+	s.trunks.Store(&trunks)
+	s.knowTrunks(trunks)
+}
+
+// Drain says whether new calls go elsewhere: OPTIONS and INVITEs get 503, calls that are up go on.
+func (s *Server) Drain(on bool) { s.draining.Store(on) }
+
+// Calls is how many legs are up.
+func (s *Server) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.dialogs)
+}
+
+// sipLog takes what sipgo has to say: a message nobody could parse is counted, all else is only for debugging.
+type sipLog struct {
+	s *Server
+}
+
+// Enabled says that sipgo need not speak of anything below an error.
+func (l *sipLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+
+// Handle counts and passes on, without the message's text: it is the peer's, and may be long.
+func (l *sipLog) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "failed to parse" {
+		l.s.dropped.malformed.Add(1)
+	}
+	why := ""
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "error" {
+			why = clean(a.Value.String())
+		}
+		return true
+	})
+	l.s.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "sipgo: "+r.Message, slog.String("error", why))
+	return nil
+}
+
+// WithAttrs keeps nothing: all that sipgo adds is its own names.
+func (l *sipLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup keeps nothing.
+func (l *sipLog) WithGroup(string) slog.Handler { return l }
