@@ -1,0 +1,161 @@
+package journal
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/tenants"
+)
+
+// Severity is how soon somebody must look.
+type Severity string
+
+// The severities.
+const (
+	Warning  Severity = "warning"  // during working hours
+	Critical Severity = "critical" // now
+)
+
+// Keys of the alarms that the journal raises itself, all of the tenant platform.
+const (
+	AlarmDisk    = "journal_disk"    // the spool's disk stalls or fails
+	AlarmSpool   = "journal_damaged" // a segment was damaged or set aside
+	AlarmShipper = "journal_refused" // PostgreSQL refused an event, which was set aside
+)
+
+// The types of an alarm's events.
+const (
+	TypeRaised  = "raised"  // also repeated, with a higher count, while the cause goes on
+	TypeCleared = "cleared" // final
+)
+
+// AlarmData is the data of an alarm's events.
+type AlarmData struct {
+	Text     string    `json:"text"`
+	Severity Severity  `json:"severity"`
+	Count    int       `json:"count"` // how often it was raised while open
+	Since    time.Time `json:"since"` // when it was first raised
+}
+
+// OpenAlarm is an alarm that has not ended.
+type OpenAlarm struct {
+	Tenant tenants.TenantID
+	Key    string
+	Node   string
+	Last   time.Time // when it was last raised
+	AlarmData
+
+	told time.Time // when an event last told of it
+}
+
+type alarmKey struct {
+	tenant tenants.TenantID
+	key    string
+}
+
+const (
+	// retell is how often an alarm that is raised again and again is told of anew: for its count.
+	retell = 10 * time.Second
+
+	alarmKeyBytes  = 200 // keys may carry what a stranger sent
+	alarmTextBytes = 1000
+)
+
+// Raise opens the alarm key of the tenant, such as "unknown_number:+16085550199", or counts it when it is open. It
+// returns without waiting for a disk. Key and text may hold outside input; they are cut to a sane length.
+func (j *Journal) Raise(tenant tenants.TenantID, key, text string, severity Severity) {
+	key, text = clean(key, alarmKeyBytes), clean(text, alarmTextBytes)
+	now := j.cfg.Now()
+	j.mu.Lock()
+	k := alarmKey{tenant, key}
+	a := j.alarms[k]
+	if a == nil {
+		a = &OpenAlarm{Tenant: tenant, Key: key, Node: j.cfg.Node, AlarmData: AlarmData{Since: now}}
+		j.alarms[k] = a
+	}
+	a.Count++
+	a.Last, a.Text, a.Severity = now, text, severity
+	if !a.told.IsZero() && now.Sub(a.told) < retell {
+		j.mu.Unlock()
+		return
+	}
+	e := j.tell(a, TypeRaised, now)
+	j.mu.Unlock()
+	j.accept(e)
+}
+
+// Clear ends the alarm. It does nothing when it is not open.
+func (j *Journal) Clear(tenant tenants.TenantID, key string) {
+	key = clean(key, alarmKeyBytes)
+	now := j.cfg.Now()
+	j.mu.Lock()
+	k := alarmKey{tenant, key}
+	a := j.alarms[k]
+	if a == nil {
+		j.mu.Unlock()
+		return
+	}
+	delete(j.alarms, k)
+	e := j.tell(a, TypeCleared, now)
+	e.Final = true
+	j.mu.Unlock()
+	j.accept(e)
+}
+
+// Alarms returns the tenant's open alarms raised on this node, oldest first.
+func (j *Journal) Alarms(tenant tenants.TenantID) []OpenAlarm {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []OpenAlarm
+	for k, a := range j.alarms {
+		if k.tenant == tenant {
+			out = append(out, *a)
+		}
+	}
+	slices.SortFunc(out, func(a, b OpenAlarm) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Key, b.Key)) })
+	return out
+}
+
+// tell returns the alarm's next event. Under mu. An alarm's key opens again and again for years, so that its numbers are taken
+// from the clock, in microseconds: they rise, and none is used twice.
+func (j *Journal) tell(a *OpenAlarm, kind string, now time.Time) Event {
+	j.alarmSeq = max(j.alarmSeq+1, uint64(max(now.UnixMicro(), 1)))
+	a.told = now
+	data, _ := json.Marshal(a.AlarmData)
+	return Event{Tenant: a.Tenant, Kind: Alarm, ID: a.Key, Seq: j.alarmSeq, At: now, Node: a.Node, Type: kind, Data: data}
+}
+
+// restoreAlarms opens again the alarms that were open when an earlier process ended.
+func (j *Journal) restoreAlarms() {
+	for _, s := range j.stories {
+		if s.Kind != Alarm {
+			continue
+		}
+		last := s.Events[len(s.Events)-1]
+		a := &OpenAlarm{Tenant: s.Tenant, Key: s.ID, Node: last.Node, Last: last.At, told: last.At}
+		j.alarmSeq = max(j.alarmSeq, last.Seq)
+		if json.Unmarshal(last.Data, &a.AlarmData) != nil || a.Since.IsZero() {
+			a.Since = s.Events[0].At
+		}
+		j.alarms[alarmKey{s.Tenant, s.ID}] = a
+		if s.Tenant == platform && s.ID == AlarmDisk {
+			j.alarmedAtStart = true
+		}
+	}
+}
+
+// clean makes outside text fit for a key or a line: valid, without control characters, at most limit bytes.
+func clean(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+}

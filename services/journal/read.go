@@ -1,0 +1,218 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Cursor is a place between two records of the spool: everything before it was dealt with. Its zero value is the
+// beginning.
+type Cursor struct {
+	Segment uint64 `json:"segment"`
+	Offset  int64  `json:"offset"` // bytes from the start of the segment's file
+}
+
+// after says whether c is further on than other.
+func (c Cursor) after(other Cursor) bool {
+	return c.Segment > other.Segment || c.Segment == other.Segment && c.Offset > other.Offset
+}
+
+const (
+	cursorFile = "cursor"
+
+	// readWindow is how much of a segment is read at a time; it holds at least one whole record.
+	readWindow = 2 * (maxRecord + recordHead)
+)
+
+// Shipped returns the cursor up to which events are in PostgreSQL.
+func (j *Journal) Shipped() Cursor {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.cursor
+}
+
+// Behind returns how many events are on this node only: written or waiting in memory, and not yet shipped.
+func (j *Journal) Behind() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return max(0, j.behind) + len(j.pending)
+}
+
+// Read returns up to limit events that follow the cursor, and the cursor after them. No events and no error means that
+// there are none yet. Damage is passed over.
+func (j *Journal) Read(from Cursor, limit int) ([]Event, Cursor, error) {
+	for {
+		s, end, newer, ok := j.segmentAt(from.Segment)
+		if !ok {
+			return nil, from, nil
+		}
+		if s.number != from.Segment {
+			from = Cursor{Segment: s.number}
+		}
+		from.Offset = max(from.Offset, headerBytes)
+		events, to, err := readSegment(s.path, from.Offset, end, limit)
+		if errors.Is(err, fs.ErrNotExist) && newer {
+			j.cfg.Log.Warn("journal: a segment vanished", "segment", filepath.Base(s.path))
+			from = Cursor{Segment: s.number + 1}
+			continue
+		}
+		if err != nil {
+			return nil, from, err
+		}
+		from.Offset = to
+		if len(events) > 0 || !newer {
+			return events, from, nil
+		}
+		from = Cursor{Segment: s.number + 1}
+	}
+}
+
+// Replay calls fn for all events that follow the cursor, in order, up to what is written now or fn's first error.
+func (j *Journal) Replay(from Cursor, fn func(Event) error) error {
+	for {
+		events, to, err := j.Read(from, batchEntries)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		from = to
+	}
+}
+
+// segmentAt returns the first segment whose number is at least number, where its readable part ends (-1: at the end of
+// the file), and whether there are newer ones.
+func (j *Journal) segmentAt(number uint64) (s segment, end int64, newer, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i, s := range j.disk.segments {
+		if s.number < number {
+			continue
+		}
+		end := int64(-1)
+		if c := j.disk.current; c != nil && c.number == s.number {
+			end = c.size
+		}
+		return s, end, i+1 < len(j.disk.segments), true
+	}
+	return segment{}, 0, false, false
+}
+
+// readSegment returns up to limit events of the file between offset and end, and where the last of them ends.
+func readSegment(path string, offset, end int64, limit int) ([]Event, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, offset, fmt.Errorf("read the spool: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	if end < 0 {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, offset, fmt.Errorf("read the spool: %w", err)
+		}
+		end = info.Size()
+	}
+	var events []Event
+	for len(events) == 0 && offset < end {
+		b := make([]byte, min(end-offset, readWindow))
+		n, err := f.ReadAt(b, offset)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, offset, fmt.Errorf("read the spool: %w", err)
+		}
+		if n == 0 {
+			break
+		}
+		last := offset+int64(n) >= end
+		found, used := readRecords(b[:n], limit, last)
+		events = found
+		offset += int64(used)
+	}
+	return events, offset, nil
+}
+
+// readRecords returns up to limit events in b and how many bytes are done with. Unless b is the last of its segment,
+// a record that might go on behind it is left for the next window.
+func readRecords(b []byte, limit int, last bool) (events []Event, used int) {
+	for used < len(b) && len(events) < limit {
+		skipped, e, n, ok := next(b[used:])
+		switch {
+		case ok:
+			events = append(events, e)
+			used += skipped + n
+		case last:
+			return events, len(b)
+		case len(events) > 0:
+			return events, used
+		default: // damage over most of a window: keep what may be the start of a record
+			return nil, max(1, len(b)-maxRecord-recordHead)
+		}
+	}
+	return events, used
+}
+
+// loadCursor reads the saved cursor. One that is missing or cannot be read is the beginning: what is then shipped
+// again is stored once all the same.
+func (j *Journal) loadCursor() Cursor {
+	var c Cursor
+	b, err := os.ReadFile(filepath.Join(j.cfg.Dir, cursorFile))
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		j.cfg.Log.Warn("journal: no usable cursor, shipping starts at the oldest segment", "error", err)
+		return Cursor{}
+	}
+	return c
+}
+
+// advance notes that count events up to the cursor are in PostgreSQL, saves that, and removes segments nobody needs.
+func (j *Journal) advance(to Cursor, count int) {
+	j.mu.Lock()
+	j.cursor = to
+	j.behind -= count
+	var gone []segment
+	kept := j.disk.segments[:0:0]
+	for _, s := range j.disk.segments {
+		past := s.number < to.Segment
+		if past && !j.needed(s.number) && (j.disk.current == nil || j.disk.current.number != s.number) {
+			gone = append(gone, s)
+		} else {
+			kept = append(kept, s)
+		}
+	}
+	j.disk.segments = kept
+	j.mu.Unlock()
+
+	if err := j.saveCursor(to); err != nil {
+		j.cfg.Log.Warn("journal: cursor not saved, the next start ships some events again", "error", err)
+	}
+	for _, s := range gone {
+		if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			j.cfg.Log.Warn("journal: shipped segment not removed", "segment", filepath.Base(s.path), "error", err)
+		}
+	}
+}
+
+// saveCursor replaces the cursor's file. It is not synced: one that is lost costs work, not events.
+func (j *Journal) saveCursor(c Cursor) error {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("save the cursor: %w", err)
+	}
+	path := filepath.Join(j.cfg.Dir, cursorFile)
+	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+		return fmt.Errorf("save the cursor: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("save the cursor: %w", err)
+	}
+	return nil
+}

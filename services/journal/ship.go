@@ -1,0 +1,231 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Store keeps events for good. Ship stores all of them, or none and returns an error. Events that it has already are
+// passed over without error. An error that wraps [ErrRefused] says that the store was there and does not take these
+// events; any other error says that the store is away, and the shipper waits for it as long as it takes.
+type Store interface {
+	Ship(ctx context.Context, events []Event) error
+}
+
+// ErrRefused is wrapped by a Store's error when the events themselves are at fault.
+var ErrRefused = errors.New("the store refused the events")
+
+// ShipperConfig is what a Shipper needs; Journal and Store have no default.
+type ShipperConfig struct {
+	Journal *Journal
+	Store   Store
+	Log     *slog.Logger
+	Batch   int           // events a transaction
+	Slowest time.Duration // the longest pause between attempts while the store is away
+}
+
+const (
+	shipBatch   = 500
+	shipTimeout = 30 * time.Second       // one transaction; a slow database is left alone, not hammered
+	shipPause   = 100 * time.Millisecond // the first pause, doubled up to shipSlowest
+	shipSlowest = 5 * time.Second        // normal again soon after the database is back
+	poisonTries = 5                      // then an event is set aside
+)
+
+// Shipper carries events from a journal's spool to a Store, in order. Nothing is lost when either side dies at any
+// moment: the cursor moves after the store has committed, and what is shipped again is stored once.
+type Shipper struct {
+	cfg    ShipperConfig
+	cancel context.CancelFunc
+	once   sync.Once
+	wait   sync.WaitGroup
+
+	memoryAt uint64 // entries up to here were shipped out of memory, while the disk did not take them
+}
+
+// NewShipper returns a shipper that does nothing before Start.
+func NewShipper(cfg ShipperConfig) *Shipper {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	cfg.Batch = cmp.Or(cfg.Batch, shipBatch)
+	cfg.Slowest = cmp.Or(cfg.Slowest, shipSlowest)
+	return &Shipper{cfg: cfg}
+}
+
+// Start begins to ship. It is called once.
+func (s *Shipper) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.wait.Go(func() { s.run(ctx) })
+}
+
+// Stop ends shipping and waits for it; a transaction under way is cancelled. It may be called again.
+func (s *Shipper) Stop() {
+	s.once.Do(func() {
+		if s.cancel != nil {
+			s.cancel()
+		}
+	})
+	s.wait.Wait()
+}
+
+// Behind returns how many events are not in the store yet: the metric holdfast_spool_events.
+func (s *Shipper) Behind() int { return s.cfg.Journal.Behind() }
+
+func (s *Shipper) run(ctx context.Context) {
+	pause := shipPause
+	for ctx.Err() == nil {
+		n, err := s.turn(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.cfg.Log.Warn("journal: events wait for the store", "behind", s.Behind(), "error", err)
+			sleep(ctx, pause/2+rand.N(pause))
+			pause = min(2*pause, s.cfg.Slowest)
+		case err == nil && n == 0:
+			s.idle(ctx)
+		case err == nil:
+			pause = shipPause
+		}
+	}
+}
+
+// idle waits for the next event.
+func (s *Shipper) idle(ctx context.Context) {
+	select {
+	case <-s.cfg.Journal.shipWake:
+	case <-s.cfg.Journal.closed:
+		sleep(ctx, shipPause) // what Stop wrote last is still shipped
+	case <-ctx.Done():
+	case <-time.After(time.Second): // events that wait in memory wake nobody
+	}
+}
+
+// turn ships one batch and returns how many events it dealt with. A panic in the store is an error of this turn.
+func (s *Shipper) turn(ctx context.Context) (n int, err error) {
+	j := s.cfg.Journal
+	events, to, err := j.Read(j.Shipped(), s.cfg.Batch)
+	if err != nil {
+		return 0, err
+	}
+	if len(events) == 0 {
+		return s.fromMemory(ctx)
+	}
+	err = s.ship(ctx, events)
+	if errors.Is(err, ErrRefused) {
+		err = s.oneByOne(ctx, events)
+	}
+	if err != nil {
+		return 0, err
+	}
+	j.advance(to, len(events))
+	return len(events), nil
+}
+
+// fromMemory ships what waits for a broken disk. It stays in memory all the same, and is shipped again once written.
+func (s *Shipper) fromMemory(ctx context.Context) (int, error) {
+	events, upTo := s.cfg.Journal.stranded(s.memoryAt, s.cfg.Batch)
+	if len(events) == 0 {
+		return 0, nil
+	}
+	err := s.ship(ctx, events)
+	if err != nil && !errors.Is(err, ErrRefused) { // a refused one is found again when it comes from the disk
+		return 0, err
+	}
+	s.memoryAt = upTo
+	return len(events), nil
+}
+
+// ship hands events to the store.
+func (s *Shipper) ship(ctx context.Context, events []Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic: %v", ErrRefused, p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, shipTimeout)
+	defer cancel()
+	return s.cfg.Store.Ship(ctx, events)
+}
+
+// oneByOne ships a refused batch event by event and sets aside those that are refused alone, five times.
+func (s *Shipper) oneByOne(ctx context.Context, events []Event) error {
+	for _, e := range events {
+		var err error
+		for range poisonTries {
+			if err = s.ship(ctx, []Event{e}); !errors.Is(err, ErrRefused) {
+				break
+			}
+			sleep(ctx, shipPause/2+rand.N(shipPause))
+		}
+		switch {
+		case errors.Is(err, ErrRefused):
+			if err := s.bury(e, err); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
+func (s *Shipper) bury(e Event, why error) error {
+	dir := filepath.Join(s.cfg.Journal.cfg.Dir, "dead")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("set an event aside: %w", err)
+	}
+	b, err := json.MarshalIndent(struct {
+		Why   string `json:"why"`
+		Event Event  `json:"event"`
+	}{why.Error(), e}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("set an event aside: %w", err)
+	}
+	_, record := encode(e)
+	name := fmt.Sprintf("%s-%08x.json", e.At.UTC().Format("20060102T150405"), checksum(nil, record))
+	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		return fmt.Errorf("set an event aside: %w", err)
+	}
+	s.cfg.Log.Error("journal: event set aside", "kind", e.Kind, "id", e.ID, "seq", e.Seq, "type", e.Type, "file", name, "error", why)
+	if e.Kind != Alarm { // the alarm of a refused alarm would be refused for ever
+		s.cfg.Journal.Raise(platform, AlarmShipper, "PostgreSQL refused an event of the journal; it is kept in "+name, Critical)
+	}
+	return nil
+}
+
+// stranded returns up to limit entries after n that only memory holds because the disk fails, and the last one's n.
+func (j *Journal) stranded(n uint64, limit int) ([]Event, uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failing == nil && !j.stalled {
+		return nil, n
+	}
+	var out []Event
+	for _, p := range j.pending {
+		if p.n > n && len(out) < limit {
+			out, n = append(out, p.event), p.n
+		}
+	}
+	return out, n
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
