@@ -33,8 +33,8 @@ const (
 	CheckFailed  = "check-failed"
 )
 
-// LastPosition is the highest place in the queue that can be announced.
-const LastPosition = 20
+// LastPosition is the highest place in the queue that can be announced; who is further back is better off not knowing.
+const LastPosition = 10
 
 //go:embed all:assets
 var assets embed.FS
@@ -94,6 +94,12 @@ func (l *Library) Clips(names []string, languages ...string) [][]byte {
 		}
 	}
 	return clips
+}
+
+// Greet returns what a caller hears first: the account's own clip, where it names one ("" is none) and that exists, which
+// says only whom the caller reached; then the [Greeting], which says what the caller can do.
+func (l *Library) Greet(own string, languages ...string) [][]byte {
+	return l.Clips([]string{own, Greeting}, languages...)
 }
 
 // Waiting returns what a caller in the queue hears, made to be looped: music, and every half minute a phrase that says

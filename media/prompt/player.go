@@ -89,10 +89,14 @@ func (p *Player) run() {
 			return
 		case <-timer.C:
 		}
-		if late := time.Since(origin) - time.Duration(ticks)*media.FrameTime; late > mostLate {
-			origin = origin.Add((late - mostLate).Truncate(media.FrameTime))
-		}
-		for time.Since(origin) >= time.Duration(ticks+1)*media.FrameTime {
+		for {
+			late := time.Since(origin) - time.Duration(ticks+1)*media.FrameTime
+			if late < 0 {
+				break
+			}
+			if late > mostLate {
+				origin = origin.Add((late - mostLate).Truncate(media.FrameTime))
+			}
 			ticks++
 			p.tick()
 		}
