@@ -2,5 +2,25 @@
 // browser speaks SRTP through pion, in media/browser.)
 //
 // An [Engine] owns a range of UDP ports. A [Session] is the media of one leg: it listens on one pair of ports, believes
-// one peer, and gives what that peer says to a media.Sink, on the goroutine that read the packet.
+// one peer, and gives what that peer says to a media.Sink, on the goroutine that read the packet. Frames played to it
+// leave at once under its own SSRC, with sequence and timestamps that run on smoothly whoever plays them. Nothing
+// ticks for audio and nothing is allocated for a packet; one clock for all sessions sends reports and notices silence.
+//
+// # What a packet must pass
+//
+// Its source is checked first, then its rate, then its form, and only then is it used. A packet that fails is counted by
+// its reason (Engine.Dropped) and forgotten: it never ends a loop, never changes where we send, and is never an error
+// to anybody. A panic on the way, be it in a sink, ends that leg alone.
+//
+// # Latch and lock
+//
+// The peer is the address that its SDP named. Behind NAT it comes from another, so the first valid packet from inside the
+// trunk's own media prefixes latches: from then on only that source is heard, and it is where we send. Another source
+// from inside the prefixes may follow only after two seconds without a packet; the address of the SDP may always. A
+// stranger is never heard and never sent to.
+//
+// # The socket layer
+//
+// [sockets] is all that the engine knows of the network: open a port with a function that takes its packets. Today a
+// goroutine reads each socket; polled or batched reading can take its place without a change elsewhere.
 package rtp

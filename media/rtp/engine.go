@@ -1,13 +1,21 @@
 package rtp
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/media"
-	"holdfast/media/sdp"
 )
+
+// ErrStopped says that the engine was stopped and opens no more sessions.
+var ErrStopped = errors.New("the media engine is stopped")
 
 // Config is what an Engine needs. Zero values mean the defaults named here.
 type Config struct {
@@ -20,50 +28,232 @@ type Config struct {
 	Now          func() time.Time
 }
 
+func (c Config) withDefaults() (Config, error) {
+	if !c.Bind.IsValid() {
+		c.Bind = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	c.Bind = c.Bind.Unmap()
+	if !c.Public.IsValid() {
+		c.Public = c.Bind
+	}
+	c.Public = c.Public.Unmap()
+	if c.Public.IsUnspecified() {
+		return c, fmt.Errorf("media bound to %s needs a public address to tell", c.Bind)
+	}
+	if c.Public.Is4() != c.Bind.Is4() {
+		return c, fmt.Errorf("media bound to %s cannot be reached at %s", c.Bind, c.Public)
+	}
+	c.Low, c.High = cmp.Or(c.Low, 16384), cmp.Or(c.High, 32767)
+	if c.Low < 1024 || int(c.High) < (int(c.Low)+1)&^1+1 {
+		return c, fmt.Errorf("media ports %d-%d: want at least one pair, even and odd, above 1023", c.Low, c.High)
+	}
+	c.Quiet = cmp.Or(c.Quiet, 5*time.Second)
+	c.SilenceAfter = cmp.Or(c.SilenceAfter, 20*time.Second)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
+
+// maxTick is the longest time between two looks at all sessions: reports and silence need no better.
+const maxTick = time.Second
+
+// bindTries is how many pairs of ports are tried for one session, when other programs hold some of ours.
+const bindTries = 32
+
 // Engine owns the ports and sockets of all sessions.
-type Engine struct{}
+type Engine struct {
+	config  Config
+	ports   *ports
+	network sockets
+	dropped [reasons]atomic.Uint64
+
+	mu       sync.Mutex
+	sessions map[*Session]struct{}
+	stopped  bool
+	started  bool
+	stop     chan struct{}
+	running  sync.WaitGroup // the clock, and digits being sent
+}
 
 // New checks the configuration and makes an Engine; nothing runs before Start.
-func New(Config) (*Engine, error) { panic("not yet") }
+func New(config Config) (*Engine, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{
+		config:   config,
+		ports:    newPorts(config.Low, config.High, config.Quiet),
+		network:  &perSocket{log: config.Log},
+		sessions: make(map[*Session]struct{}),
+		stop:     make(chan struct{}),
+	}, nil
+}
 
-// Start starts the engine's clock (reports, silence).
-func (e *Engine) Start() error { panic("not yet") }
+// Start starts the engine's clock (reports, silence). It may be repeated; after Stop it returns ErrStopped.
+func (e *Engine) Start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return ErrStopped
+	}
+	if !e.started {
+		e.started = true
+		e.running.Go(e.clock)
+	}
+	return nil
+}
 
-// Stop closes every session and waits for their goroutines. It may be repeated.
-func (e *Engine) Stop() { panic("not yet") }
+// clock looks at every session once a tick.
+func (e *Engine) clock() {
+	ticker := time.NewTicker(min(maxTick, max(e.config.SilenceAfter/8, time.Millisecond)))
+	defer ticker.Stop()
+	var all []*Session
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-ticker.C:
+		}
+		all = e.list(all[:0])
+		now := e.config.Now()
+		for _, s := range all {
+			s.tick(now)
+		}
+		clear(all) // hold no closed session until the next tick
+	}
+}
+
+func (e *Engine) list(all []*Session) []*Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Stop closes every session and waits for their goroutines. It may be repeated. It must not be called from a sink or a
+// listener, which run on those goroutines.
+func (e *Engine) Stop() {
+	e.mu.Lock()
+	if !e.stopped {
+		e.stopped = true
+		close(e.stop)
+	}
+	e.mu.Unlock()
+	for _, s := range e.list(nil) {
+		s.Close()
+	}
+	e.running.Wait()
+	e.network.wait()
+}
+
+// run starts work that Stop waits for; false: the engine is stopped.
+func (e *Engine) run(work func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return false
+	}
+	e.running.Go(work)
+	return true
+}
 
 // Dropped returns how many packets were refused since the start, by reason: "stranger", "malformed", "unknown_pt",
 // "duplicate", "late", "jump", "rate", "panic". The keys are always all there.
-func (e *Engine) Dropped() map[string]uint64 { panic("not yet") }
+func (e *Engine) Dropped() map[string]uint64 {
+	all := make(map[string]uint64, reasons)
+	for r := none + 1; r < reasons; r++ {
+		all[reasonNames[r]] = e.dropped[r].Load()
+	}
+	return all
+}
+
+// Sessions is how many are open.
+func (e *Engine) Sessions() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// Free is how many sessions could be opened now: pairs of ports neither in use nor resting.
+func (e *Engine) Free() int { return e.ports.left(e.config.Now()) }
 
 // Open takes the longest-rested pair of ports for a call whose peer, beside the address that its SDP will name, may send
-// from allowed. It returns media.ErrNoPort when every port is in use or still resting.
-func (e *Engine) Open(allowed []netip.Prefix) (*Session, error) { panic("not yet") }
+// from allowed. It returns media.ErrNoPort when every port is in use or still resting, ErrStopped after Stop.
+func (e *Engine) Open(allowed []netip.Prefix) (*Session, error) {
+	var failure error
+	for range bindTries {
+		port, ok := e.ports.take(e.config.Now())
+		if !ok {
+			break
+		}
+		s, err := e.open(port, allowed)
+		if err == nil || errors.Is(err, ErrStopped) {
+			return s, err
+		}
+		failure = err
+		e.ports.give(port, e.config.Now()) // somebody else's for now: to the end of the line
+	}
+	if failure != nil {
+		return nil, fmt.Errorf("%w: %w", media.ErrNoPort, failure)
+	}
+	return nil, media.ErrNoPort
+}
 
-// Session is the media of one leg: one RTP port, one RTCP port, one peer. It is a media.Sink.
-type Session struct{}
+// open binds one pair. Readers are held back until the session is whole; packets before Set find only the prefixes.
+// All of it is under the lock, so that Stop finds either the session or nothing running.
+func (e *Engine) open(port uint16, allowed []netip.Prefix) (*Session, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return nil, ErrStopped
+	}
+	s := &Session{
+		engine:  e,
+		addr:    netip.AddrPortFrom(e.config.Public, port),
+		port:    port,
+		done:    make(chan struct{}),
+		out:     newSender(e.config.Now),
+		reports: newReporter(e.config.Now()),
+	}
+	s.in.out, s.in.latch.allowed = s.out, slices.Clone(allowed)
+	s.sink.Store(nowhere)
+	ready := make(chan struct{})
+	defer close(ready)
+	var err error
+	s.rtp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port), afterReady(ready, s.takeRTP))
+	if err != nil {
+		return nil, err
+	}
+	s.rtcp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port+1), afterReady(ready, s.takeRTCP))
+	if err != nil {
+		s.in.shut()
+		s.rtp.close()
+		return nil, err
+	}
+	s.out.conn = s.rtp
+	e.sessions[s] = struct{}{}
+	return s, nil
+}
 
-// Addr is where the peer reaches us: for our SDP.
-func (s *Session) Addr() netip.AddrPort { panic("not yet") }
+// afterReady holds back the first packet until the session is whole.
+func afterReady(ready <-chan struct{}, take func(netip.AddrPort, []byte)) func(netip.AddrPort, []byte) {
+	return func(src netip.AddrPort, b []byte) {
+		<-ready
+		take(src, b)
+	}
+}
 
-// Set tells the outcome of a negotiation; again after each re-INVITE. A new remote address opens the latch again.
-func (s *Session) Set(peer sdp.Media) { panic("not yet") }
-
-// Audio sends a frame to the peer.
-func (s *Session) Audio(f media.Frame) { panic("not yet") }
-
-// Receive says where the peer's audio goes; nil is media.Discard.
-func (s *Session) Receive(to media.Sink) { panic("not yet") }
-
-// Listen says who is told of Digit, Silent, Audible, and Ended with reason "panic". Events before it are kept (16) and
-// delivered then. fn must not block.
-func (s *Session) Listen(fn func(media.Event)) { panic("not yet") }
-
-// SendDigit sends one of 0-9 * # A-D for ms milliseconds by RFC 4733. It returns at once; digits queue up.
-func (s *Session) SendDigit(digit byte, ms int) { panic("not yet") }
-
-// Stats returns what was counted so far; after Close it does not change.
-func (s *Session) Stats() media.Stats { panic("not yet") }
-
-// Close releases the ports. It returns at once and may be repeated.
-func (s *Session) Close() { panic("not yet") }
+// release is called by a session that closed.
+func (e *Engine) release(s *Session) {
+	e.mu.Lock()
+	delete(e.sessions, s)
+	e.mu.Unlock()
+	e.ports.give(s.port, e.config.Now())
+}

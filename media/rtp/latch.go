@@ -1,0 +1,66 @@
+package rtp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// relockAfter is how long the locked source must be quiet before another one inside the prefixes may take its place.
+// Two seconds are a hundred packets: longer than any jitter, short enough for a NAT that gave the peer a new port.
+const relockAfter = 2 * time.Second
+
+// latch decides whose packets are the peer's.
+type latch struct {
+	allowed []netip.Prefix // from where a peer behind NAT may come
+	named   netip.AddrPort // by the SDP; invalid before the first Set
+	locked  netip.AddrPort // who is heard and sent to; invalid until the first valid packet
+	heard   time.Time      // last packet of locked
+}
+
+// admits says whether a packet from src may be looked at.
+func (l *latch) admits(src netip.AddrPort, now time.Time) bool {
+	switch {
+	case src == l.locked || src == l.named:
+		return src.IsValid()
+	case l.locked.IsValid() && now.Sub(l.heard) < relockAfter:
+		return false
+	}
+	return l.inside(src.Addr())
+}
+
+func (l *latch) inside(addr netip.Addr) bool {
+	for _, p := range l.allowed {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// take notes a valid packet of an admitted source, which is the peer from now on; changed says that it was not before.
+func (l *latch) take(src netip.AddrPort, now time.Time) (changed bool) {
+	changed = src != l.locked
+	l.locked, l.heard = src, now
+	return changed
+}
+
+// name sets the address of the SDP and says whether it is a new one, which opens the lock again. A hold that names no
+// address keeps the former.
+func (l *latch) name(addr netip.AddrPort) (changed bool) {
+	if !addr.IsValid() || addr == l.named {
+		return false
+	}
+	l.named = addr
+	if l.locked != addr {
+		l.locked, l.heard = netip.AddrPort{}, time.Time{}
+	}
+	return true
+}
+
+// target is where media is sent; invalid when nobody is known.
+func (l *latch) target() netip.AddrPort {
+	if l.locked.IsValid() {
+		return l.locked
+	}
+	return l.named
+}

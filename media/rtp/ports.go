@@ -1,0 +1,63 @@
+package rtp
+
+import (
+	"sync"
+	"time"
+)
+
+// ports is the pool of even ports. The one that has rested longest is given first, so that late packets of a call find
+// nobody for as long as possible.
+type ports struct {
+	mu    sync.Mutex
+	quiet time.Duration
+	free  []resting // longest-rested first
+}
+
+type resting struct {
+	port  uint16
+	since time.Time // zero: never used
+}
+
+func newPorts(low, high uint16, quiet time.Duration) *ports {
+	p := &ports{quiet: quiet}
+	for n := (int(low) + 1) &^ 1; n+1 <= int(high); n += 2 {
+		p.free = append(p.free, resting{port: uint16(n)})
+	}
+	return p
+}
+
+// take returns the longest-rested port, if it has rested enough.
+func (p *ports) take(now time.Time) (port uint16, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) == 0 {
+		return 0, false
+	}
+	first := p.free[0]
+	if !first.since.IsZero() && now.Sub(first.since) < p.quiet {
+		return 0, false
+	}
+	p.free = append(p.free[:0], p.free[1:]...) // keeps the array: at most 8,192 entries of 32 bytes, once a call
+	return first.port, true
+}
+
+// give returns a port, which rests from now on.
+func (p *ports) give(port uint16, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, resting{port: port, since: now})
+}
+
+// left is how many ports are neither in use nor resting.
+func (p *ports) left(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, r := range p.free {
+		if !r.since.IsZero() && now.Sub(r.since) < p.quiet {
+			break // in order of release: all that follow rest too
+		}
+		n++
+	}
+	return n
+}

@@ -1,0 +1,235 @@
+package rtp
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"holdfast/media"
+	"holdfast/media/dtmf"
+	"holdfast/media/sdp"
+)
+
+// reason says why a packet was refused.
+type reason uint8
+
+const (
+	none reason = iota
+	stranger
+	malformed
+	unknownType
+	duplicate
+	late
+	jump
+	rate
+	panicked
+	reasons
+)
+
+// reasonNames are the keys of Engine.Dropped and of the metric.
+var reasonNames = [reasons]string{
+	stranger: "stranger", malformed: "malformed", unknownType: "unknown_pt", duplicate: "duplicate",
+	late: "late", jump: "jump", rate: "rate", panicked: "panic",
+}
+
+// comfortNoise is the static payload type of RFC 3389. It proves that the peer is there and sounds like nothing.
+const comfortNoise = 13
+
+// A peer may send maxRate packets a second; speech needs 50, the shortest packets in use (5 ms) 200. As many may come
+// at once, which is what a network that stood still for some seconds lets go.
+const maxRate = 400
+
+// receiver is the way in of one session.
+type receiver struct {
+	mu       sync.Mutex // taken before that of out, never after
+	out      *sender    // told where the peer is, while mu is held: two who learn it never overtake each other
+	latch    latch
+	peer     sdp.Media
+	named    bool // Set was called
+	closed   bool
+	sequence sequence
+	digits   dtmf.Decoder
+	tokens   float64 // of the rate limit
+	refilled time.Time
+	skipped  uint16    // packets that were no audio: taken out of the numbers that sinks see
+	marker   bool      // the next frame is the first of a new run
+	silent   bool      // Silent was told
+	since    time.Time // when packets began to be expected
+	alive    time.Time // last RTP or RTCP packet of the peer
+	gapFrom  time.Time // last packet, where the time to the next one counts as a gap
+	jitter   jitter
+	control  control
+	stats    media.Stats // Received, Dropped, MaxGap, FirstReceived, LastReceived
+}
+
+// heard is what one packet amounted to.
+type heard struct {
+	refused reason
+	frame   media.Frame // with an empty payload: nothing to play
+	digit   byte        // 0: none
+	audible bool        // the peer was silent until now
+}
+
+// take judges one packet and digests it: source, rate, form, type, number, and only then its content.
+func (r *receiver) take(src netip.AddrPort, b []byte, now time.Time) (got heard) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return heard{}
+	}
+	got.refused = r.digest(&got, src, b, now)
+	if got.refused != none {
+		r.stats.Dropped++
+	}
+	return got
+}
+
+func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Time) reason {
+	if !r.latch.admits(src, now) {
+		return stranger
+	}
+	if !r.spend(now) {
+		return rate
+	}
+	h, payload, ok := parse(b)
+	if !ok {
+		return malformed
+	}
+	kind, c := r.kind(h.payloadType)
+	if kind == unknownKind {
+		return unknownType
+	}
+	switch r.sequence.take(h.ssrc, h.seq) {
+	case double:
+		return duplicate
+	case tooLate:
+		return late
+	case leap:
+		return jump
+	case restart:
+		r.digits, r.jitter, r.marker = dtmf.Decoder{}, jitter{}, true
+	case fresh:
+	}
+	if r.latch.take(src, now) {
+		r.out.aim(src)
+		if r.control.source.Addr() != src.Addr() {
+			r.control.forget()
+		}
+	}
+	got.audible, r.silent = r.silent, false
+	r.count(h, now)
+	if kind != audioKind || len(payload) == 0 {
+		r.skipped++
+		if kind == eventKind {
+			got.digit, _ = r.digits.Feed(payload, h.timestamp, h.marker)
+		}
+		return none
+	}
+	got.frame = media.Frame{
+		Codec: c, Seq: h.seq - r.skipped, Timestamp: h.timestamp, Marker: h.marker || r.marker, Payload: payload,
+	}
+	r.marker = false
+	return none
+}
+
+// spend takes one packet's worth of the rate limit.
+func (r *receiver) spend(now time.Time) bool {
+	if r.refilled.IsZero() {
+		r.tokens = maxRate
+	} else {
+		r.tokens = min(maxRate, r.tokens+maxRate*now.Sub(r.refilled).Seconds())
+	}
+	r.refilled = now
+	if r.tokens < 1 {
+		return false
+	}
+	r.tokens--
+	return true
+}
+
+// kind is what a payload type carries.
+type kind uint8
+
+const (
+	unknownKind kind = iota
+	audioKind
+	eventKind
+	comfortKind
+)
+
+// kind finds it by what was agreed; both of our codecs are also taken under their static types, because gateways change
+// between them without asking, and before the agreement is known (RFC 3264 section 5.1).
+func (r *receiver) kind(payloadType uint8) (kind, media.Codec) {
+	switch {
+	case r.named && payloadType == r.peer.PayloadType:
+		return audioKind, r.peer.Codec
+	case payloadType != 0 && (payloadType == r.peer.EventIn || payloadType == r.peer.EventType):
+		return eventKind, 0
+	case payloadType == uint8(media.PCMU) || payloadType == uint8(media.PCMA):
+		return audioKind, media.Codec(payloadType)
+	case payloadType == comfortNoise:
+		return comfortKind, 0
+	}
+	return unknownKind, 0
+}
+
+// count notes a good packet.
+func (r *receiver) count(h header, now time.Time) {
+	r.stats.Received++
+	if r.stats.FirstReceived.IsZero() {
+		r.stats.FirstReceived = now
+	}
+	if !r.gapFrom.IsZero() {
+		r.stats.MaxGap = max(r.stats.MaxGap, now.Sub(r.gapFrom))
+	}
+	r.stats.LastReceived, r.alive, r.gapFrom = now, now, now
+	r.jitter.take(h.timestamp, now)
+}
+
+// set takes the outcome of a negotiation, for both ways.
+func (r *receiver) set(peer sdp.Media, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.latch.name(peer.Remote) {
+		r.control.forget()
+	}
+	if !r.named || !r.peer.Receive || !peer.Receive { // the wait for packets begins or ends here
+		r.since, r.gapFrom, r.silent = now, time.Time{}, false
+	}
+	r.peer, r.named = peer, true
+	if !r.closed {
+		r.out.set(peer, r.latch.target())
+	}
+}
+
+// quiet says once that the peer should send and has not for limit.
+func (r *receiver) quiet(now time.Time, limit time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || !r.named || !r.peer.Receive || r.silent {
+		return false
+	}
+	from := r.since
+	if r.alive.After(from) {
+		from = r.alive
+	}
+	r.silent = now.Sub(from) >= limit
+	return r.silent
+}
+
+// figures returns what was counted.
+func (r *receiver) figures() media.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Lost = r.sequence.lost()
+	return s
+}
+
+// shut ends both ways.
+func (r *receiver) shut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.out.aim(netip.AddrPort{})
+}
