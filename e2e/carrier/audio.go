@@ -1,0 +1,152 @@
+package carrier
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"holdfast/media"
+	"holdfast/media/codec"
+)
+
+const (
+	// window is what Heard looks at: 200 ms tell tones apart that are 10 Hz apart.
+	window = media.SampleRate / 5
+	// longestGap is how much silence is put into a recording where packets are missing, in samples.
+	longestGap = 10 * media.SampleRate
+	// quietest is the mean amplitude below which nothing is heard.
+	quietest = 50.0
+)
+
+// ear hears what the node says: it keeps it all when a recording is wanted, and the last moment in any case.
+type ear struct {
+	mu     sync.Mutex
+	now    func() time.Time
+	keep   bool
+	first  time.Time
+	next   uint32 // timestamp of the next sample
+	rec    []int16
+	recent [window]int16
+	at     int
+	buf    []int16
+}
+
+// Audio hears a frame.
+func (e *ear) Audio(f media.Frame) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.first.IsZero() {
+		e.first, e.next = e.now(), f.Timestamp
+	}
+	e.buf = codec.Decode(e.buf[:0], f.Codec, f.Payload)
+	for _, s := range e.buf {
+		e.recent[e.at] = s
+		e.at = (e.at + 1) % window
+	}
+	gap := int32(f.Timestamp - e.next) //nolint:gosec // wraps around by design
+	if gap < 0 && gap > -longestGap {
+		return // late or twice
+	}
+	e.next = f.Timestamp + uint32(len(f.Payload)) //nolint:gosec // below 1,500
+	if !e.keep {
+		return
+	}
+	if gap > 0 && gap < longestGap && !f.Marker {
+		e.rec = append(e.rec, make([]int16, gap)...)
+	}
+	e.rec = append(e.rec, e.buf...)
+}
+
+// heard says whether a tone of hz is most of what came in the last 200 ms (Goertzel's algorithm).
+func (e *ear) heard(hz float64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w := 2 * math.Cos(2*math.Pi*hz/media.SampleRate)
+	var s1, s2, energy float64
+	for i := range window {
+		x := float64(e.recent[(e.at+i)%window])
+		s1, s2 = x+w*s1-s2, s1
+		energy += x * x
+	}
+	if energy < quietest*quietest*window {
+		return false
+	}
+	power := s1*s1 + s2*s2 - w*s1*s2 // of a pure tone: energy * window / 2
+	return power > energy*window/4
+}
+
+// mouth says things: what is to be played, then a tone or silence, frame by frame.
+type mouth struct {
+	mu    sync.Mutex
+	codec media.Codec
+	clip  []byte
+	tone  float64 // Hz; 0: silence
+	quiet bool
+	phase float64
+	ts    uint32
+	seq   uint16
+	fresh bool // the next frame is the first after a pause
+	buf   []byte
+	pcm   []int16
+}
+
+// frame returns the next 20 ms; ok is false when nothing is to be sent.
+func (m *mouth) frame() (f media.Frame, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ts += media.FrameBytes
+	m.buf = m.buf[:0]
+	if n := min(len(m.clip), media.FrameBytes); n > 0 {
+		m.buf = append(m.buf, m.clip[:n]...)
+		m.clip = m.clip[n:]
+	} else if m.tone == 0 && m.quiet {
+		m.fresh = true
+		return media.Frame{}, false
+	}
+	if m.tone != 0 && len(m.buf) == 0 {
+		m.pcm = m.pcm[:0]
+		for range media.FrameBytes {
+			m.pcm = append(m.pcm, int16(8000*math.Sin(m.phase))) // -12 dBFS
+			m.phase = math.Mod(m.phase+2*math.Pi*m.tone/media.SampleRate, 2*math.Pi)
+		}
+		m.buf = codec.Encode(m.buf, m.codec, m.pcm)
+	}
+	for len(m.buf) < media.FrameBytes {
+		m.buf = append(m.buf, m.codec.Silence())
+	}
+	f = media.Frame{Codec: m.codec, Seq: m.seq, Timestamp: m.ts, Marker: m.fresh, Payload: m.buf}
+	m.seq++
+	m.fresh = false
+	return f, true
+}
+
+// talk sends frames until stop: one each 20 ms, and those that a busy machine was late for all at once.
+func (m *mouth) talk(to media.Sink, stop <-chan struct{}) {
+	const burst = 10 // more than 200 ms late, the rest is dropped
+	tick := time.NewTicker(media.FrameTime)
+	defer tick.Stop()
+	start, sent := time.Now(), 0
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		due := int(time.Since(start) / media.FrameTime)
+		if due-sent > burst {
+			sent = due - burst
+		}
+		for ; sent < due; sent++ {
+			if f, ok := m.frame(); ok {
+				to.Audio(f)
+			}
+		}
+	}
+}
+
+// say changes the tone from now on; 0 is silence.
+func (m *mouth) say(hz float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clip, m.tone, m.fresh = nil, hz, true
+}

@@ -1,0 +1,208 @@
+package carrier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"holdfast/media"
+	"holdfast/media/rtp"
+	"holdfast/media/sdp"
+)
+
+const (
+	t1 = 500 * time.Millisecond // RFC 3261 section 17.1.1.1
+	t2 = 4 * time.Second
+	// silent is how long a node may not answer at all (Timer B).
+	silent = 32 * time.Second
+	// farewell is how long a BYE or CANCEL may stay without an answer before we go anyway.
+	farewell = 4 * time.Second
+	// key is how long a key is pressed and how long until the next.
+	keyMS   = 100
+	keyStep = 250 * time.Millisecond
+	comma   = time.Second
+)
+
+// Errors of a call; they stand in Result.Err.
+var (
+	ErrNoResponse = errors.New("the node did not answer the INVITE")
+	ErrRing       = errors.New("the call was not answered in time")
+	ErrWire       = errors.New("the connection to the node broke")
+)
+
+// Call is one call on its way.
+type Call struct {
+	o       Options
+	script  *script
+	wire    *wire
+	engine  *rtp.Engine
+	session *rtp.Session
+	local   sdp.Local
+	ear     ear
+	mouth   mouth
+
+	hang     chan struct{}
+	hangOnce sync.Once
+	answered chan struct{}
+	talking  chan struct{} // closed to stop mouth and fingers
+	workers  sync.WaitGroup
+	keys     chan string
+	done     chan struct{}
+
+	mu     sync.Mutex
+	result Result
+}
+
+// Run makes one call from beginning to end. The error says that the call could not be tried (ErrUsage), or repeats
+// Result.Err.
+func Run(ctx context.Context, o Options) (Result, error) {
+	c, err := Start(ctx, o)
+	if err != nil {
+		return Result{EndedBy: ByError, Err: err}, err
+	}
+	<-c.Done()
+	r := c.Result()
+	return r, r.Err
+}
+
+// Start sends the INVITE and returns the call at once. When ctx ends, the call is hung up or taken back.
+func Start(ctx context.Context, o Options) (*Call, error) {
+	o, node, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	c := &Call{
+		o: o, hang: make(chan struct{}), answered: make(chan struct{}), talking: make(chan struct{}),
+		keys: make(chan string, 16), done: make(chan struct{}),
+		ear:   ear{now: time.Now, keep: o.Record != ""},
+		mouth: mouth{codec: o.Codec, tone: o.Tone, quiet: o.Quiet, fresh: true},
+	}
+	if o.Play != "" {
+		if c.mouth.clip, err = loadWAV(o.Play, o.Codec); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+	}
+	if err := c.open(node); err != nil {
+		return nil, err
+	}
+	go c.run(ctx)
+	return c, nil
+}
+
+// open takes the ports for signalling and media.
+func (c *Call) open(node netip.AddrPort) error {
+	const ports = 32
+	low := uint16(40000 + 2*rand.IntN(10000-ports)) //nolint:gosec // a port; away from those that the node uses
+	var err error
+	if c.engine, err = rtp.New(rtp.Config{Bind: c.o.Bind, Low: low, High: low + ports - 1}); err != nil {
+		return fmt.Errorf("media: %w", err)
+	}
+	if err = c.engine.Start(); err != nil {
+		return fmt.Errorf("media: %w", err)
+	}
+	// Media may come from anywhere: the caller has no list of addresses, it believes what the node's SDP says.
+	if c.session, err = c.engine.Open([]netip.Prefix{netip.PrefixFrom(node.Addr(), node.Addr().BitLen())}); err != nil {
+		c.engine.Stop()
+		return fmt.Errorf("media: %w", err)
+	}
+	if c.wire, err = dial(c.o.Transport, c.o.Bind, node); err != nil {
+		c.engine.Stop()
+		return err
+	}
+	c.session.Receive(&c.ear)
+	c.script = newScript(c.o, node, c.wire.local())
+	c.local = sdp.Local{Addr: c.session.Addr(), SessionID: rand.Uint64() >> 1, Version: 1, Codecs: c.o.codecs()}
+	return nil
+}
+
+// Done is closed when the call is over, everything it held is released and the recording is written.
+func (c *Call) Done() <-chan struct{} { return c.done }
+
+// Answered is closed when the 200 is in.
+func (c *Call) Answered() <-chan struct{} { return c.answered }
+
+// Hangup ends the call: BYE, or CANCEL when it is not answered yet. It returns at once; wait for Done.
+func (c *Call) Hangup() { c.hangOnce.Do(func() { close(c.hang) }) }
+
+// SendDigits presses keys, one after the other, once the call is answered; a comma waits one second.
+func (c *Call) SendDigits(keys string) {
+	select {
+	case c.keys <- keys:
+	case <-c.done:
+	}
+}
+
+// Say speaks a tone from now on instead of anything else; 0 is silence.
+func (c *Call) Say(hz float64) { c.mouth.say(hz) }
+
+// Heard says whether a tone of hz is most of what came in the last 200 ms.
+func (c *Call) Heard(hz float64) bool { return c.ear.heard(hz) }
+
+// CallID is the id in X-Holdfast-Call; "" before the answer.
+func (c *Call) CallID() string { return c.Result().CallID }
+
+// Result is how the call went; before Done, how it goes.
+func (c *Call) Result() Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.result
+}
+
+func (c *Call) set(change func(*Result)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.result)
+}
+
+// run is the life of the call.
+func (c *Call) run(ctx context.Context) {
+	defer close(c.done)
+	if c.setUp(ctx) {
+		c.talk(ctx)
+	}
+	close(c.talking)
+	c.workers.Wait()
+	ended := time.Now()
+	c.session.Close()
+	stats := c.session.Stats()
+	c.engine.Stop()
+	c.wire.close()
+	<-c.wire.gone
+	c.ear.mu.Lock()
+	first, rec := c.ear.first, c.ear.rec
+	c.ear.mu.Unlock()
+	c.set(func(r *Result) {
+		r.Sent, r.Received, r.Lost = stats.Sent, stats.Received, stats.Lost
+		r.MaxGapMS = stats.MaxGap.Milliseconds()
+		if !first.IsZero() {
+			r.FirstMS = max(1, first.Sub(r.InviteSent).Milliseconds())
+		}
+		if r.DurationMS == 0 && !r.AnsweredAt.IsZero() {
+			r.DurationMS = ended.Sub(r.AnsweredAt).Milliseconds()
+		}
+		if c.o.Record != "" && r.Answered() {
+			if err := saveWAV(c.o.Record, rec); err != nil {
+				r.Err = errors.Join(r.Err, err)
+			} else {
+				r.Recording = c.o.Record
+			}
+		}
+	})
+}
+
+// over notes who ended the call, once.
+func (c *Call) over(by EndedBy, err error) {
+	c.set(func(r *Result) {
+		if r.EndedBy != "" {
+			return
+		}
+		r.EndedBy, r.Err = by, err
+		if !r.AnsweredAt.IsZero() {
+			r.DurationMS = time.Since(r.AnsweredAt).Milliseconds()
+		}
+	})
+}
