@@ -1,0 +1,68 @@
+package live
+
+import (
+	"holdfast/services/call"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// copyOf returns the tenant's routing copy, or an empty one that bears its name.
+func (b *Boards) copyOf(t tenants.TenantID) *routing.Copy {
+	if c, ok := b.cfg.Book.Copy(t); ok && c != nil {
+		return c
+	}
+	return &routing.Copy{Tenant: t, Name: string(t), State: routing.Standby}
+}
+
+// Snapshot is the whole live picture of a tenant.
+func (b *Boards) Snapshot(t tenants.TenantID) Board {
+	c := b.copyOf(t)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.picture(t).board(c)
+}
+
+// Queue is what every desk of the tenant sees of its queue.
+func (b *Boards) Queue(t tenants.TenantID) Queue {
+	c := b.copyOf(t)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.picture(t)
+	return p.queue(len(p.operators(c)))
+}
+
+// Live returns the tenant's calls in progress, longest first.
+func (b *Boards) Live(t tenants.TenantID) []call.State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.picture(t).states()
+}
+
+// Call returns one of the tenant's calls that is in progress or ended a short while ago.
+func (b *Boards) Call(t tenants.TenantID, id tenants.CallID) (call.State, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.picture(t)
+	if c := p.calls[id]; c != nil {
+		return c.state, true
+	}
+	for i := len(p.ended) - 1; i >= 0; i-- {
+		if p.ended[i].ID == id {
+			return p.ended[i], true
+		}
+	}
+	return call.State{}, false
+}
+
+// Phases counts the calls in progress of all tenants by phase.
+func (b *Boards) Phases() map[call.Phase]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[call.Phase]int{}
+	for _, p := range b.pictures {
+		for _, c := range p.calls {
+			out[c.state.Phase]++
+		}
+	}
+	return out
+}

@@ -1,0 +1,192 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"holdfast/services/duty"
+	"holdfast/tenants"
+)
+
+const (
+	// mailbox is how many commands may wait for the duty; a person sends one at a time.
+	mailbox = 16
+	// signOnLimit, doLimit and checkLimit bound how long the switchboard may take. A check records and judges 3 s.
+	signOnLimit = 3 * time.Second
+	doLimit     = 5 * time.Second
+	checkLimit  = 15 * time.Second
+	// offersASecond bounds what costs most: a new peer connection.
+	offersASecond = 5
+	// queueEvery is the least time between two queue messages.
+	queueEvery = 250 * time.Millisecond
+)
+
+// desk is one operator's socket: a duty's states out, its commands in.
+type desk struct {
+	server *Server
+	socket *socket
+	actor  tenants.Actor
+
+	mu       sync.Mutex
+	state    duty.State
+	began    bool
+	sent     bool // the secret was
+	provenAt time.Time
+
+	offers *allowance
+	checks chan Command
+	orders chan Command
+}
+
+func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resume tenants.DutyID) {
+	d := &desk{
+		server: s, socket: c, actor: actor, offers: newAllowance(offersASecond, offersASecond, s.cfg.Now()),
+		checks: make(chan Command, 1), orders: make(chan Command, mailbox),
+	}
+	signing, cancel := context.WithTimeout(ctx, signOnLimit)
+	seat, err := s.cfg.Desk.SignOn(signing, actor, resume, d.show, c.bye)
+	cancel()
+	if err != nil {
+		c.log.Error("sign-on failed", "error", err)
+		p := problemOf(err)
+		c.refuse("", p.Code, p.Text)
+		c.bye("refused")
+		<-ctx.Done()
+		return
+	}
+	defer seat.Leave()
+	// Everything below has ended before the seat is left: no command follows Leave.
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer c.end(nil)
+	for _, part := range []func(context.Context){
+		func(ctx context.Context) { d.perform(ctx, seat, d.orders, doLimit) },
+		func(ctx context.Context) { d.perform(ctx, seat, d.checks, checkLimit) },
+		d.showQueue,
+	} {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			defer c.recover()
+			part(ctx)
+		}()
+	}
+	c.read(ctx, deskCommands, d.take)
+}
+
+// take puts a command into its mailbox without waiting: checks have their own, so that a pause is heard during one.
+func (d *desk) take(c Command) {
+	box := d.orders
+	switch c.Do {
+	case DoBeat:
+		d.prove()
+		return
+	case DoOffer:
+		if !d.offers.take(d.server.cfg.Now()) {
+			d.socket.refuse(c.ID, "too_many", "The audio line is renewed too often. Wait a second.")
+			return
+		}
+	case DoCheck:
+		box = d.checks
+	}
+	select {
+	case box <- c:
+	default:
+		d.socket.refuse(c.ID, "too_many", "The commands before this one are not done yet. Wait a second.")
+	}
+}
+
+// perform hands the mailbox's commands to the duty, one after another, and answers each.
+func (d *desk) perform(ctx context.Context, seat Seat, box <-chan Command, limit time.Duration) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-box:
+			doing, cancel := context.WithTimeout(ctx, limit)
+			reply, err := seat.Do(doing, c)
+			cancel()
+			d.reply(c, reply, err)
+		}
+	}
+}
+
+func (d *desk) reply(c Command, r Reply, err error) {
+	switch {
+	case err != nil:
+		p := problemOf(err)
+		if p.Code == "away" {
+			d.socket.log.Error("command failed", "do", c.Do, "error", err)
+		}
+		d.socket.answer(Message{Type: "error", ID: c.ID, Error: p})
+	case r.SDP != "":
+		d.socket.answer(Message{Type: "answer", ID: c.ID, SDP: r.SDP})
+	case r.Check != nil:
+		d.socket.answer(Message{Type: "check", ID: c.ID, Check: r.Check})
+	default:
+		d.socket.answer(Message{Type: "done", ID: c.ID})
+	}
+}
+
+// show is called with every new state, from the duty's goroutine.
+func (d *desk) show(s duty.State) {
+	d.mu.Lock()
+	d.state, d.began = s, true
+	d.mu.Unlock()
+	d.prove()
+}
+
+// prove notes that the line is proven now, where it is, and shows the duty: the page says when callers could last be put
+// through, so it hears of it with every beat.
+func (d *desk) prove() {
+	d.mu.Lock()
+	if !d.began {
+		d.mu.Unlock()
+		return
+	}
+	if d.state.Socket && d.state.Media {
+		d.provenAt = d.server.cfg.Now()
+	}
+	s, provenAt, first := d.state, d.provenAt, !d.sent
+	d.sent = true
+	d.mu.Unlock()
+	view := viewOf(s, d.server.cfg.Boards.copyOf(d.actor.Tenant), provenAt)
+	if first {
+		view.Secret = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty)
+	}
+	d.socket.show(Message{Type: "duty", Duty: view})
+}
+
+// showQueue sends the tenant's queue when it changed.
+func (d *desk) showQueue(ctx context.Context) {
+	changes, cancel := d.server.cfg.Boards.Watch(d.actor.Tenant)
+	defer cancel()
+	var last Queue
+	for first := true; ; first = false {
+		if q := d.server.cfg.Boards.Queue(d.actor.Tenant); first || q != last {
+			last = q
+			d.socket.show(Message{Type: "queue", Queue: &q})
+		}
+		if !next(ctx, changes, queueEvery, queueAnyway) {
+			return
+		}
+	}
+}
+
+// problemOf says an error in the words of the page.
+func problemOf(err error) *Problem {
+	var p *Problem
+	var r *duty.Refusal
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &r):
+		return &Problem{Code: r.Code, Text: r.Reason}
+	case errors.Is(err, duty.ErrStale):
+		return &Problem{Code: "offer_gone", Text: "This call is no longer offered to you."}
+	default:
+		return &Problem{Code: "away", Text: "This could not be done just now. Try again."}
+	}
+}

@@ -1,0 +1,172 @@
+package live
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"holdfast/services/call"
+	"holdfast/services/duty"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// liveCalls shows the calls in progress, longest first.
+func (p *picture) liveCalls() []LiveCall {
+	out := make([]LiveCall, 0, len(p.calls))
+	for _, c := range p.states() {
+		out = append(out, LiveCall{
+			ID: c.ID, Account: c.Plan.Account, AccountName: c.Plan.AccountName, Caller: c.Plan.Caller, CallerName: c.Plan.CallerName,
+			Called: c.Plan.Called, Language: c.Plan.Language(), State: string(c.Phase), InvitedAt: c.InvitedAt, Since: c.Since,
+			Operator: c.Operator, OperatorName: c.OperatorName,
+		})
+	}
+	return out
+}
+
+// states returns the calls in progress, longest first.
+func (p *picture) states() []call.State {
+	out := make([]call.State, 0, len(p.calls))
+	for _, c := range p.calls {
+		out = append(out, c.state)
+	}
+	slices.SortFunc(out, func(a, b call.State) int {
+		return cmp.Or(a.InvitedAt.Compare(b.InvitedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// current returns the newest duty of each operator.
+func (p *picture) current() map[tenants.OperatorID]duty.State {
+	out := make(map[tenants.OperatorID]duty.State, len(p.duties))
+	for _, d := range p.duties {
+		// Duty ids are ordered by time.
+		if old, there := out[d.state.Operator]; !there || old.Duty < d.state.Duty {
+			out[d.state.Operator] = d.state
+		}
+	}
+	return out
+}
+
+// operators shows everybody of the tenant who answers calls, on duty or not, by name.
+func (p *picture) operators(c *routing.Copy) []LiveOperator {
+	duties := p.current()
+	out := make([]LiveOperator, 0, len(c.Operators))
+	for _, o := range c.Operators {
+		d, on := duties[o.ID]
+		delete(duties, o.ID)
+		switch {
+		case on:
+			out = append(out, operatorOn(d))
+		case o.Role == tenants.RoleOperator || len(o.Languages) > 0:
+			out = append(out, LiveOperator{ID: o.ID, Name: o.Name, Email: o.Email, Languages: grades(o.Languages), State: duty.Away})
+		}
+	}
+	for _, d := range duties { // taken out of the routing copy while on duty
+		out = append(out, operatorOn(d))
+	}
+	slices.SortFunc(out, func(a, b LiveOperator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return out
+}
+
+func operatorOn(d duty.State) LiveOperator {
+	o := LiveOperator{
+		ID: d.Operator, Name: d.Name, Email: d.Email, Languages: grades(d.Languages), State: d.Phase, Since: d.Since, Until: d.Until,
+		Why: d.Why, Reachable: d.Answerable(), Calls: d.Calls,
+	}
+	if d.Card != nil && (d.Phase == duty.Offered || d.Phase == duty.Talking || d.Phase == duty.Lost) {
+		o.Call = d.Card.Call
+	}
+	return o
+}
+
+func grades(languages map[string]routing.Grade) map[string]int {
+	out := make(map[string]int, len(languages))
+	for l, g := range languages {
+		out[l] = int(g)
+	}
+	return out
+}
+
+// queue counts who waits and who could answer.
+func (p *picture) queue(operators int) Queue {
+	q := Queue{
+		Operators: operators, NewVoicemail: p.voicemail.Unhandled, OldestVoice: p.voicemail.Oldest, VoicemailOK: p.voicemail.Known,
+	}
+	for _, c := range p.calls {
+		switch {
+		case c.state.Waiting():
+			q.Waiting++
+			if q.OldestSince.IsZero() || c.state.InvitedAt.Before(q.OldestSince) {
+				q.OldestSince = c.state.InvitedAt
+			}
+		case c.state.Phase == call.Talking:
+			q.Talking++
+		}
+	}
+	for _, d := range p.current() {
+		if d.Answerable() {
+			q.Ready++
+		}
+	}
+	return q
+}
+
+// What a new caller gets now.
+const (
+	HearOperator  = "operator"
+	HearQueue     = "queue"
+	HearVoicemail = "voicemail"
+)
+
+// callersHear says what a caller who rings now would get.
+func (p *picture) callersHear(c *routing.Copy) string {
+	hear := HearVoicemail
+	if c.State != routing.Live {
+		return hear
+	}
+	for _, d := range p.current() {
+		if d.Answerable() {
+			return HearOperator
+		}
+		if d.OnDuty() {
+			hear = HearQueue
+		}
+	}
+	return hear
+}
+
+// openAlarms shows the alarms that have not ended, newest first.
+func (p *picture) openAlarms() []Alarm {
+	out := make([]Alarm, 0, len(p.alarms))
+	for _, a := range p.alarms {
+		out = append(out, a.alarm)
+	}
+	slices.SortFunc(out, func(a, b Alarm) int { return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Key, b.Key)) })
+	return out
+}
+
+// board is the whole of it.
+func (p *picture) board(c *routing.Copy) Board {
+	operators := p.operators(c)
+	numbers := 0
+	for _, n := range c.Numbers {
+		if !n.Published {
+			numbers++
+		}
+	}
+	return Board{
+		Tenant: c.Tenant, TenantName: c.Name, State: string(c.State), Since: c.Since, CallersHear: p.callersHear(c),
+		Queue: p.queue(len(operators)), Calls: p.liveCalls(), Operators: operators, Alarms: p.openAlarms(), Numbers: numbers,
+	}
+}
+
+// viewOf shows a duty to its own operator. provenAt is when the line was last seen to carry audio.
+func viewOf(s duty.State, c *routing.Copy, provenAt time.Time) *DutyView {
+	return &DutyView{
+		Duty: s.Duty, Operator: s.Operator, Name: s.Name, Email: s.Email, Tenant: s.Tenant, TenantName: c.Name,
+		TenantLive: c.State == routing.Live, State: s.Phase, Since: s.Since, Until: s.Until, Why: s.Why, Resume: s.Resume, Epoch: s.Epoch,
+		Call: s.Card, Socket: s.Socket, Media: s.Media, Checked: s.Checked, Reachable: s.Answerable(), CheckedAt: provenAt,
+		PauseNext: s.PauseNext, HomeNext: s.HomeNext, Calls: s.Calls, Missed: s.Missed,
+	}
+}
