@@ -1,0 +1,107 @@
+package phone_test
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+
+	"holdfast/tenants/phone"
+)
+
+func TestNumbersAreReadAsPeopleAndCarriersWriteThem(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ raw, country, want string }{
+		{"+16085550101", "US", "+16085550101"},
+		{"16085550101", "US", "+16085550101"},
+		{"6085550101", "US", "+16085550101"},
+		{"(608) 555-0101", "US", "+16085550101"},
+		{"608.555.0101", "US", "+16085550101"},
+		{"011 36 1 555 0201", "US", "+3615550201"},
+		{"0036 1 555 0201", "US", "+3615550201"},
+		{"0036 1 555 0201", "HU", "+3615550201"},
+		{"06 1 555 0201", "HU", "+3615550201"},
+		{"3615550201", "HU", "+3615550201"},
+		{"16085550101", "HU", "+16085550101"},
+		{"tel:+1-608-555-0101", "US", "+16085550101"},
+		{"tel:+36-1-555-0201;ext=5", "US", "+3615550201"},
+		{"sip:+16085550101@carrier.example;user=phone", "", "+16085550101"},
+		{"sips:%2B16085550101@carrier.example", "", "+16085550101"},
+		{"+16085550101;npdi;rn=+16080000000", "", "+16085550101"},
+		{" +16085550101 ", "", "+16085550101"},
+		{"16085550101", "", "+16085550101"},
+		{"+1 (608) 555/0101", "us", "+16085550101"},
+	} {
+		got, err := phone.Parse(c.raw, c.country)
+		if err != nil || got.String() != c.want {
+			t.Errorf("Parse(%q, %q) = %q, %v; want %s", c.raw, c.country, got, err, c.want)
+		}
+	}
+}
+
+func TestWhatIsNoNumberIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{
+		"", "+", "911", "112", "5550101", "anonymous", "alice", "sip:alice@example.com", "+1608555010a", "++16085550101", "1+6085550101",
+		"+999123456789", "+160855501011234", "http://x", "sip:", "tel:;ext=1", "%zz", "1-800-FLOWERS", "٠١٢٣٤٥٦٧٨٩", strings.Repeat("1", 500), "\x00+16085550101",
+	} {
+		if got, err := phone.Parse(raw, "US"); !errors.Is(err, phone.ErrNotANumber) {
+			t.Errorf("Parse(%q) = %q, %v", raw, got, err)
+		}
+	}
+	if got, err := phone.Parse("6085550101", "XX"); err == nil && got == "+16085550101" {
+		t.Error("a number of an unknown country was taken for an American one")
+	}
+}
+
+func TestAnAmbiguousNumberHasAllItsReadings(t *testing.T) {
+	t.Parallel()
+	got := phone.Readings("3615550201", "US") // Corpus Christi, or Budapest without its plus
+	if len(got) != 2 || got[0] != "+13615550201" || got[1] != "+3615550201" {
+		t.Errorf("readings: %v", got)
+	}
+}
+
+func TestNumbersArePrintedAndMasked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		n                       phone.Number
+		pretty, masked, country string
+	}{
+		{"+16085550101", "+1 608-555-0101", "+*******0101", "US"},
+		{"+3615550201", "+36 1 555 0201", "+******0201", "HU"},
+		{"", "", "", ""},
+	} {
+		if c.n.Pretty() != c.pretty || c.n.Masked() != c.masked || c.n.Country() != c.country {
+			t.Errorf("%s: %q %q %q", c.n, c.n.Pretty(), c.n.Masked(), c.n.Country())
+		}
+	}
+	for raw, want := range map[string]string{"911": "***", "alice": "*****", "+36301234567": "+*******4567", "16085550101": "*******0101"} {
+		if got := phone.Mask(raw); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", raw, got, want)
+		}
+	}
+}
+
+var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"+16085550101", "0036 1 555 0201", "tel:+1-608-555-0101;ext=1", "sip:%2B1@x", "00", "+", "0", "٣"} {
+		f.Add(seed, "US")
+		f.Add(seed, "HU")
+		f.Add(seed, "")
+	}
+	f.Fuzz(func(t *testing.T, raw, country string) {
+		phone.Mask(raw)
+		for _, n := range phone.Readings(raw, country) {
+			if !e164.MatchString(n.String()) {
+				t.Fatalf("%q in %q reads as %q", raw, country, n)
+			}
+			if again, err := phone.Parse(n.String(), ""); err != nil || again != n {
+				t.Fatalf("%q reads as %q, which reads as %q, %v", raw, n, again, err)
+			}
+			n.Pretty()
+			n.Country()
+		}
+	})
+}
