@@ -135,7 +135,7 @@ func (m *move) inReviewing() error {
 		m.do(PlayTake{Token: m.s.Token, N: t.N})
 	case m.e.Type == Digit && m.e.Digit == "3":
 		m.enter(Announcing) // the beep is owed again
-		m.play(false, Beep)
+		m.play(false, Again, Beep)
 		m.do(SetTimer{TimerWatchdog, AnnounceLimit})
 	case m.e.Type == Digit && m.e.Digit == "5":
 		m.s.Urgent = true

@@ -343,7 +343,7 @@ func (m *move) inTalking() error {
 	case OperatorLost:
 		m.enter(Rejoining)
 		m.do(Part{})
-		m.play(true, Music)
+		m.play(true, Reconnecting, Music)
 		m.do(SetTimer{TimerRejoin, RejoinFor})
 	case OperatorEnded:
 		m.do(Part{})
@@ -360,10 +360,10 @@ func (m *move) inRejoining() error {
 		m.enter(Talking)
 		m.do(ClearTimer{TimerRejoin}, Silence{}, Join{m.s.Operator})
 	case m.e.Type == OperatorEnded && m.e.Operator == m.s.Operator:
-		m.requeue("operator_ended")
+		m.requeue()
 	case m.e.Type == TimerFired && m.e.Timer == TimerRejoin:
 		m.do(Withdraw{m.s.Operator, m.s.Epoch, "rejoin_over"})
-		m.requeue("rejoin_over")
+		m.requeue()
 	case m.e.Type == Digit && m.e.Digit == "*", m.e.Type == Ordered && m.e.Order == OrderVoicemail:
 		m.do(Withdraw{m.s.Operator, m.s.Epoch, "voicemail"}, ClearTimer{TimerRejoin})
 		m.announce(Leave)
@@ -374,7 +374,7 @@ func (m *move) inRejoining() error {
 }
 
 // requeue puts a caller who lost the operator first in the queue.
-func (m *move) requeue(string) {
+func (m *move) requeue() {
 	m.enter(Queued)
 	m.do(ClearTimer{TimerRejoin}, Enqueue{Front: true}, SetTimer{TimerWait, m.s.Plan.LongestWait})
 	m.comfort()
