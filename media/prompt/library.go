@@ -14,21 +14,21 @@ import (
 
 // The names of the base prompts. Each exists in English; most in every language of the base library.
 const (
-	Greeting     = "greeting"      // thanks, stay on the line, or press star
-	Comfort      = "comfort"       // every half minute of waiting
-	Reconnecting = "reconnecting"  // the operator's line was lost: stay on the line
-	Position     = "position"      // "you are caller number", before a number
-	Unavailable  = "unavailable"   // nobody can answer: leave a message after the tone
-	LongWait     = "long-wait"     // waited too long: leave a message after the tone
-	LeaveMessage = "leave-message" // asked for by star: leave a message after the tone
-	StandbyHello = "standby"       // the answering service is not activated: leave a message after the tone
-	Unknown      = "unknown"       // a number of nobody: say whom you are calling, after the tone
-	Menu         = "menu"          // 1 keep, 2 listen, 3 again, 5 urgent
-	RecordAgain  = "record-again"  // record again after the tone; the earlier take is kept until then
-	MarkedUrgent = "marked-urgent" //
-	Saved        = "saved"         // said only when it is true
-	NotSaved     = "not-saved"     // the message could not be stored
-	CheckStart   = "check-start"   // operator's line check: speak after the tone
+	Greeting     = "greeting"     // thanks, stay on the line, or press star
+	Comfort      = "comfort"      // every half minute of waiting
+	Reconnecting = "reconnecting" // the operator's line was lost: stay on the line
+	Position     = "position"     // "you are caller number", before a number
+	Unavailable  = "unavailable"  // nobody can answer: leave a message after the tone
+	TooLong      = "too-long"     // waited too long: leave a message after the tone
+	Leave        = "leave"        // asked for by star: leave a message after the tone
+	Standby      = "standby"      // the answering service is not activated: leave a message after the tone
+	Unknown      = "unknown"      // a number of nobody: say whom you are calling, after the tone
+	Menu         = "menu"         // 1 keep, 2 listen, 3 again, 5 urgent
+	RecordAgain  = "record-again" // record again after the tone
+	Marked       = "marked"       // marked as urgent
+	Saved        = "saved"        // said only when it is true
+	NotSaved     = "not-saved"    // the message could not be stored
+	CheckStart   = "check-start"  // operator's line check: speak after the tone
 	CheckPassed  = "check-passed"
 	CheckFailed  = "check-failed"
 )
@@ -105,7 +105,7 @@ func (l *Library) Greet(own string, languages ...string) [][]byte {
 // Waiting returns what a caller in the queue hears, made to be looped: music, and every half minute a phrase that says
 // how to leave a message.
 func (l *Library) Waiting(languages ...string) [][]byte {
-	return append([][]byte{Music()}, l.Clips([]string{Comfort}, languages...)...)
+	return append([][]byte{l.Music()}, l.Clips([]string{Comfort}, languages...)...)
 }
 
 // Place returns the announcement of a place in the queue, counted from 1; nothing outside 1 to [LastPosition].
@@ -118,7 +118,7 @@ func (l *Library) Place(n int, languages ...string) [][]byte {
 
 // Emergency returns the name of the notice that says which number to dial in an emergency in a country (ISO 3166-1
 // alpha-2). Where we do not know the number for certain the notice names none.
-func Emergency(country string) string {
+func (*Library) Emergency(country string) string {
 	switch strings.ToUpper(country) {
 	case "US", "CA", "MX", "PR":
 		return "emergency-911"

@@ -25,10 +25,10 @@ func TestEveryNameHasAClipInEnglish(t *testing.T) {
 	t.Parallel()
 	l := library(t)
 	names := []string{
-		prompt.Greeting, prompt.Comfort, prompt.Reconnecting, prompt.Position, prompt.Unavailable, prompt.LongWait,
-		prompt.LeaveMessage, prompt.StandbyHello, prompt.Unknown, prompt.Menu, prompt.RecordAgain, prompt.MarkedUrgent,
+		prompt.Greeting, prompt.Comfort, prompt.Reconnecting, prompt.Position, prompt.Unavailable, prompt.TooLong,
+		prompt.Leave, prompt.Standby, prompt.Unknown, prompt.Menu, prompt.RecordAgain, prompt.Marked,
 		prompt.Saved, prompt.NotSaved, prompt.CheckStart, prompt.CheckPassed, prompt.CheckFailed,
-		prompt.Emergency("US"), prompt.Emergency("hu"), prompt.Emergency("ZZ"),
+		l.Emergency("US"), l.Emergency("hu"), l.Emergency("ZZ"),
 	}
 	for _, name := range names {
 		clip, ok := l.Clip(name, "xx")
@@ -86,9 +86,9 @@ func TestTheBeepComesSoonInEveryLanguage(t *testing.T) {
 	l := library(t)
 	for _, lang := range []string{"en", "es", "hu", "de"} {
 		for _, country := range []string{"US", "HU"} {
-			for _, name := range []string{prompt.Unavailable, prompt.StandbyHello, prompt.LongWait, prompt.LeaveMessage} {
+			for _, name := range []string{prompt.Unavailable, prompt.Standby, prompt.TooLong, prompt.Leave} {
 				var d time.Duration
-				for _, c := range l.Clips([]string{name, prompt.Emergency(country)}, lang) {
+				for _, c := range l.Clips([]string{name, l.Emergency(country)}, lang) {
 					d += prompt.Duration(c)
 				}
 				if d > 7500*time.Millisecond {
@@ -170,7 +170,7 @@ func TestTonesHaveTheirLengthAndLevel(t *testing.T) {
 		"US": 6 * time.Second, "us": 6 * time.Second, "HU": 5 * time.Second, "DE": 5 * time.Second, "": 5 * time.Second,
 		"GB": 3 * time.Second,
 	} {
-		clip := prompt.Ringback(country)
+		clip := library(t).Ringback(country)
 		if got := prompt.Duration(clip); got != d {
 			t.Errorf("ringback of %q lasts %v; want %v", country, got, d)
 		}
@@ -181,7 +181,7 @@ func TestTonesHaveTheirLengthAndLevel(t *testing.T) {
 			t.Errorf("ringback of %q ends at %.1f dB", country, level)
 		}
 	}
-	if d := prompt.Duration(prompt.Beep()); d != 400*time.Millisecond {
+	if d := prompt.Duration(library(t).Beep()); d != 400*time.Millisecond {
 		t.Errorf("the beep lasts %v", d)
 	}
 	if d := prompt.Duration(prompt.Silence(time.Second)); d != time.Second {
@@ -191,7 +191,7 @@ func TestTonesHaveTheirLengthAndLevel(t *testing.T) {
 
 func TestMusicIsQuietAndNeverSilentNorClipped(t *testing.T) {
 	t.Parallel()
-	m := prompt.Music()
+	m := library(t).Music()
 	for at := 0; at+4000 <= len(m); at += 4000 {
 		if level := codec.Level(media.PCMU, m[at:at+4000]); level < -45 || level > -20 {
 			t.Errorf("%.1f dB at %d", level, at/8000)

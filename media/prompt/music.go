@@ -45,7 +45,7 @@ var music = sync.OnceValue(func() []byte {
 })
 
 // Music returns 24 s of quiet music, computed once, made to be looped: its last notes ring on over its beginning.
-func Music() []byte { return music() }
+func (*Library) Music() []byte { return music() }
 
 // pluck adds one note that swells for 12 ms and dies away, wrapping over the end of the wave.
 func pluck(wave []float64, at int, hz float64) {

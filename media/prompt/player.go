@@ -23,10 +23,10 @@ type Player struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	added   []*Playing // not yet taken by the clock
+	added   []*play // not yet taken by the clock
 	stopped bool
 
-	active []*Playing // the clock's own
+	active []*play // the clock's own
 	start  sync.Once
 	quit   chan struct{}
 	gone   chan struct{} // closed when the clock's goroutine has ended
@@ -61,8 +61,11 @@ func (p *Player) Stop() {
 // Play plays the clips one after another to the sink, from the next 20 ms on; with loop again and again. done, which may
 // be nil, is called once when the end was played (or the sink panicked), never after Stop; it runs on the clock's
 // goroutine and must not block. Nothing to play is finished at once. A stopped player plays nothing.
-func (p *Player) Play(to media.Sink, clips [][]byte, loop bool, done func()) *Playing {
-	pl := &Playing{to: to, clips: clips, loop: loop, done: done, first: true}
+//
+// stop ends the playing: after it has returned the sink gets no further frame of it, and done is not called (unless it
+// was running already). It may be repeated, from any goroutine but the sink's own Audio.
+func (p *Player) Play(to media.Sink, clips [][]byte, loop bool, done func()) (stop func()) {
+	pl := &play{to: to, clips: clips, loop: loop, done: done, first: true}
 	for _, c := range clips {
 		pl.left += len(c)
 	}
@@ -71,10 +74,10 @@ func (p *Player) Play(to media.Sink, clips [][]byte, loop bool, done func()) *Pl
 	defer p.mu.Unlock()
 	if p.stopped {
 		pl.over = true
-		return pl
+		return pl.stop
 	}
 	p.added = append(p.added, pl)
-	return pl
+	return pl.stop
 }
 
 // run is the clock. Times are counted from its start, so that the error of one wake-up is not carried to the next.
@@ -127,7 +130,7 @@ func (p *Player) tick() {
 }
 
 // step sends one frame; a sink that panics loses its playing and nothing else.
-func (p *Player) step(pl *Playing) (s status) {
+func (p *Player) step(pl *play) (s status) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.log.Error("a sink panicked while a prompt was played to it", "panic", r)
@@ -137,7 +140,7 @@ func (p *Player) step(pl *Playing) (s status) {
 	return pl.step()
 }
 
-func (p *Player) finish(pl *Playing) {
+func (p *Player) finish(pl *play) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.log.Error("the end of a prompt panicked", "panic", r)
@@ -156,8 +159,8 @@ const (
 	cut                    // stopped by Stop
 )
 
-// Playing is one stretch of audio on its way to one sink.
-type Playing struct {
+// play is one stretch of audio on its way to one sink.
+type play struct {
 	to    media.Sink
 	done  func()
 	loop  bool
@@ -175,15 +178,13 @@ type Playing struct {
 	frame [media.FrameBytes]byte
 }
 
-// Stop ends the playing: after it has returned the sink gets no further frame of it, and done is not called (unless it
-// was running already). It may be repeated, from any goroutine but the sink's own Audio.
-func (pl *Playing) Stop() {
+func (pl *play) stop() {
 	pl.mu.Lock()
 	pl.over = true
 	pl.mu.Unlock()
 }
 
-func (pl *Playing) step() status {
+func (pl *play) step() status {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	if pl.over {
@@ -206,7 +207,7 @@ func (pl *Playing) step() status {
 }
 
 // fill takes the next 160 bytes, over the edges of clips, and pads the very end with silence.
-func (pl *Playing) fill() {
+func (pl *play) fill() {
 	n := 0
 	for n < len(pl.frame) {
 		if pl.clip == len(pl.clips) {
@@ -229,7 +230,7 @@ func (pl *Playing) fill() {
 	}
 }
 
-func (pl *Playing) rewind() {
+func (pl *play) rewind() {
 	pl.clip, pl.at, pl.left = 0, 0, 0
 	for _, c := range pl.clips {
 		pl.left += len(c)

@@ -76,10 +76,10 @@ func TestClipsPlaySeamlesslyAndEndOnceInSilence(t *testing.T) {
 func TestFramesKeepTheClockWithoutDrift(t *testing.T) {
 	play(t, func(p *prompt.Player) {
 		e, start := &ear{}, time.Now()
-		pl := p.Play(e, [][]byte{clip(333, 1)}, true, nil)
+		stop := p.Play(e, [][]byte{clip(333, 1)}, true, nil)
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		pl.Stop()
+		stop()
 		if got, want := e.frames(), int(time.Hour/media.FrameTime); got != want {
 			t.Errorf("%d frames in an hour; want %d", got, want)
 		}
@@ -108,10 +108,10 @@ func TestALoopRepeatsWithoutAGap(t *testing.T) {
 func TestAfterStopNoFrameAndNoEnd(t *testing.T) {
 	play(t, func(p *prompt.Player) {
 		e := &ear{}
-		pl := p.Play(e, [][]byte{clip(8000, 1)}, false, func() { t.Error("done after Stop") })
+		stop := p.Play(e, [][]byte{clip(8000, 1)}, false, func() { t.Error("done after Stop") })
 		time.Sleep(105 * time.Millisecond)
-		pl.Stop()
-		pl.Stop()
+		stop()
+		stop()
 		n := e.frames()
 		time.Sleep(2 * time.Second)
 		if e.frames() != n || n != 5 {
@@ -198,7 +198,7 @@ func TestAStoppedPlayerPlaysNothing(t *testing.T) {
 	p.Stop()
 	p.Stop()
 	p.Start()
-	p.Play(&ear{}, [][]byte{clip(1, 1)}, false, func() { t.Error("played") }).Stop()
+	p.Play(&ear{}, [][]byte{clip(1, 1)}, false, func() { t.Error("played") })()
 }
 
 func TestAFrameCostsNoAllocation(t *testing.T) {

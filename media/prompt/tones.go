@@ -52,7 +52,7 @@ var (
 
 // Ringback returns one beat of the ringback tone of a country (ISO 3166-1 alpha-2), made to be looped; it begins with
 // sound, so that the caller hears at once that it rings.
-func Ringback(country string) []byte {
+func (*Library) Ringback(country string) []byte {
 	country = strings.ToUpper(country)
 	c, known := ringbacks[country]
 	if !known {
@@ -70,7 +70,7 @@ var beep = sync.OnceValue(func() []byte {
 })
 
 // Beep returns the tone after which a caller speaks: 1,000 Hz for 400 ms.
-func Beep() []byte { return beep() }
+func (*Library) Beep() []byte { return beep() }
 
 // fade is how long a tone takes to swell and to die away; an abrupt edge is heard as a click.
 const fade = 5 * time.Millisecond
