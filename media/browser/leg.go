@@ -167,8 +167,12 @@ func (l *Leg) onState() {
 			reason = "ice_failed"
 		}
 		go l.Hangup(media.Ending{By: media.ByError, Reason: reason})
-	case webrtc.PeerConnectionStateClosed:
-		go l.Hangup(media.Ending{By: media.ByPeer, Reason: "hangup"}) // without effect where we closed it
+	case webrtc.PeerConnectionStateClosed: // by DTLS: where we closed it, the leg's ending is known already
+		why := media.Ending{By: media.ByPeer, Reason: "hangup"}
+		if !l.wasUp {
+			why = media.Ending{By: media.ByError, Reason: "dtls_failed"}
+		}
+		go l.Hangup(why)
 	default:
 	}
 }
