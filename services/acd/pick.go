@@ -1,0 +1,182 @@
+package acd
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// Waiting is a call in the queue, from its INVITE until an operator has accepted or the caller does something else.
+type Waiting struct {
+	Call      tenants.CallID     `json:"call"`
+	Tenant    tenants.TenantID   `json:"tenant"`
+	Account   tenants.AccountID  `json:"account"`
+	Node      string             `json:"node"`                // whose call it is; the queue fills it in
+	Languages []string           `json:"languages,omitempty"` // wanted, best first; none: any
+	Since     time.Time          `json:"since"`               // the first INVITE, whatever happened since
+	Priority  int                `json:"priority,omitempty"`  // higher first
+	Front     bool               `json:"front,omitempty"`     // lost its operator: before everybody else
+	Only      tenants.OperatorID `json:"only,omitempty"`      // given to this operator by a supervisor, whatever the language
+	Offering  bool               `json:"offering,omitempty"`  // an offer is out: nothing to propose now
+	// Declined are operators who do not want this call, each until a time: they are proposed after everybody else.
+	Declined map[tenants.OperatorID]time.Time `json:"declined,omitempty"`
+}
+
+// Operator is somebody on duty.
+type Operator struct {
+	ID           tenants.OperatorID       `json:"id"`
+	Tenant       tenants.TenantID         `json:"tenant"`
+	Node         string                   `json:"node"` // who holds the duty; the queue fills it in
+	Duty         tenants.DutyID           `json:"duty"`
+	Name         string                   `json:"name"`
+	Languages    map[string]routing.Grade `json:"languages"`
+	Accounts     []tenants.AccountID      `json:"accounts,omitempty"` // nil: all of the tenant's
+	Idle         bool                     `json:"idle,omitempty"`     // may be offered a call now; else busy, but staff
+	IdleSince    time.Time                `json:"idle_since,omitzero"`
+	BackoffUntil time.Time                `json:"backoff_until,omitzero"` // no proposal before
+}
+
+// Match proposes that an operator is offered a call.
+type Match struct {
+	Call     tenants.CallID
+	Tenant   tenants.TenantID
+	Operator tenants.OperatorID
+	Name     string // the operator's
+	Node     string // which holds the operator's duty
+	Duty     tenants.DutyID
+	Language string // in which the operator will speak; "" when the caller wants none
+	Why      string // for the journal, e.g. "es grade 2, idle 41s"
+}
+
+// Eligible reports whether the operator may be given the call at all: same tenant, permitted for the account, and
+// speaking a language that is wanted (a supervisor's choice goes over the language). Being busy or resting does not count.
+func Eligible(w Waiting, o Operator) bool {
+	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) {
+		return false
+	}
+	if w.Only != "" {
+		return w.Only == o.ID
+	}
+	_, _, ok := speaks(w, o)
+	return ok
+}
+
+// speaks finds the first wanted language that the operator speaks: its place in the caller's wishes and the grade.
+func speaks(w Waiting, o Operator) (place int, grade routing.Grade, ok bool) {
+	if len(w.Languages) == 0 {
+		return 0, 0, true
+	}
+	for i, lang := range w.Languages {
+		if g := o.Languages[lang]; g > 0 {
+			return i, g, true
+		}
+	}
+	return len(w.Languages), 0, false
+}
+
+// free reports whether the operator may be proposed at now.
+func (o Operator) free(now time.Time) bool { return o.Idle && !now.Before(o.BackoffUntil) }
+
+// Pick proposes operators for callers. Callers are served in the order of [Before]; each gets, of the eligible free
+// operators, the one who did not decline this call, speaks the earliest wanted language, at the best grade, has been idle
+// longest, and has the lowest id. No operator and no call is in two matches; no eligible free pair is left unmatched.
+// The arguments' order does not matter, and they are not changed.
+func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
+	idle := make([]Operator, 0, len(operators))
+	for _, o := range operators {
+		if o.free(now) {
+			idle = append(idle, o)
+		}
+	}
+	if len(idle) == 0 {
+		return nil
+	}
+	callers := make([]Waiting, 0, len(waiting))
+	for _, w := range waiting {
+		if !w.Offering {
+			callers = append(callers, w)
+		}
+	}
+	slices.SortFunc(callers, Before)
+
+	var matches []Match
+	for i, w := range callers {
+		if i > 0 && w.Call == callers[i-1].Call {
+			continue
+		}
+		best := -1
+		for k, o := range idle {
+			if o.ID != "" && Eligible(w, o) && (best < 0 || better(w, o, idle[best], now) < 0) {
+				best = k
+			}
+		}
+		if best < 0 {
+			continue
+		}
+		chosen := idle[best].ID
+		matches = append(matches, propose(w, idle[best], now))
+		idle = slices.DeleteFunc(idle, func(o Operator) bool { return o.ID == chosen })
+		if len(idle) == 0 {
+			break
+		}
+	}
+	return matches
+}
+
+// Before orders callers: who lost an operator first, then by priority, by the first INVITE, by id.
+func Before(a, b Waiting) int {
+	return cmp.Or(
+		-compareBool(a.Front, b.Front),
+		-cmp.Compare(a.Priority, b.Priority),
+		a.Since.Compare(b.Since),
+		cmp.Compare(a.Call, b.Call),
+		cmp.Compare(a.Node, b.Node),
+	)
+}
+
+// better orders two eligible operators for one caller.
+func better(w Waiting, a, b Operator, now time.Time) int {
+	placeA, gradeA, _ := speaks(w, a)
+	placeB, gradeB, _ := speaks(w, b)
+	return cmp.Or(
+		compareBool(w.Declined[a.ID].After(now), w.Declined[b.ID].After(now)),
+		cmp.Compare(placeA, placeB),
+		-cmp.Compare(gradeA, gradeB),
+		a.IdleSince.Compare(b.IdleSince),
+		cmp.Compare(a.ID, b.ID),
+		cmp.Compare(a.Node, b.Node),
+		cmp.Compare(a.Duty, b.Duty),
+	)
+}
+
+func propose(w Waiting, o Operator, now time.Time) Match {
+	m := Match{Call: w.Call, Tenant: w.Tenant, Operator: o.ID, Name: o.Name, Node: o.Node, Duty: o.Duty}
+	place, grade, ok := speaks(w, o)
+	switch {
+	case w.Only != "":
+		m.Why = "given by a supervisor"
+	case ok && len(w.Languages) > 0:
+		m.Why = w.Languages[place] + " grade " + string('0'+rune(grade))
+	default:
+		m.Why = "any language"
+	}
+	if ok && len(w.Languages) > 0 {
+		m.Language = w.Languages[place]
+	}
+	m.Why += ", idle " + now.Sub(o.IdleSince).Truncate(time.Second).String()
+	return m
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
