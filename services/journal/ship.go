@@ -49,6 +49,8 @@ type Shipper struct {
 	once   sync.Once
 	wait   sync.WaitGroup
 
+	single   int    // so many events are to be shipped one by one, because together they were refused
+	tries    int    // how often the one at the cursor was refused alone
 	memoryAt uint64 // entries up to here were shipped out of memory, while the disk did not take them
 }
 
@@ -110,10 +112,15 @@ func (s *Shipper) idle(ctx context.Context) {
 	}
 }
 
-// turn ships one batch and returns how many events it dealt with. A panic in the store is an error of this turn.
-func (s *Shipper) turn(ctx context.Context) (n int, err error) {
+// turn ships one batch and returns how many events it dealt with. A refused batch is gone through event by event, each
+// of which moves the cursor, so that a store that comes and goes never brings the same trouble back.
+func (s *Shipper) turn(ctx context.Context) (int, error) {
 	j := s.cfg.Journal
-	events, to, err := j.Read(j.Shipped(), s.cfg.Batch)
+	limit := s.cfg.Batch
+	if s.single > 0 {
+		limit = 1
+	}
+	events, to, err := j.Read(j.Shipped(), limit)
 	if err != nil {
 		return 0, err
 	}
@@ -121,12 +128,23 @@ func (s *Shipper) turn(ctx context.Context) (n int, err error) {
 		return s.fromMemory(ctx)
 	}
 	err = s.ship(ctx, events)
-	if errors.Is(err, ErrRefused) {
-		err = s.oneByOne(ctx, events)
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case !errors.Is(err, ErrRefused):
 		return 0, err
+	case len(events) > 1:
+		s.single = len(events)
+		return 1, nil
+	default:
+		if s.tries++; s.tries < poisonTries {
+			sleep(ctx, shipPause/2+rand.N(shipPause))
+			return 1, nil
+		}
+		if err := s.bury(events[0], err); err != nil {
+			return 0, err
+		}
 	}
+	s.tries, s.single = 0, max(0, s.single-1)
 	j.advance(to, len(events))
 	return len(events), nil
 }
@@ -145,7 +163,7 @@ func (s *Shipper) fromMemory(ctx context.Context) (int, error) {
 	return len(events), nil
 }
 
-// ship hands events to the store.
+// ship hands events to the store. A panic there is the events' fault.
 func (s *Shipper) ship(ctx context.Context, events []Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -155,28 +173,6 @@ func (s *Shipper) ship(ctx context.Context, events []Event) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, shipTimeout)
 	defer cancel()
 	return s.cfg.Store.Ship(ctx, events)
-}
-
-// oneByOne ships a refused batch event by event and sets aside those that are refused alone, five times.
-func (s *Shipper) oneByOne(ctx context.Context, events []Event) error {
-	for _, e := range events {
-		var err error
-		for range poisonTries {
-			if err = s.ship(ctx, []Event{e}); !errors.Is(err, ErrRefused) {
-				break
-			}
-			sleep(ctx, shipPause/2+rand.N(shipPause))
-		}
-		switch {
-		case errors.Is(err, ErrRefused):
-			if err := s.bury(e, err); err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		}
-	}
-	return nil
 }
 
 // bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.

@@ -1,0 +1,184 @@
+// Package voicemailsql keeps the list of voicemails in PostgreSQL: a projection of the journal, and its queries.
+package voicemailsql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"holdfast/services/call"
+	"holdfast/services/journal"
+	"holdfast/services/voicemail"
+	"holdfast/tenants"
+)
+
+// A message is a call that kept one. What a person changed since is left alone.
+const keepMessages = `
+INSERT INTO voicemails (tenant_id, voicemail_id, call_id, account_id, account_name, caller, caller_name, called, node, at,
+  duration_ms, empty, cut_short, sha256, urgent)
+SELECT c.tenant_id, c.message->>'voicemail', c.call_id, c.account_id, c.account_name, c.caller, c.caller_name, c.called, c.node,
+  coalesce((c.message->>'started_at')::timestamptz, c.invited_at), coalesce((c.message->>'duration_ms')::bigint, 0),
+  coalesce((c.message->>'empty')::boolean, false), coalesce((c.message->>'cut_short')::boolean, false),
+  coalesce(c.message->>'sha256', ''), c.urgent
+FROM calls c JOIN unnest($1::text[], $2::text[]) AS k (tenant_id, call_id) USING (tenant_id, call_id)
+WHERE c.message->>'voicemail' <> ''
+ON CONFLICT (tenant_id, voicemail_id) DO UPDATE SET
+  duration_ms = excluded.duration_ms, empty = excluded.empty, cut_short = excluded.cut_short, sha256 = excluded.sha256`
+
+const markMessage = `
+UPDATE voicemails SET state = $3, urgent = $4, changed_by = $5, note = $6, handled_at = $7
+WHERE tenant_id = $1 AND voicemail_id = $2`
+
+// Project brings the list up to date with new events: messages that calls kept, and what people did with them. It runs
+// after the call log was projected.
+func Project(ctx context.Context, tx pgx.Tx, events []journal.Event) error {
+	batch := &pgx.Batch{}
+	var owners, calls []string
+	for _, e := range events {
+		if e.Kind == journal.Call && (e.Type == string(call.MessageKept) || e.Type == string(call.NodeLost) || e.Final) {
+			owners, calls = append(owners, string(e.Tenant)), append(calls, e.ID)
+		}
+	}
+	if len(calls) > 0 {
+		owners, calls = distinct(owners, calls)
+		batch.Queue(keepMessages, owners, calls)
+	}
+	for _, e := range events {
+		var m voicemail.Marked
+		if e.Kind != journal.Command || e.Type != voicemail.TypeMarked || json.Unmarshal(e.Data, &m) != nil || !m.State.Valid() {
+			continue
+		}
+		if m.HandledAt == nil && m.State == voicemail.Handled {
+			m.HandledAt = &e.At
+		}
+		if m.State != voicemail.Handled {
+			m.HandledAt = nil
+		}
+		batch.Queue(markMessage, e.Tenant, m.Voicemail, m.State, m.Urgent, plain(m.By), plain(m.Note), m.HandledAt)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("write voicemails: %w", err)
+	}
+	return nil
+}
+
+// distinct drops repeated calls: one statement may write a row once.
+func distinct(owners, calls []string) ([]string, []string) {
+	type key struct{ owner, call string }
+	seen := map[key]bool{}
+	var o, c []string
+	for i := range calls {
+		if k := (key{owners[i], calls[i]}); !seen[k] {
+			seen[k] = true
+			o, c = append(o, k.owner), append(c, k.call)
+		}
+	}
+	return o, c
+}
+
+// plain removes what PostgreSQL does not take as text.
+func plain(s string) string { return strings.ReplaceAll(s, "\x00", "") }
+
+// DB is the door to PostgreSQL; tenants/store has it.
+type DB interface {
+	InTenant(ctx context.Context, id tenants.TenantID, fn func(pgx.Tx) error) error
+}
+
+// Queries read the voicemails of one tenant at a time. Errors are journal.ErrNotFound, journal.ErrBadCursor, or the
+// database's.
+type Queries struct{ DB DB }
+
+const columns = `tenant_id, voicemail_id, call_id, account_id, account_name, caller, caller_name, called, node, at, duration_ms,
+  empty, cut_short, sha256, urgent, state, changed_by, note, handled_at`
+
+const list = `SELECT ` + columns + ` FROM voicemails
+WHERE tenant_id = $1
+  AND (cardinality($2::text[]) = 0 OR state = ANY ($2))
+  AND ($3 = '' OR account_id = $3)
+  AND ($4 = '' OR call_id = $4)
+  AND ($5::timestamptz IS NULL OR (at, voicemail_id) < ($5, $6))
+ORDER BY at DESC, voicemail_id DESC
+LIMIT $7`
+
+// ListVoicemails returns a page of the tenant's messages, newest first, and the cursor of the next page, "" when none.
+func (q Queries) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f voicemail.Filter) ([]voicemail.Voicemail, string, error) {
+	var after *time.Time
+	var afterID string
+	if f.Cursor != "" {
+		at, id, err := journal.ParsePageCursor(f.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		after, afterID = &at, id
+	}
+	states := make([]string, len(f.States))
+	for i, s := range f.States {
+		states[i] = string(s)
+	}
+	limit := journal.PageLimit(f.Limit)
+	var out []voicemail.Voicemail
+	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, list, tenant, states, f.Account, f.Call, after, afterID, limit+1)
+		if err != nil {
+			return fmt.Errorf("list voicemails: %w", err)
+		}
+		out, err = pgx.CollectRows(rows, scan)
+		if err != nil {
+			return fmt.Errorf("list voicemails: %w", err)
+		}
+		return nil
+	})
+	if err != nil || len(out) <= limit {
+		return out, "", err
+	}
+	out = out[:limit]
+	last := out[limit-1]
+	return out, journal.PageCursor(last.At, string(last.ID)), nil
+}
+
+// GetVoicemail returns one message of the tenant.
+func (q Queries) GetVoicemail(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (voicemail.Voicemail, error) {
+	var out voicemail.Voicemail
+	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+columns+` FROM voicemails WHERE tenant_id = $1 AND voicemail_id = $2`, tenant, id)
+		if err != nil {
+			return fmt.Errorf("get a voicemail: %w", err)
+		}
+		out, err = pgx.CollectExactlyOneRow(rows, scan)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return journal.ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("get a voicemail: %w", err)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// CountUnhandled returns how many messages wait for somebody, and since when.
+func (q Queries) CountUnhandled(ctx context.Context, tenant tenants.TenantID) (voicemail.Unhandled, error) {
+	var out voicemail.Unhandled
+	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE urgent), min(at) FROM voicemails
+			WHERE tenant_id = $1 AND state <> 'handled'`, tenant).Scan(&out.Count, &out.Urgent, &out.Oldest)
+		if err != nil {
+			return fmt.Errorf("count voicemails: %w", err)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func scan(row pgx.CollectableRow) (v voicemail.Voicemail, err error) {
+	var ms int64
+	err = row.Scan(&v.Tenant, &v.ID, &v.Call, &v.Account, &v.AccountName, &v.Caller, &v.CallerName, &v.Called, &v.Node, &v.At, &ms,
+		&v.Empty, &v.CutShort, &v.SHA256, &v.Urgent, &v.State, &v.By, &v.Note, &v.HandledAt)
+	v.Duration = time.Duration(ms) * time.Millisecond
+	return v, err
+}
