@@ -171,6 +171,11 @@ func (m *move) inClosing() error {
 		m.messageKept()
 	case m.e.Type == KeepFailed, m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
 		m.do(Raise{"recording_disk", "a caller's message could not be stored"})
+		if t := m.s.take(); t != nil && t.Stopped {
+			// The audio is on disk, the journal is not: the caller is told the worse, the tenant still gets the message.
+			kept := *t
+			m.s.Message = &kept
+		}
 		if m.s.CallerGone {
 			m.end(Failed, "keep_failed")
 			return nil
@@ -285,25 +290,42 @@ func (m *move) gone(usual string) (Result, string) {
 	}
 }
 
-// panicked takes the caller of a broken call to voicemail, once; the second time the call is over.
+// panicked takes the caller of a broken call to the next safe step, once; the second time the call is over. A take that
+// is on disk stays a message either way.
 func (m *move) panicked() {
-	m.do(Raise{"call_panic", "a call met a defect and its caller was sent to voicemail"})
-	switch m.s.Phase {
-	case Arriving, Ringing, Queued, Talking, Rejoining:
+	m.do(Raise{"call_panic", "a call met a defect and was taken to the next safe step"})
+	m.s.Panics++
+	t := m.s.take()
+	switch again := m.s.Panics > 1 || m.s.AnsweredAt.IsZero(); {
+	case again:
+		m.endPanicked(t)
+	case m.s.Phase == Ringing, m.s.Phase == Queued, m.s.Phase == Talking, m.s.Phase == Rejoining:
 		if m.s.Phase == Talking || m.s.Phase == Rejoining || m.s.JoinAfter {
 			m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "panic"})
 		}
-		if !m.s.AnsweredAt.IsZero() && !m.s.CallerGone {
-			m.announce(Unavailable)
-			return
-		}
+		m.announce(Unavailable)
+	case m.s.Phase == Recording && t != nil && !t.Stopped:
+		m.enter(Closing)
+		m.do(StopTake{t.N, "hangup"}, SetTimer{TimerWatchdog, CloseLimit})
+	case (m.s.Phase == Reviewing || m.s.Phase == Closing || m.s.Phase == Announcing) && t != nil && t.Stopped:
+		m.keep()
 	default:
+		m.endPanicked(t)
 	}
-	r, reason := Failed, "panic"
-	if !m.s.ConnectedAt.IsZero() {
+}
+
+func (m *move) endPanicked(t *Take) {
+	r := Failed
+	switch {
+	case m.s.Message != nil:
+		r = Voicemail
+	case t != nil && t.Stopped:
+		kept := *t
+		m.s.Message, r = &kept, Voicemail
+	case !m.s.ConnectedAt.IsZero():
 		r = Answered
 	}
-	m.end(r, reason)
+	m.end(r, "panic")
 }
 
 // nodeLost writes the end of a call whose node died: nothing is performed, the leg went with the process.

@@ -156,6 +156,7 @@ type State struct {
 	Urgent       bool               `json:"urgent,omitempty"`
 	Menus        int                `json:"menus,omitempty"`
 	Message      *Take              `json:"message,omitempty"` // the kept message
+	Panics       int                `json:"panics,omitempty"`
 	Result       Result             `json:"result,omitempty"`
 	Reason       string             `json:"reason,omitempty"` // stable, see Step
 }

@@ -220,7 +220,7 @@ func (m *move) inQueue() error {
 }
 
 func (m *move) playedInQueue() error {
-	if m.e.Token != m.s.Token {
+	if m.e.Token != m.s.Token || m.s.Phase == Ringing { // ringback has no end
 		return ErrStale
 	}
 	m.s.Greeting = false

@@ -258,8 +258,10 @@ func (m *move) leaveCall(why string) {
 	switch {
 	case m.s.Phase == Offered:
 		m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsEnded, why})
-	case m.s.Phase == Talking, m.s.Phase == Lost && m.s.Resume == Talking:
+	case m.s.Phase == Talking:
 		m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsLost, ""})
+	case m.s.Phase == Lost && m.s.Resume == Talking: // nobody comes back: the caller need not wait
+		m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsHungUp, why})
 	}
 }
 
