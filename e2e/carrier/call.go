@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"holdfast/media"
 	"holdfast/media/rtp"
 	"holdfast/media/sdp"
 )
