@@ -1,0 +1,108 @@
+package sound
+
+import (
+	"math"
+	"sync"
+
+	"holdfast/media"
+	"holdfast/media/codec"
+)
+
+const (
+	// window is what Heard and Loud look at: 200 ms tell tones apart that are 10 Hz apart.
+	window = media.SampleRate / 5
+	// longestGap is how much silence is put into a recording where packets are missing, in samples.
+	longestGap = 10 * media.SampleRate
+	// quietest is the mean amplitude below which nothing is heard.
+	quietest = 50.0
+)
+
+// Ear hears what it is told: all of it when it keeps a recording, and the last moment in any case. The zero Ear
+// is ready; Keep may be set before use.
+type Ear struct {
+	Keep bool // record everything
+
+	mu     sync.Mutex
+	begun  bool
+	next   uint32 // timestamp of the next sample
+	rec    []int16
+	recent [window]int16
+	at     int
+	buf    []int16
+}
+
+// Audio hears a frame.
+func (e *Ear) Audio(f media.Frame) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.begun {
+		e.begun, e.next = true, f.Timestamp
+	}
+	e.buf = codec.Decode(e.buf[:0], f.Codec, f.Payload)
+	for _, s := range e.buf {
+		e.recent[e.at] = s
+		e.at = (e.at + 1) % window
+	}
+	gap := int32(f.Timestamp - e.next) //nolint:gosec // wraps around by design
+	if gap < 0 && gap > -longestGap {
+		return // late or twice
+	}
+	e.next = f.Timestamp + uint32(len(f.Payload)) //nolint:gosec // below 1,500
+	if !e.Keep {
+		return
+	}
+	if gap > 0 && gap < longestGap && !f.Marker {
+		e.rec = append(e.rec, make([]int16, gap)...)
+	}
+	e.rec = append(e.rec, e.buf...)
+}
+
+// Forget makes the ear deaf to what it heard in the last moment; the recording stays.
+func (e *Ear) Forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.recent = [window]int16{}
+}
+
+// Recording returns what was kept, a copy.
+func (e *Ear) Recording() []int16 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]int16(nil), e.rec...)
+}
+
+// Loud says whether there was any sound in the last 200 ms.
+func (e *Ear) Loud() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return energy(e.recent[:]) >= quietest*quietest*window
+}
+
+// Heard says whether a tone of hz is most of what came in the last 200 ms.
+func (e *Ear) Heard(hz float64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return Has(append(append([]int16(nil), e.recent[e.at:]...), e.recent[:e.at]...), hz)
+}
+
+// Has says whether a tone of hz is most of samples (Goertzel's algorithm).
+func Has(samples []int16, hz float64) bool {
+	all := energy(samples)
+	if len(samples) == 0 || all < quietest*quietest*float64(len(samples)) {
+		return false
+	}
+	w := 2 * math.Cos(2*math.Pi*hz/media.SampleRate)
+	var s1, s2 float64
+	for _, s := range samples {
+		s1, s2 = float64(s)+w*s1-s2, s1
+	}
+	power := s1*s1 + s2*s2 - w*s1*s2 // of a pure tone: energy * samples / 2
+	return power > all*float64(len(samples))/4
+}
+
+func energy(samples []int16) (sum float64) {
+	for _, s := range samples {
+		sum += float64(s) * float64(s)
+	}
+	return sum
+}
