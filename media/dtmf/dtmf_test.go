@@ -17,8 +17,12 @@ type packet struct {
 
 func press(key byte, ts uint32) []packet {
 	return []packet{
-		{key, ts, true, false, 160}, {key, ts, false, false, 320}, {key, ts, false, false, 480},
-		{key, ts, false, true, 640}, {key, ts, false, true, 640}, {key, ts, false, true, 640},
+		{key, ts, true, false, 160},
+		{key, ts, false, false, 320},
+		{key, ts, false, false, 480},
+		{key, ts, false, true, 640},
+		{key, ts, false, true, 640},
+		{key, ts, false, true, 640},
 	}
 }
 
@@ -70,8 +74,10 @@ func TestAPressGivesOneDigit(t *testing.T) {
 		"clock runs back, marked":      {join(again, one), "11"},
 		"clock starts far behind":      {join(press('3', 90000), one[1:]), "31"},
 		"held longer than one segment": {join(one[:3], []packet{{'1', 1000 + 0xFFFF, false, false, 160}, {'1', 1000 + 0xFFFF, false, true, 320}}), "1"},
-		"all keys": {join(press('0', 0), press('9', 2000), press('*', 4000), press('#', 6000), press('A', 8000), press('D', 10000)),
-			"09*#AD"},
+		"all keys": {
+			join(press('0', 0), press('9', 2000), press('*', 4000), press('#', 6000), press('A', 8000), press('D', 10000)),
+			"09*#AD",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -62,10 +62,21 @@ func TestSequenceSeesLossRepetitionAndNewRuns(t *testing.T) {
 	}
 	var s sequence
 	steps := []step{
-		{1, 65534, restart}, {1, 65535, fresh}, {1, 0, fresh}, {1, 0, double}, {1, 3, fresh}, {1, 2, fresh}, {1, 2, double},
-		{1, 65533, fresh},                       // from before the first: no gain
-		{1, 103, fresh}, {1, 103 - 80, tooLate}, // out of the window
-		{1, 30000, leap}, {1, 104, fresh}, {1, 30001, leap}, {1, 30002, restart}, {1, 30003, fresh},
+		{1, 65534, restart},
+		{1, 65535, fresh},
+		{1, 0, fresh},
+		{1, 0, double},
+		{1, 3, fresh},
+		{1, 2, fresh},
+		{1, 2, double},
+		{1, 65533, fresh}, // from before the first: no gain
+		{1, 103, fresh},
+		{1, 103 - 80, tooLate}, // out of the window
+		{1, 30000, leap},
+		{1, 104, fresh},
+		{1, 30001, leap},
+		{1, 30002, restart},
+		{1, 30003, fresh},
 		{2, 7, restart},
 	}
 	for i, st := range steps {
