@@ -1,0 +1,236 @@
+package switchboard
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"holdfast/media"
+	"holdfast/services/call"
+	"holdfast/services/journal"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// liveCall is one call and its goroutine. Everything below mail belongs to that goroutine alone.
+type liveCall struct {
+	board   *Switchboard
+	id      tenants.CallID
+	tenant  tenants.TenantID
+	in      media.Incoming
+	account *routing.Account // frozen when the call came; nil for a number of nobody
+	log     *slog.Logger
+	mail    *mailbox[any] // call.Event, timerDue, takeOver, legQuiet, hangup
+
+	state   call.State
+	seq     uint64
+	leg     media.Leg
+	timers  *timers
+	playing func()       // stops what the caller hears; nil: nothing
+	part    func()       // parts the bridge; nil: not joined
+	takes   map[int]Take // by number
+	panics  int
+}
+
+// What a call's mailbox takes besides call.Events.
+type (
+	timerDue struct {
+		name       string
+		generation uint64
+	}
+	takeOver struct {
+		n   int
+		why string
+	}
+	legQuiet struct{ quiet bool }
+	hangup   struct{ reason string }
+)
+
+// quietLimit ends a call whose caller has sent nothing at all for so long after the leg said Silent: the far end is gone
+// without a BYE. Long, since a caller on hold or with a suppressed microphone is alive (RELIABILITY FT-19).
+const quietLimit = 2 * time.Minute
+
+// timerQuiet is the switchboard's own; call.Step knows nothing of it.
+const timerQuiet = "quiet"
+
+func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account *routing.Account) *liveCall {
+	id := tenants.CallID(tenants.NewID())
+	c := &liveCall{
+		board: b, id: id, tenant: tenant, in: in, account: account,
+		log:   b.log.With("call", string(id)),
+		mail:  newMailbox[any](),
+		takes: map[int]Take{},
+	}
+	c.timers = newTimers(func(name string, generation uint64) { c.mail.post(timerDue{name, generation}) })
+	return c
+}
+
+// post hands the call a fact; its time is now unless it says another. It reports whether the call still takes facts.
+func (c *liveCall) post(e call.Event) bool {
+	if e.At.IsZero() {
+		e.At = c.board.cfg.Now()
+	}
+	return c.mail.post(e)
+}
+
+func (c *liveCall) watchCancel() {
+	limit := time.NewTimer(time.Minute) // by then the call is answered, and the leg tells its own end
+	defer limit.Stop()
+	select {
+	case <-c.in.Gone():
+		c.post(call.Event{Type: call.CallerEnded, Reason: "cancel"})
+	case <-limit.C:
+	}
+}
+
+// run is the call's goroutine.
+func (c *liveCall) run() {
+	defer c.board.owners.Done()
+	defer c.release()
+	for c.state.Phase != call.Ended {
+		items, ok := c.mail.take()
+		if !ok {
+			return
+		}
+		for _, item := range items {
+			if c.state.Phase == call.Ended {
+				return
+			}
+			c.guarded(item)
+		}
+	}
+}
+
+// guarded handles one item; a panic takes the caller to voicemail, and only this caller.
+func (c *liveCall) guarded(item any) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		c.panics++
+		c.log.Error("a call panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()), "phase", string(c.state.Phase))
+		if c.panics > 3 { // voicemail panics too: end it rather than spin
+			c.state.Phase = call.Ended
+			if c.leg != nil {
+				c.leg.Hangup(media.Ending{By: media.ByError, Reason: "panic"})
+			}
+			return
+		}
+		c.post(call.Event{Type: call.Panicked, Reason: "panic"})
+	}()
+	c.handle(item)
+}
+
+func (c *liveCall) handle(item any) {
+	switch it := item.(type) {
+	case call.Event:
+		c.step(it)
+	case timerDue:
+		if !c.timers.due(it.name, it.generation) {
+			return
+		}
+		if it.name == timerQuiet {
+			c.hangup(media.Ending{By: media.ByError, Reason: "media_timeout"})
+			return
+		}
+		c.step(call.Event{Type: call.TimerFired, At: c.board.cfg.Now(), Timer: it.name})
+	case takeOver:
+		c.stopTake(it.n, it.why)
+	case legQuiet:
+		if it.quiet {
+			c.timers.set(timerQuiet, quietLimit)
+		} else {
+			c.timers.clear(timerQuiet)
+		}
+	case hangup:
+		c.hangup(media.Ending{By: media.ByServer, Reason: it.reason})
+	}
+}
+
+// step asks call.Step, journals what happened, and performs what follows, in that order.
+func (c *liveCall) step(e call.Event) {
+	next, effects, err := call.Step(c.state, e)
+	if err != nil {
+		if !errors.Is(err, call.ErrStale) {
+			c.log.Debug("event refused", "why", err.Error())
+		}
+		return
+	}
+	before := c.state.Phase
+	c.state = next
+	c.write(e)
+	if before != next.Phase {
+		c.log.Info("call", "phase", string(next.Phase), "event", string(e.Type), "result", string(next.Result), "reason", next.Reason)
+	}
+	for _, effect := range effects {
+		c.perform(effect)
+	}
+}
+
+// write journals the event before its effects.
+func (c *liveCall) write(e call.Event) {
+	data, err := json.Marshal(e)
+	if err != nil { // cannot be: the type holds plain values only
+		c.log.Error("event cannot be encoded", "type", string(e.Type), "err", err)
+		return
+	}
+	c.seq++
+	c.board.cfg.Journal.Append(journal.Event{
+		Tenant: c.state.Plan.Tenant, Kind: journal.Call, ID: string(c.id), Seq: c.seq, At: e.At,
+		Node: c.board.cfg.Node, Type: string(e.Type), Final: c.state.Phase == call.Ended, Data: data,
+	})
+}
+
+// heard takes the leg's events; it is called on media goroutines and only posts.
+func (c *liveCall) heard(e media.Event) {
+	switch e.Kind {
+	case media.Digit:
+		c.post(call.Event{Type: call.Digit, Digit: string(rune(e.Digit))})
+	case media.Ended:
+		c.post(call.Event{Type: call.CallerEnded, Reason: e.Ending.Reason})
+	case media.Silent:
+		c.mail.post(legQuiet{true})
+	case media.Audible, media.Held: // a caller who holds us sends nothing, and is there
+		c.mail.post(legQuiet{false})
+	case media.Resumed, media.Connected, media.Unreachable:
+	}
+}
+
+func (c *liveCall) hangup(e media.Ending) {
+	if c.leg != nil {
+		c.leg.Hangup(e)
+		return
+	}
+	c.in.Refuse(retryLater, "Service Unavailable")
+	c.post(call.Event{Type: call.CallerEnded, Reason: e.Reason})
+}
+
+// release frees all that the call held.
+func (c *liveCall) release() {
+	c.mail.close()
+	c.timers.stop()
+	c.quiet()
+	c.unjoin()
+	for _, t := range c.takes {
+		if t != nil && !c.kept(t) {
+			t.Discard()
+		}
+	}
+	b := c.board
+	b.mu.Lock()
+	delete(b.calls, c.id)
+	b.mu.Unlock()
+	b.cfg.Queue.Leave(c.id)
+}
+
+// kept reports whether a take is, or may yet turn out to be, somebody's message: such a take is never deleted.
+func (c *liveCall) kept(t Take) bool {
+	if c.state.Message != nil && c.takes[c.state.Message.N] == t {
+		return true
+	}
+	return c.state.Result != call.Voicemail && len(c.state.Takes) > 0
+}

@@ -1,0 +1,191 @@
+package switchboard
+
+import (
+	"strings"
+
+	"holdfast/media"
+	"holdfast/services/call"
+	"holdfast/services/duty"
+	"holdfast/tenants"
+)
+
+// perform does one effect. Nothing here waits: what takes time runs apart and posts its outcome.
+func (c *liveCall) perform(effect call.Effect) {
+	b := c.board
+	switch e := effect.(type) {
+	case call.Answer:
+		c.answer()
+	case call.Refuse:
+		c.in.Refuse(e.Status, "Loop Detected")
+	case call.Play:
+		c.play(e)
+	case call.PlayTake:
+		c.sound(e.Token, [][]byte{c.takes[e.N].Heard()}, false)
+	case call.Silence:
+		c.quiet()
+	case call.Echo:
+		c.leg.Receive(c.leg)
+	case call.Enqueue:
+		b.cfg.Queue.Wait(waiting(c.id, c.state.Plan, c.state.InvitedAt, e.Front))
+	case call.Dequeue:
+		b.cfg.Queue.Leave(c.id)
+	case call.Miss:
+		b.cfg.Queue.Missed(c.id, e.Operator, e.Why)
+	case call.Offer:
+		c.offer(e)
+	case call.Withdraw:
+		if d := b.duty(e.Operator); d != nil {
+			d.post(duty.Event{Type: duty.Withdrawn, Call: c.id, Epoch: e.Epoch, Reason: e.Why})
+		}
+	case call.Join:
+		c.join(e.Operator)
+	case call.Part:
+		c.unjoin()
+	case call.Record:
+		c.record(e)
+	case call.StopTake:
+		c.stopTake(e.N, e.Why)
+	case call.Keep:
+		c.keep(e.N)
+	case call.Discard:
+		c.discard(e.N)
+	case call.SetTimer:
+		c.timers.set(e.Name, e.After)
+	case call.ClearTimer:
+		c.timers.clear(e.Name)
+	case call.Raise:
+		b.alarm(c.state.Plan.Tenant, e.Key, e.Text)
+	case call.Hangup:
+		c.hangup(media.Ending{By: media.ByServer, Reason: e.Reason})
+	case call.Finish:
+		c.log.Info("call ended", "result", string(c.state.Result), "reason", c.state.Reason)
+	}
+}
+
+func (c *liveCall) answer() {
+	leg, err := c.in.Answer(string(c.id))
+	if err != nil {
+		c.log.Info("call could not be answered", "err", err)
+		c.post(call.Event{Type: call.AnswerFailed, Reason: err.Error()})
+		return
+	}
+	c.leg = leg
+	leg.Listen(c.heard)
+	c.post(call.Event{Type: call.Answering})
+}
+
+// offer shows the call to an operator's duty, which answers by an event.
+func (c *liveCall) offer(e call.Offer) {
+	d := c.board.duty(e.Operator)
+	if d == nil || !d.post(duty.Event{Type: duty.Offering, Card: c.card(d, e), Epoch: e.Epoch}) {
+		c.post(call.Event{Type: call.OfferRefused, Operator: e.Operator, Epoch: e.Epoch, Reason: "away"})
+	}
+}
+
+// card is the call as the operator will see it.
+func (c *liveCall) card(d *liveDuty, e call.Offer) *duty.Card {
+	p := c.state.Plan
+	card := &duty.Card{
+		Call: c.id, Account: p.AccountName, AccountID: p.Account, Language: p.Language(),
+		Caller: p.Caller, CallerName: p.CallerName, Called: p.Called, InvitedAt: c.state.InvitedAt,
+		OfferFor: p.OfferFor, AfterLoss: e.AfterLoss,
+	}
+	if a := c.account; a != nil {
+		card.Initials, card.Colour, card.Shape, card.WrapUp = a.Initials, a.Colour, a.Shape, a.WrapUp
+		first, _, _ := strings.Cut(d.who.Name, " ")
+		card.Phrase = strings.ReplaceAll(phrase(a.Phrases, p.Languages), "{operator}", first)
+	}
+	return card
+}
+
+// phrase picks the answer phrase of the first wanted language that has one.
+func phrase(phrases map[string]string, languages []string) string {
+	for _, l := range languages {
+		if p := phrases[l]; p != "" {
+			return p
+		}
+	}
+	return phrases["en"]
+}
+
+// join connects caller and operator; an operator whose audio is not there is lost.
+func (c *liveCall) join(operator tenants.OperatorID) {
+	c.unjoin()
+	d := c.board.duty(operator)
+	var leg media.Leg
+	if d != nil {
+		leg = d.audio()
+	}
+	if leg == nil {
+		c.post(call.Event{Type: call.OperatorLost, Operator: operator})
+		return
+	}
+	c.part = c.board.cfg.Bridge(c.leg, leg)
+	d.post(duty.Event{Type: duty.Joined, Call: c.id})
+}
+
+func (c *liveCall) unjoin() {
+	if c.part != nil {
+		c.part()
+		c.part = nil
+	}
+}
+
+// quiet stops what the caller hears.
+func (c *liveCall) quiet() {
+	if c.playing != nil {
+		c.playing()
+		c.playing = nil
+	}
+}
+
+func (c *liveCall) play(e call.Play) { c.sound(e.Token, c.clips(e.Prompts), e.Loop) }
+
+// sound plays clips instead of whatever is playing. What cannot be played counts as heard: a missing prompt must not
+// hold a caller up.
+func (c *liveCall) sound(token uint64, clips [][]byte, loop bool) {
+	c.quiet()
+	over := func() { c.post(call.Event{Type: call.Played, Token: token}) }
+	if len(clips) == 0 {
+		if !loop {
+			over()
+		}
+		return
+	}
+	if loop {
+		over = nil
+	}
+	c.playing = c.board.cfg.Player.Play(c.leg, clips, loop, over)
+}
+
+// clips finds the audio of prompts in the caller's languages.
+func (c *liveCall) clips(prompts []call.Prompt) [][]byte {
+	p, lib := c.state.Plan, c.board.cfg.Prompts
+	var clips [][]byte
+	for _, prompt := range prompts {
+		switch prompt {
+		case call.Ringback:
+			clips = append(clips, lib.Ringback(p.Country))
+		case call.Music:
+			clips = append(clips, lib.Music())
+		case call.Beep:
+			clips = append(clips, lib.Beep())
+		case call.Greeting:
+			clips = append(clips, lib.Greet(c.ownGreeting(), p.Languages...)...)
+		case call.Position:
+			clips = append(clips, lib.Place(c.board.cfg.Queue.Place(c.id), p.Languages...)...)
+		case call.Emergency:
+			clips = append(clips, lib.Clips([]string{lib.Emergency(p.Country)}, p.Languages...)...)
+		default:
+			clips = append(clips, lib.Clips([]string{string(prompt)}, p.Languages...)...)
+		}
+	}
+	return clips
+}
+
+func (c *liveCall) ownGreeting() string {
+	if c.account == nil {
+		return ""
+	}
+	return c.account.Greetings[c.state.Plan.Language()]
+}
