@@ -15,8 +15,8 @@ import (
 const (
 	// maxOpen is how many TCP connections may be open; a carrier needs a handful.
 	maxOpen = 2000
-	// firstByte is how long a fresh connection may stay silent before it is closed.
-	firstByte = 5 * time.Second
+	// tcpLimit is how long connecting and writing may take.
+	tcpLimit = 5 * time.Second
 	// maxBusy is how many requests may be in work. Each takes well under a millisecond, so this many are a flood: what
 	// comes then is dropped unread, and a real caller's retransmission half a second later finds room.
 	maxBusy = 4000
@@ -72,6 +72,9 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 			p.s.pause()
 			continue
 		}
+		if p.s.deaf.Load() {
+			continue
+		}
 		if _, ok := p.s.trunkOf(from.Addr()); !ok {
 			p.s.dropped.stranger.Add(1)
 			continue
@@ -103,6 +106,10 @@ func (l *connections) Accept() (net.Conn, error) {
 			continue
 		}
 		from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+		if l.s.deaf.Load() {
+			_ = conn.Close()
+			continue
+		}
 		if _, ok := l.s.trunkOf(from.Addr()); !ok {
 			l.s.dropped.stranger.Add(1)
 			_ = conn.Close()
@@ -114,7 +121,7 @@ func (l *connections) Accept() (net.Conn, error) {
 			continue
 		}
 		l.open.Add(1)
-		_ = conn.SetReadDeadline(time.Now().Add(firstByte))
+		_ = conn.SetReadDeadline(time.Now().Add(l.s.timing.firstByte))
 		return &connection{TCPConn: conn, close: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
 	}
 }

@@ -40,6 +40,8 @@ type timing struct {
 	probe     time.Duration // between two OPTIONS to a trunk
 	probeWait time.Duration // how long a trunk may take to answer one
 	remember  time.Duration // how long an INVITE that is over is known as a duplicate
+	farewell  time.Duration // how long Stop waits for peers to confirm our BYEs
+	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
 }
 
 // Server is the SIP end of all trunks.
@@ -50,6 +52,7 @@ type Server struct {
 
 	trunks   atomic.Pointer[[]routing.Trunk]
 	draining atomic.Bool
+	deaf     atomic.Bool // stopping: nothing is read any more
 	dropped  counts
 	busy     atomic.Int64 // requests in work
 
@@ -98,7 +101,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg,
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
-			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second,
+			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, farewell: 2 * time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
 		invites:   make(map[inviteID]struct{}),
@@ -121,8 +124,8 @@ func (s *Server) layers() {
 		return nil, net.ErrClosed
 	}}
 	tcp := &sip.TransportTCP{
-		WriteTimeout: firstByte,
-		DialerCreate: func(local net.Addr) net.Dialer { return net.Dialer{Timeout: firstByte, LocalAddr: local} },
+		WriteTimeout: tcpLimit,
+		DialerCreate: func(local net.Addr) net.Dialer { return net.Dialer{Timeout: tcpLimit, LocalAddr: local} },
 	}
 	s.tp = sip.NewTransportLayer(noDNS, sip.NewParser(), nil, sip.WithTransportLayerLogger(log),
 		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: tcp}))
@@ -145,8 +148,24 @@ func (s *Server) Start() error {
 	s.started = true
 	s.spawn(func() { s.serving("udp", s.tp.ServeUDP(s.udp)) })
 	s.spawn(func() { s.serving("tcp", s.tp.ServeTCP(s.tcp)) })
-	s.spawn(s.keepAlive)
+	s.spawn(func() {
+		if s.listening() {
+			s.keepAlive()
+		}
+	})
 	return nil
+}
+
+// listening waits until sipgo knows our socket: a request sent earlier would go from another one.
+func (s *Server) listening() bool {
+	for s.tp.Pool("udp").Size() == 0 {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-s.quit:
+			return false
+		}
+	}
+	return true
 }
 
 // serving is told that a socket's loop has ended, which outside of Stop must not happen.
@@ -161,9 +180,6 @@ func (s *Server) serving(transport string, err error) {
 // Addr is where the server is reached, UDP and TCP alike. It is the zero value before Start.
 func (s *Server) Addr() netip.AddrPort { return s.local }
 
-// stopLimit is how long Stop waits for peers to confirm our BYEs.
-const stopLimit = 2 * time.Second
-
 // Stop ends every call with reason "shutdown", tells the peers, and closes the sockets. It may be repeated.
 func (s *Server) Stop() {
 	s.mu.Lock()
@@ -177,12 +193,21 @@ func (s *Server) Stop() {
 	}
 	s.stop()
 	if first && started {
-		_ = s.udp.Close()
-		_ = s.tcp.Close()
-		s.tx.Close()
-		_ = s.tp.Close()
+		s.close()
 	}
 	s.gate.wait()
+}
+
+// close closes the sockets. sipgo opens a socket of its own for a response whose request came over one that is closed
+// meanwhile, so requests in its hands get a moment first; nothing tells when they are through.
+func (s *Server) close() {
+	const moment = 20 * time.Millisecond
+	s.deaf.Store(true)
+	time.Sleep(moment)
+	s.tx.Close()
+	_ = s.udp.Close()
+	_ = s.tcp.Close()
+	_ = s.tp.Close()
 }
 
 // endAll refuses whoever waits and hangs up on everybody, and waits a little for the peers to confirm.
@@ -198,7 +223,7 @@ func (s *Server) endAll() {
 	for _, d := range calls {
 		d.Hangup(media.Ending{By: media.ByServer, Reason: "shutdown"})
 	}
-	limit := time.After(stopLimit)
+	limit := time.After(s.timing.farewell)
 	for _, d := range calls {
 		select {
 		case <-d.told:
