@@ -66,16 +66,16 @@ func (e Role) Valid() bool {
 
 // Defines values for TicketRequestPurpose.
 const (
-	Desk   TicketRequestPurpose = "desk"
-	Portal TicketRequestPurpose = "portal"
+	TicketRequestPurposeDesk   TicketRequestPurpose = "desk"
+	TicketRequestPurposePortal TicketRequestPurpose = "portal"
 )
 
 // Valid indicates whether the value is a known member of the TicketRequestPurpose enum.
 func (e TicketRequestPurpose) Valid() bool {
 	switch e {
-	case Desk:
+	case TicketRequestPurposeDesk:
 		return true
-	case Portal:
+	case TicketRequestPurposePortal:
 		return true
 	default:
 		return false
@@ -84,19 +84,19 @@ func (e TicketRequestPurpose) Valid() bool {
 
 // Defines values for VoicemailState.
 const (
-	Handled VoicemailState = "handled"
-	Heard   VoicemailState = "heard"
-	New     VoicemailState = "new"
+	VoicemailStateHandled VoicemailState = "handled"
+	VoicemailStateHeard   VoicemailState = "heard"
+	VoicemailStateNew     VoicemailState = "new"
 )
 
 // Valid indicates whether the value is a known member of the VoicemailState enum.
 func (e VoicemailState) Valid() bool {
 	switch e {
-	case Handled:
+	case VoicemailStateHandled:
 		return true
-	case Heard:
+	case VoicemailStateHeard:
 		return true
-	case New:
+	case VoicemailStateNew:
 		return true
 	default:
 		return false
@@ -252,7 +252,7 @@ type Candidate struct {
 	Number  string `json:"number"`
 	Raw     string `json:"raw"`
 
-	// Source request-uri, history-info, diversion, p-called-party-id, to, p-asserted-identity
+	// Source request-uri, history-info, diversion, called-party, to, asserted
 	Source string `json:"source"`
 	Why    string `json:"why"`
 }
@@ -2912,91 +2912,91 @@ func (sh *strictHandler) GetVoicemailAudio(ctx echo.Context, id UUID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3H1rcxu3kvZf6Zr3VMWudyRKtuxzQlcqpaP4JD6bRF5JiT9YWhIcNDmIhsAYwJBmtPrvW7jMjcTwIlFK",
-	"7X5JxLkAje5G99MXjO+iRExzwZFrFfXvopxIMkWN0v461ea/FFUiWa6Z4FE/OlXAxsA0zFEi6JQp0GyK",
-	"8OLiX2fw+vXrb1++Ay7mMcxT5JDhWIModBRHzLz9pUC5iOKIkylG/YiYGypJcUrMTGMhp0RH/YgSjQdm",
-	"2CiO9CI3jyotGZ9E9/dxdFZIJeQqaVcpAsevGsQYdIqQMaVhhGMhsWP+xI3UpGFKvv6MfKLTqP/m+FVo",
-	"+p/ZlFnGhEbM7M3mgBTHpMh01H9zFJvR2bSYRv1XR+YX4+7XcTUP4xonKO1El1kxqebJiU7raRiN4kji",
-	"l4JJpFFfywI7FvH2xM5T/jwOrei33z788AwT3ZuRVC64QqteH6UYZTg1fyaCa+SWqyTPM5YQI9Ne7p74",
-	"/38oI+C7xsR/kziO+tH/69X623N3Va8c187YVpFPKdGQkjxHjtTo6CIGwinMzXUtgArLED+S3QNJIgpH",
-	"WS5FjlIzRz3hXBQ8wUEuFHPD35VLHgmRIeHRfRwlIhOFbNwr2WFuFVzLRfAeo+HLnGlGMhW8mRE+KcjE",
-	"kcc0TsOP+QtESrKwrwk+QaUHc8L0QGEiOFXt3SiKUdbYiryYjoyKxtEUKUtIFl6506AAAe59tbqB309R",
-	"TpAnC/CPgDZykUiS1Jka4qUR77A+MR6j3HFheSqJ11JCqRUvyT625N81rxj9gYm2g0gmJNNNAVfbO47y",
-	"YpQxlSING7IkY8j1NwrEnJfsiOGWm5/WtCYkyxQQiTAWck4kRboTW8z1HbmiUpKHRTqXJB8U+Y7j/Sl4",
-	"aLj7psX57EyQVaaG/lcbq6Sqqf5+5HqH1Zpai7bWw6YslviyrD0du2WVAXHAPjQ04iagLt7S/MxUwNpU",
-	"cq3+WGcBS6MVELtxkOZ1XmQZMXLxNn2DDOys/u0w8ZrNSGkG27QnpFBhtVGMJ7it548jpYnGzWsvKbm0",
-	"jy8vxQ1Szh176tav6SwlfILd1mBMMoVx17KbkMK7/W4vuedVbrO6y3JC5AaM2Jc5HZltk7FZ8+2ayNOM",
-	"yGlA1KWvXLV3txj2dApnWFrJthmcE8kZn4CQkEim/f59rBJpvwFWbhRcs6xznN32i1msn6qxwlrp3Fze",
-	"QIXFYxi8F1tgJfV8luCMZFkALSXLqlEz3t8bdAIGwpWJNuiA6LCzfHV0ZNCbAf3GLaJxCw+RotkvWYZh",
-	"7OVHXkUth8dvT2KjpYQLvpiKQkVdI8vuRSaEU2Zo3V60Z+UrIfEmgnNMdAfX/i0YRwpzplMgHIyoiBYP",
-	"5xtyWs30sBE6Ee+M6fVDdwLh4IDWoTsRb8Xkc/98CFmWXAvO4292S1wiUa2woXlL2ZhxWWzlTohhJliC",
-	"U8KyGMiIcCpsQCNxXCikRhnHhGVI34FhPMxTlpmAeLaVKCoP1J7cytgqutloeUoUArGD2l0HTAHjYZPL",
-	"SXDvh5Cef7gyC9GSgaj2aLUj23urtZPiyhF6jlZcb2lW28Qs7Z1aZRoSX5ZvQ+kam6HLPu7Drls7+5xm",
-	"vbQ1qykhH5/AWBScAuOVIf5GQYqE2tClCrNHmJApghiDzZR0+onl2DDXCxf5MG1UjQuOZabH6cw3Ybub",
-	"CoUdwbkPRYI7kMzDcEUUMgkwwTATlT4oJIshZUoLuThgfCxioGyGUjHBY8gPnPIe5ETqxQGjMWhhLhOl",
-	"UGqkB4wi1w4srEZZ6WLzJvIEuhVUS2xuJ88RN15I1u9nGMx47GCCKdGkGy+3NLKelwvaESfgl9bUjOu3",
-	"J1EcQJnuykYe4RfDEV0O4af2ZHeyZB/b1vH2+fbtz2yGTwDJtsJJO2OgZ8MAj3PcDw1bt/B+651eyNd5",
-	"X9hwP6XLazm4MvLo9GAh5fkFV9XGgo5dpNeNf0S2Mc69MM+sgxDlrS5prUkmuZV4OhrAozlgiCvnNYJ8",
-	"uIHs5Mp63Sx0IqYB90OSBHNt4BnFJGMWDE6ZUub/mVAaDg8P3wF6J2rAoPGbFtgYZ+pKNOtZ19Acz0AH",
-	"jjxJQU411rKcHMmygVOYrWKyQLb41C/ZAQ6mgBZNt9lwCjurbCuTviEB3JinTd9r4ESzGcbwCsZZgVzH",
-	"cAwjolgShZzfmjAhSR2DQhhmvTF6KNZPUkxuGZ/EQGaE2SFi8Dg4Bk0yd9OoVgw++RlDTgqrcWROggDm",
-	"USmWLfFPaIc3U8PL+b8yFWMGbzI7rnS01MB1Gr4PaFDtludDB40SXFv+/gZQ1IRlypV3vz158/eXK5A9",
-	"8aitPcClNmT2YUTowGPjGLjQA8UmHOmA8djeMz/tj0wkt0gHotAx4NecWUUbCzlilCJ379oAw/1JskzM",
-	"kcbXPBF8nLFEGygtBhmRE3R/TglfOF2MwexSyUl2HQxQ3SpXF/FptT5oK8yhMfwiBx0mxahd0WE3NNMZ",
-	"hmZvFSsZBxPy5BlhHBRyjU6BOyo9y6MVkvdTkdExUbrvC6v9s/Mf3m80/B4iOyqrlVRci50GtDgQ0rX/",
-	"LLDAx+6RCs4G98h8UKVFVhnwqzDc5DRDCgvUQU+x5TaLI5FRs9RHGl8/SovoB47kbUeHhkkktKMO6W15",
-	"+GZF2cBWHleZaisffRfwG7gKCeFcmCAfzJzAxbxmdMNrzQnTHbMuaV/55BLPa8LL1TWZsKwMAVavLi7e",
-	"bC8vcCxRpTtWgqR7a6DFrctENCpCJ0ffvt3codFkSHu0IJUeWJf1nAZyU0WOcsZc1wuhU5uwyzOijdoF",
-	"Kz0XotC474T+DkB5baS535S5z54G/UCV04K5KDLqFNwlW18QyITIY1Bk8fIRmMuX3UBIm1Tte69T5bdc",
-	"1mtew3jkUPBSd9dkXTszaVyUqTubSGOqnKmxRpK4uvjD0NgO2dwSmJVAzMliKZ3bkVS9RKWCtWcTFylV",
-	"77zVwoWFGmrAAsbt0hXzrQjcQGAHsuJRQQeystXXs6dF3vLbLeKCq2YT/oHvaIwqR9MwQq/etJu3XgfE",
-	"nROl5kLSpVePj16d7Ga/SvNbDRha2lWlvEGz0+HmujsNHtBrtYf+paCKbHDVz9IT8ZDem5WemnAnRVzL",
-	"qNliU6+6W9z7CKK84jxfCHXFklsMkL2FYQlnsKvxNlhW99xGI+Hou3DYfEdbQQu9GChMJAb8yLmrvZhn",
-	"TGg0ESC4Kyi/oKhujSfcDefEUV7IXKgWdjFDGWMhpCZZAKAscaUcIcgJWfDbVUFNkTKyuryzDz9cGBeM",
-	"EoFpBfYxSMQUFYylmHo33AeiwASxtjll+/a7Nfk/Q0DAuvx0fnnV/3h+cQVE3SKF0QLOP159OP/10lCp",
-	"U5S+Mmb+xIo8LkaCLsx1+1q4g8aSv5EFlx8+Nhiww3KXhOQNSsU1J4F66Z3Ce1AfViXfitpdupatEn9w",
-	"b5qHu+SYE61RGq7912dy8OfRwbc3L77v+z8Pbu6O4rfH9+Wdl9//LYrXir7lnN+sldleljVl3P863kl4",
-	"naLaiy23G/b5TPnvzTj8Lwp3SEGZGBQy6yygdWWYHliSK/RApUIGDPylmKJOGZ/ASIpb9HUDpmFOFEhM",
-	"hKRIXew/wgnjtlmvtD/BqJ8W0qKQwVRtWc+1RmyVtN84NUELR3ANtyZ+sZwLTuuzPo9qTyrHGAWo+dX3",
-	"M8xTUWWYWDBJ2AU1he7K/xleU4e8Vm1ASl69edvpmS1DjHuqRYZshjSGFL8SigmbdnRUboMpq81SQcrC",
-	"gF8dqlKEUGWdXd+y5knLilNTi5oKXGpLxZiKpBqrNsTY0gsvg+b+W2shtvREU8abV4+XfVMp+BZQOjp6",
-	"Jpl0L28f1ru2pn+BBV/paeY4NxJHImkt+TCeVJgUkunFpVmIW/kIiXQG1P31r9KG/PvTVXnay3LXPVeN",
-	"mmqdu3NIjI9FAGGRLFONZj4VV62YyhYevhRYoLLmjYNrUjNWVqGcsQQPr/k1/6ed02UmlMVnFp7B8OP5",
-	"5RX0lEuNqOE7YxQW9sSI3S8HmTEGdhaJHOcOUi691fMpieEhvJ+hXFh/cM3tuZyEcIP651I4u1/20Lkg",
-	"IO+sIPVhaGsJQ1BkoVyWqy5zDN0L1c2FofCa1xWYQ/jk2sgywSfKXCNcWPhbp8lOjk5iwK8k0dnCWkB7",
-	"ZJEyClxowK9M6UMwSm5P0Fzz4d21U67rqP/58PDwJr62SnYd9c9+u7g8v/hvo6j3w3cGRAOZEOZDnaE7",
-	"Qvide2oIYyHdgsYiy8RcWQmdF1oxijDskZz1ZsfDPgx/fH8FvRRJptM/h/DCJt9yKWySSfBs8TKGYc8m",
-	"ts1tijlyijxhqOydKWrJEjU0f4scOcnZ4R9K8GFspHzNczJBBcOeCZ+GVsbDnouhhq6ipVNkEpQwwWH5",
-	"YM/9bD9fXrSaWfcMg4s/D11BzRWwop98fSmKI9/yFvWjY5/0MDRG/ej14dHha5v+0andW71mTmfiIk23",
-	"CZjgH2jUj4ygTuukQusQ4aujozUHCHc7ONg8gRM4PFiRYO/4U53hESsSG4cR40gV0ymRC9+0PioU46gU",
-	"NnbO2OblNZmoRvL0xrxbcal3x+h9J6t+xJJTz8CoEJOuXK60PH70SD6dc2yc+VvhS9w6sPw5PEf9SM+e",
-	"qL2/cexsHljq5mX11JOys5olwNGlskAMNt/mEviuNr3YA6c/+RRC0/0YpWyWBb5R7tRhhyiECp0XL1Xb",
-	"GDVHtK2kWPxkTPUt5voQLjBHom0Aof1NZWy1cTeHVfqwlMxHoZZFY9Nb/xSuyrlnqXiwd9+GIwaw3P9l",
-	"WnGqqj7o+R7E/6PwyiUkjEhya9xqfQwsbJAyIqcbjLZ7ZGWbtpdifIPxgAh+ES8NFbaJvuPcfpV5rhjZ",
-	"KHXysgM/iO422gj/dYEtnnQfAri/eUodqE6BhVTAcXcfe59oIJAWU8INNiwyCpkQt0B0DAYZKg1jJlXT",
-	"BruTgVYRqv68Tj0481ZjrRqcGwPhTjVb/CqkO9NldLxsYg8pQ3Xzod8/WEOIdkhzYsC3tke8xrqyiWza",
-	"9V2JsiKy66ct7nbUdn+g5/+KtldHYwLK7lTo8bruI66mVr9zkNay+Tt7nKms9Stg3KDyiUSlYvBnv1f2",
-	"gm8PrDfDRoxmW5iemJNd6Czx7VN7gGaJW8YyH3aFZfb7Iw6W1ezr4Qw3BQVmme/dY0/IzPrsR4CjH7QC",
-	"T+l+wgJ7csgE/MIz2HX+SYpyv6x2yeouDf0Fn5Klv2CXdhaq7KV+pEsTBhy5ZlN/LNGzrkxt+A3bKsd3",
-	"atp5o7XsybjSaiYO8KciIobRAqx32MM+buWbypYjlyeiwiBy38O36vi/lB2dXUrkWj6fkGNugg5VcuTt",
-	"R5fmhGnlPmzV8gJle7CAxMImFzSF2SXLTroudrlWuw0wyX7lyjVtUVbmxUOwQYttP9306s3bnUGSIeOH",
-	"8mCjP+Xpcnxv/nH09iUQBQQSIiVD6dvJFHJfFwmRW52S7EJyrtNoK8J+8ucvP/CxaNH296OTkwfQ5s9z",
-	"DmwSd1fyNljk0ycGVU6purBAKliCVoeNfruz0fsJKViSlqkby+2qc9K2FMZV6qIjuqysdP+uyiy0N4zv",
-	"fnua4N8PvlXIf7y/WX0bY0Bal5Une7BwfFkj6n++aYrKjLzWQ1a1gKSQEsuW0gydMVsVynkRSD6eBOrL",
-	"bkmi2Eem0K7CH2PbsAxZN3GHNavs8n4a1SpHf+Z00hrdunDln71r1qkJs1qds7YGBV4AvpmWKcCvLuVH",
-	"QQtR1SdAZNSiYKZgLqROy4Sgi8LnRFLVLW5nTdajuiv/zBOyvdHZGLLBnoDH6/9plvksrYIXZUM/2A5/",
-	"prRDeC8b3Kp7/h23bDWnZW2XmhFc1WfUKDbGIKQ9ouX6AFHdxi6SNj9d16AtXPoWQYMsJwIVCA4vuGgN",
-	"BRzRNpMQkJgJQpG6GpaRvc1HCu6GqQ+vUqLJiCj7CJmTxctDOM99etnVrCw1jMOwbpEc+oYRZe9d8+H3",
-	"buXfXX04+4/3V8N3VWXLlruU6zFxowluK67BbPRV2Y35FBaj3cL5zD7Jr6wDQPgu1D1YjrrI/vnmPr67",
-	"X7Ikgru0WSkdq05ORMQLaI0tkAW/3WAK3CNPaQmqtrgQL930+0kheGirvoE5Wdgc1o4WIe5wjFbTbVPe",
-	"Eyl6o8nzudXc9Rp2aHnZiPhI4fyMuhF5MGtBy1JY2WYLU7KouzjWWGyrMb07E6Lcr4NkP9jrtdg2wbIf",
-	"BccnWCtwAVMh8V0zte6axolE25ehRVEeNgrqZDssDnyt2PeNdQe9j+/SdbmzumFnrVH5vX4sTP7GTP8u",
-	"3V7/29L97W6zwNZrsO/x+vh7o8eqo6bVkKrbY/WFjRn93xsHS5+eY12GatbsudtDgr95XDbIpQfmn237",
-	"T5J29LwyVX04HpQ2Loz4avchbNdPsIrRzHRtGe3ffS13hz5zhLe9dlT83FP3wCXx+N53Gts2S+PbfJ9l",
-	"7PLKZS9zvHRgperS3XYj9lyv9zbb8dR3hW/iunmsNyezNrursu2IcSID3zQJM3qeigx9i7w7ou4/g+e/",
-	"KI+5PriwPS7t6VYGv4+jV0dvn5RWaTeOO1Lk2s8atJ65WR2xm2ndA3atmBbDp9PfY/gH3P70ZwxTwUUM",
-	"x29hxPQ7GC20J9x9Ab3qn3NNpsfHRybMM4uE45OXe7Zd6+IWE7SgnJUD2mMcke/6tGbPE3JXefwyUDEu",
-	"ufxXKXypu7owa/rBu/qfmphh87cuTz5WVyr0dH9z/z8BAAD//w==",
+	"3H1rcxu3kvZf6Zr3VMWqdyxKsqxzQlcqpaP4JDrrRF5JsT9YWhKcaXIQzQBjAEOa0eq/b+EyNxLDi0Qp",
+	"tfslETkYoNHd6OsD+j6IeJZzhkzJoH8f5ESQDBUK8+lU6f/GKCNBc0U5C/rBqQQ6BqpghgJBJVSCohnC",
+	"q8t/ncGbN2++33sHjM9CmCXIIMWxAl6oIAyofvtrgWIehAEjGQb9gOgHMkowI3qlMRcZUUE/iInC13ra",
+	"IAzUPNdDpRKUTYKHhzA4K4TkYpm06wSB4TcFfAwqQUipVDDCMRfYsX5kZ2rSkJFvH5BNVBL03x4e+Zb/",
+	"QDNqGOObMTUPmxPGOCZFqoL+24NQz06zIgv6Rwf6E2X202G1DmUKJyjMQldpManWyYlK6mVoHISBwK8F",
+	"FRgHfSUK7NjEybFZp/x46NvR77+f//QCCz3omWTOmUSjXh8FH6WY6T8jzhQyw1WS5ymNiJZpL7cj/v8f",
+	"Ugv4vrHw3wSOg37w/3q1/vbsU9kr5zUrtlXkc0IUJCTPkWGsdXQeAmExzPT3ikPMDUPcTOYMRBEvLGW5",
+	"4DkKRS31hDFesAgHOZfUTn9fbnnEeYqEBQ9hEPGUF6LxrGSHflQwJebeZzT2f82ooiSV3ocpYZOCTCx5",
+	"VGHmH+a+IEKQuXmNswlKNZgRqgYSI85i2T6NvBiljaPIimykVTQMMoxpRFL/zq0GeQiw78vlA/w+QzFB",
+	"Fs3BDQGl5SKQRIk1NcRJI9xif3w8RrHlxvJEEKelJI6NeEn6sSX/rnX56A+MlJlEUC6oagq4Ot5hkBej",
+	"lMoEY78hi1KKTH0ngc9YyY4Q7pj+aExrRNJUAhEIYy5mRMQYb8UW/f2WXJEJyf0inQmSD4p8y/n+5Mw3",
+	"3UPT4nyxJsgoU0P/q4NVUtVUfzdzfcJqTa1FW+thUxYLfFnUno7TssyA0GMfGhpx61EXZ2k+UOmxNpVc",
+	"qz9WWcDSaHnErh2kfp0VaUq0XJxNXyMDs6p720+8olNSmsE27REppF9tJGURbur5w0AqonD93ktKrszw",
+	"xa3YScq1Q0fd6j2dJYRNsNsajEkqMezadjOkcG6/20vueJeb7O6qXBCZDkbMyywe6WOT0mnz7ZrI05SI",
+	"zCPq0lcu27s79Hs6iVMsrWTbDM6IYJRNgAuIBFXu/D5ViZQ7AEsPCqZo2jnPdudFb9Yt1dhhrXR2LWeg",
+	"/OLRDN6JLTCSejlLcEbS1BMtRYuqUTPePRt0BgyESZ1txAOi/M7y6OBAR2866NduEbVbeIwU9XlJU/TH",
+	"Xm7m5ahl//DkONRaShhn84wXMuiaWXRvMiIspprWzUV7Vr7iE2/EGcNIdXDt35wyjGFGVQKEgRYVUfzx",
+	"fEMWVys9bobOiHdK1eqpOwNh74TGoVsRb8TkCzfeF1mWXPOu4x52S1wgka20oflImpxxUWzlSQhhymmE",
+	"GaFpCGREWMxNQiNwXEiMtTKOCU0xfgea8TBLaKoT4ulGoqg8UHtxI2Oj6Pqg5QmRCMRMak4dUAmU+U0u",
+	"I96z74v03ODKLAQLBqI6o9WJbJ+t1kkKK0foOFpxvaVZbROzcHZqlWlIfFG+DaVrHIYu+7gLu27s7Eua",
+	"9dLWLJeEXH4CY16wGCirDPF3EhIksUldqjR7hBHJEPgYTKWk008s5oa5mtvMhyqtaowzLCs9Vme+89vd",
+	"hEvsSM5dKuI9gWTmD1d4ISIPEzQzUarXhaAhJFQqLuavKRvzEGI6RSEpZ6H1TvHrnAg1D0HxEIiUKJRR",
+	"ruWsKpmvPzSOIEtxtaXm8XEcsPP5ZPt+it4KxxYmNyaKdMfHLQ2s12U87sgL8GtracrUyXEQeqJK+81a",
+	"HuFXzRFVTuGWdmR3smQXx9Ty9uXO6Qc6xWcIwTaKi7aOeV7M5z/NUT82Td3A2612cj7f5nxfw92ULq7l",
+	"0MpMo9Nj+ZTnV1xWGxNkbCO97niHp2vz2ks9ZlXIUD7qktaK4pHdiaOjEWg0J/Rx5aKOGB9vIDu5slo3",
+	"CxXxzONuSBRhrnQ4FmOUUhP8ZVRK/f+USwX7+/vvAJ3T1MGf9pMmkNHO07ZkVrOuoTmOgTYYciR5OdXY",
+	"y2IxJE0HVmE2ysE81eFTt2UbYFAJcWFy6mWnsLXKtirnawq+jXXa9L0BRhSdYghHME4LZCqEQxgRSaPA",
+	"5/xWpAVRYhnki1lWG6PHxvZRgtEdZZMQyJRQM0UILu4NQZHUPtSqFYIrdoaQk8JoHJmRuU/pn1RS2TD+",
+	"8Z3wZil4sd5Xll705E1mh5WOlhq4SsN3ERpUp+XlooNGy60tf/cAYlSEptK2c78/fvv3vaUQPXJRW3uC",
+	"K6XJ7MOIxAMXC4fAuBpIOmEYDygLzTP90XxIeXSH8YAXKgT8llOjaGMuRjSOkdl3TUJh/yRpymcYhzcs",
+	"4myc0kjp+JkPUiImaP/MCJtbXQxBn1LBSHrjTUjtLpc38Xm5H2g6yr453CYHHSZFq13RYTcUVSn6Vm81",
+	"JykDneLkKaEMJDKFVoE7OjuLsxWC9ROexmMiVd81UvtnFz+9X2v4XYhsqax2UnEttBrQ4oBP1/6zwAKf",
+	"ekaqcNZ7RmaDqgyyzIDfuOYmi1OMYY7K6yk2PGZhwNNYb/WJxtfN0iL6kTM529GhYQJJ3NF3dLbc/7Ci",
+	"bGA6jctMNZ2Ovk3wdbgKEWGM66Qe9JrA+KxmdMNrzQhVHasuaF85coHnNeHl7ppMWFQGD6uXNxeut5eX",
+	"OBYoky07P8K+NVD8zlYeGh2g44PvT9YjMpoMac/mpdIF1mX/phG5ySJHMaUW5ULizBTo8pQorXbezs4l",
+	"LxTuuoC/RaC8MtPcbYncVUu9fqCqYcGMF2lsFdwWV18RSDnPQ5BkvveEmMu12YALU0TtO69T1bNslWtW",
+	"h/HIoGCl7q6osnZWzhgvS3WmcEZluVJjjyRKnlCN2qJ6WwZmZSBmZbFQvu0ool6hlN5es86LpKxP3nKj",
+	"woQackA9xu3KNu+NCOxEYCYy4pFeB7J01Fezp0Xe4tst4ry7phN2zrY0RpWjaRiho7dtsNYbj7hzIuWM",
+	"i3jh1cODo+Pt7FdpfqsJfVu7rpTXa3Y63Fw3suAR2Kod4JW8KrLGVb8IBuIxWJslDI0fORHWMmpCaupd",
+	"d4t7F0mUU5yXS6GuaXSHHrI3MCz+CnY13xrLasetNRKWvksbm29pK+JCzQcSI4EeP3Jhey16jE6NJhw4",
+	"sw3kVzHKO+0Jt4tzwiAvRM5lK3bRU2ljwYUiqSdAWeBKOYOXE6Jgd8uCyjCmZHl7Z+c/XWoXjAKBKglm",
+	"GEQ8QwljwTPnhvtAJOgk1oBRNofbraj/aQI81uWXi6vr/seLy2sg8g5jGM3h4uP1+cVvV5pKlaBwnTD9",
+	"J1bkMT7i8Vx/b17zI2YM+WtZcHX+scGALba7ICRnUCquWQnUW+8U3qNwV5V8K2q3QSkbJT63b+rBXXLM",
+	"iVIoNNf+6wt5/efB6+9vX/3Yd3++vr0/CE8OH8onez/+LQhXir7lnN+ulNlOtpVR5j4dbiW8TlHtxJab",
+	"A/typvxTMw//i9IdUsSUDwqRdjbQuipMj2zJFWogEy48Bv6KZ6gSyiYwEvwOXd+AKpgRCQIjLmKMbe4/",
+	"wgllBpxX2h9v1h8XwkQhg0xu2M81RmyZtN9ZrJMWhmABtjp/MZzzLuuqPk+CI5VzjDzU/ObwC7OEVxUm",
+	"6i0SdoWaXHXV/zSvYxt5LduAhBy9Pen0zIYh2j3VIkM6xTiEBL+RGCOadSAoN4kpq8NShZSFDn6Vr0vh",
+	"iyrr6vqGPc+47Dg1taipwKW2VIypSKpj1YYYW3rhZNA8fystxIaeKKOs+e3hom8qBd8KlA4OXkgm3dvb",
+	"hfWurelfYMGXMMwMZ1riSERcS94fT0qMCkHV/EpvxO58hERYA2r/+ldpQ/79+bq83WW4a8dVsyZK5fbe",
+	"EWVj7omwSJrKBnhPhhX0UprGw9cCC5TGvDGwoDRtZSWKKY1w/4bdsH+aNW1lQpr4zIRnMPx4cXUNPWlL",
+	"I3L4ThuFubkhYs7L61QbA7OKQIYzG1IuvNVzJYnhPryfopgbf3DDzD2ciDAd9c8Et3a/xMzZJCDv7CD1",
+	"YWh6CUOQZC5tlatucwztC9XDuabwhtUdmH34bGFjKWcTqb8jjJvwty6THR8ch4DfSKTSubGA5opiTGNg",
+	"XAF+o1Ltg1Zyc2Pmhg3vb6xy3QT9L/v7+7fhjVGym6B/9vvl1cXlf2tFfRi+00E0kAmhLtUZ2iuDP9hR",
+	"QxhzYTc05mnKZ9JI6KJQksYIwx7JaW96OOzD8Of319BLkKQq+XMIr0zxLRfcFJk4S+d7IQx7prCtH8eY",
+	"I4uRRRSleZKhEjSSQ/03z5GRnO7/ITkbhlrKNywnE5Qw7On0aWhkPOzZHGpoO1oqQSpAcp0clgN79mN7",
+	"fPml0cwaIww2/9y3DTXbwAp+cf2lIAwcxC3oB4eu6KFpDPrBm/2D/Tem/KMSc7Z6zZrOxGaa9hBQzs7j",
+	"oB9oQZ3WRYXWpcGjg4MVFwa3uyjYvHHjuSxYkWCeuFuc/hkrEhuXD8NAFllGxNyB1EeFpAylxMbJGZu6",
+	"vCIT2Sie3up3Ky717mn80Mmqn7Hk1Aswyseka1srLa8bPZFPFwwbd/yW+BK2Lih/8a9RD+mZG7QPt5ad",
+	"zQtK3bysRj0rO6tVPBxdaAuEYOpttoBve9PzHXD6syshNN2PVspmW+A7aW8ZdoiCS9/98FK1tVGzRJtO",
+	"iomftKm+w1ztwyXmSJRJIJR7KLWt1u5mvyoflpL5yOWiaEx565/cdjl3LBUX7D20wxEdsDz8ZVpxKivc",
+	"82wH4v+ZO+XiAkYkutNutb725TdIKRHZGqNthywd0/ZWtG/QHhDBbWJPU2FA8x339KvKc8XIRquTlYh7",
+	"b3S31ka4XxPYYKS9+P9w+5w6UN368qmA5e4uzj5RQCApMsJ0bFikMaSc3wFRIejIUCoYUyGbNtjeBDSK",
+	"UOHzOvXgzFmNlWpwoQ2EvcVs4lcu7B0ureMliN2nDNXDx/7ewQpClI00Jzr4VuZK11hVNpFmXb8jUXZE",
+	"tv0pi/sttd1d4Pm/ou3VVRiPslsVerquu4yrqdXvbEhr2PyDub5U9volUKaj8olAKUNwd72XzoKDB9aH",
+	"YW2MZiBMz8zJrugscvCpHYRmkd3GIh+2DcvM743YsKxmXw+nuC4p0Nt8b4c9IzPrux8ejp4rCY7S3aQF",
+	"5qaQTvi5Y7BF/okYxW5ZbYvVXRr6Kz4nS3/FLu0sZImlfqJL4zo4smBTdw3Rsa4sbbgD22rHd2raRQNa",
+	"9mxcaYGJPfypiAhhNAfjHXZwjlv1phJyZOtEMdcRucPwLTv+ryWis0uJLOTzGTlmF+hQJUvebnRpRqiS",
+	"9oesWl6ghAdziEzYZJMmP7tEiaTrYpeF2q0Jk8yvWlnQVkzLurgvbFB8059qOnp7snWQpMn4qbzI6G51",
+	"2hrf238cnOwBkUAgIkJQFA5OJpG5voiP3OpWZFckZ5FGGxH2i7tvec7GvEXb3w+Ojx9Bm7u/OTBF3G3J",
+	"W2ORT585qLJK1RULJJxGaHRY67e9C72blIJGSVm6MdyukJMGUhhWpYuO7LKy0v37qrLQPjAO/fY8yb+b",
+	"fKOU/3B3qzoYo0daV5Une7RwXFsj6H+5bYpKz7zSQ1a9gKgQAktIaYrWmC0L5aLwFB+PPf1luyVe7KJS",
+	"aHbhrrGt2YaoQdx+zSpR3s+jWuXsL1xOWqFbl7b9s3PNOtVpVgs5a3pQ4ATgwLRUAn6zJb8YFOdVfwJ4",
+	"GpsomEqYcaGSsiBos/AZEbHsFre1Jqujums35hnZ3kA2+mywI+Dp+n+apq5KK+FVCegHg/CnUtkIb6/B",
+	"rRrzb7llujkta7sARrBdn1Gj2RgCF+aKlsUBorwLbSatP1rUoGlcOoigjiwnHCVwBq8Yb00FDNGASQgI",
+	"TDmJMbY9LC17U4/kzE5TX16NiSIjIs0QMiPzvX24yF152fasDDWUwbCGSA4dYESaZzds+KPd+Q/X52f/",
+	"8f56+K7qbJl2l7QYEzsbZ6bj6q1GX5dozOewGG0I5wv7JLezjgDCoVB3YDnqJvuX24fw/mHBknBmy2al",
+	"dIw6WRERJ6AVtkAU7G6NKbBDntMSVLA4Hy/t8rspIbjQVn4HMzI3NawtLULY4RiNphtQ3jMpegPk+dJq",
+	"brGGHVpeAhGfKJwPqBqZBzUWtGyFlTBbyMi8RnGssNhGY3r3OkV5WBWS/WS+r8W2Liz7mTN8hr0C45Bx",
+	"ge+apXULGicCDS5D8aK8bOTVyXZa7Pl1Yocb6056n47StbWzGrCz0qh8qof5yV9b6d8G7fW/rdzfRpt5",
+	"jl6DfU/Xx08NjFVHT6shVXvG6i/WVvQ/NS6WPj/HugzVtIm520GBv3ld1sulR9afDfwnSjowr1RWPxQP",
+	"UmkXRly3ex82wxMsx2h6ubaMdu++FtGhL5zhba4dFT93hB64Ii6+d0hjA7PUvs3hLENbVy6xzOHChZUK",
+	"pbvpQexZrPcmx/HUocLXcV0P683ItM3uqm07oowIz2+a+Bk9S3iKDiJvr6i7n71zvyCPuXp9aTAu7eWW",
+	"Jn8Ig6ODk2elVZiDY68UWfhZg9Yzu6oldj2tO4hdK6aF8Pn0Uwj/gLtf/gwh44yHcHgCI6rewWiuHOH2",
+	"F88r/JwFmR4eHug0T28SDo/3dmy7VuUtOmlBMS0nNNc4Aof6NGbPEXJfefwyUdEuufxXKFyru/pi2vSD",
+	"9/U/LTHF5mdV3nysvqmip4fbh/8JAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

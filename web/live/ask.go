@@ -8,7 +8,7 @@ import (
 
 // copyOf returns the tenant's routing copy, or an empty one that bears its name.
 func (b *Boards) copyOf(t tenants.TenantID) *routing.Copy {
-	if c, ok := b.cfg.Book.Copy(t); ok && c != nil {
+	if c := b.cfg.Book.Copy(t); c != nil {
 		return c
 	}
 	return &routing.Copy{Tenant: t, Name: string(t), State: routing.Standby}
@@ -62,6 +62,19 @@ func (b *Boards) Phases() map[call.Phase]int {
 	for _, p := range b.pictures {
 		for _, c := range p.calls {
 			out[c.state.Phase]++
+		}
+	}
+	return out
+}
+
+// Alarms counts the open alarms of all tenants by severity.
+func (b *Boards) Alarms() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]int{}
+	for _, p := range b.pictures {
+		for _, a := range p.alarms {
+			out[a.alarm.Severity]++
 		}
 	}
 	return out

@@ -14,9 +14,9 @@ import (
 	"holdfast/tenants/routing"
 )
 
-// Book gives a tenant's routing copy; ok is false when there is none.
+// Book gives a tenant's routing copy, or nil.
 type Book interface {
-	Copy(tenants.TenantID) (c *routing.Copy, ok bool)
+	Copy(tenants.TenantID) *routing.Copy
 }
 
 // Counter counts a tenant's voicemails that are not handled, and says since when the oldest waits.

@@ -1,0 +1,261 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"holdfast/services/call"
+	"holdfast/services/journal"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+	"holdfast/tenants/store"
+	"holdfast/web/api"
+	"holdfast/web/live"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// One thing of each kind belongs to harbor; mesa has its own.
+const (
+	harborCall  = "0192f0c4-0000-7000-8000-000000000001"
+	harborLive  = "0192f0c4-0000-7000-8000-000000000002"
+	harborVoice = "0192f0c4-0000-7000-8000-000000000003"
+	mesaCall    = "0192f0c4-0000-7000-8000-00000000000a"
+	mesaVoice   = "0192f0c4-0000-7000-8000-00000000000b"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// world is a small Holdfast behind the API, made by hand.
+type world struct {
+	handler  http.Handler
+	boards   *live.Boards
+	away     bool // PostgreSQL
+	text     string
+	trunks   []routing.Trunk
+	sessions []string // signed out
+	log      *bytes.Buffer
+	deps     []api.Dependency
+}
+
+func newWorld(t *testing.T, change ...func(*world, *api.Config)) *world {
+	t.Helper()
+	w := &world{log: &bytes.Buffer{}, text: "Ann"}
+	w.boards = live.NewBoards(live.BoardsConfig{Book: book{}, Log: slog.New(slog.DiscardHandler)})
+	w.invite("harbor", harborLive)
+	cfg := api.Config{
+		Ports: api.Ports{
+			Sessions: w, Tickets: w, Boards: w.boards, Book: book{}, Calls: w, Voicemails: w, Recordings: w, Alarms: w,
+			Explainer: w, Activator: w, Trunks: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
+		},
+		PublicURL: "http://127.0.0.1:8080", MetricsToken: "scrape-me", Metrics: http.NotFoundHandler(),
+		Log:   slog.New(slog.NewJSONHandler(w.log, nil)),
+		Pages: fstest.MapFS{"desk.html": {Data: []byte("<title>desk")}, "portal.html": {Data: []byte("<title>portal")}, "assets/a-1.js": {Data: []byte("1")}, "icon.svg": {Data: []byte("<svg/>")}},
+	}
+	for _, c := range change {
+		c(w, &cfg)
+	}
+	h, err := api.Handler(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.handler = h
+	return w
+}
+
+func (w *world) invite(tenant tenants.TenantID, id string) {
+	data, _ := json.Marshal(call.Event{Type: call.Invited, At: noon, Call: tenants.CallID(id), Plan: &call.Plan{
+		Tenant: tenant, Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Called: "+16085550101",
+		Caller: "+16085550177", CallerName: w.text, Kind: call.ForQueue, OnDuty: 1, Languages: []string{"en"},
+		Candidates: []call.Candidate{
+			{Source: "request-uri", Number: "+16085550101", Tenant: tenant, Account: "lakeside-cardiology", Chosen: true},
+			{Source: "diversion", Number: "+16085550301", Tenant: "mesa", Account: "red-rock-dental", Why: "Red Rock Dental of mesa"},
+		},
+	}})
+	w.boards.Fold(journal.Event{Tenant: tenant, Kind: journal.Call, ID: id, Seq: 1, At: noon, Type: string(call.Invited), Data: data})
+}
+
+// do sends one request; token is "tenant/role" or "".
+func (w *world) do(method, path, token, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, r)
+	return rec
+}
+
+func (w *world) SignIn(_ context.Context, email, password, _ string) (api.Session, error) {
+	if w.away {
+		return api.Session{}, store.ErrAway
+	}
+	if password != "holdfast-demo" {
+		return api.Session{}, api.ErrBadSignIn
+	}
+	return api.Session{AccessToken: email, RefreshToken: "r1", ExpiresIn: 900}, nil
+}
+
+func (w *world) Refresh(_ context.Context, token string) (api.Session, error) {
+	if token != "r1" {
+		return api.Session{}, api.ErrExpired
+	}
+	return api.Session{AccessToken: "a2", RefreshToken: "r2", ExpiresIn: 900}, nil
+}
+
+func (w *world) SignOut(context.Context, tenants.Actor) error { return nil }
+
+func (w *world) Actor(token string) (tenants.Actor, error) {
+	tenant, role, ok := strings.Cut(token, "/")
+	if !ok || !tenants.Role(role).Valid() {
+		return tenants.Actor{}, api.ErrExpired
+	}
+	return tenants.Actor{Tenant: tenants.TenantID(tenant), User: tenants.OperatorID(tenant + "-" + role), Role: tenants.Role(role), Name: w.text, Session: "s-" + token}, nil
+}
+
+func (w *world) Ticket(a tenants.Actor, duty tenants.DutyID, purpose string) (string, time.Duration, error) {
+	return purpose + ":" + string(a.User) + ":" + string(duty), 30 * time.Second, nil
+}
+
+func (w *world) DutyActor(secret string) (tenants.Actor, tenants.DutyID, error) {
+	if secret != "ada's secret" {
+		return tenants.Actor{}, "", api.ErrExpired
+	}
+	return tenants.Actor{Tenant: "harbor", User: "harbor-operator", Role: tenants.RoleOperator}, "duty-7", nil
+}
+
+func (w *world) ListCalls(_ context.Context, tenant tenants.TenantID, f api.CallFilter) (api.CallList, error) {
+	if w.away {
+		return api.CallList{}, store.ErrAway
+	}
+	c, err := w.GetCall(context.Background(), tenant, map[tenants.TenantID]tenants.CallID{"harbor": harborCall, "mesa": mesaCall}[tenant])
+	if err != nil || (f.Number != "" && f.Number != c.Caller) {
+		return api.CallList{}, nil
+	}
+	return api.CallList{Items: []api.Call{c}}, nil
+}
+
+func (w *world) GetCall(_ context.Context, tenant tenants.TenantID, id tenants.CallID) (api.Call, error) {
+	if w.away {
+		return api.Call{}, store.ErrAway
+	}
+	if (tenant == "harbor" && id == harborCall) || (tenant == "mesa" && id == mesaCall) {
+		return api.CallOf(call.State{ID: id, Plan: call.Plan{Tenant: tenant, Caller: "+16085550177", CallerName: w.text}, Phase: call.Ended, Result: call.Voicemail, InvitedAt: noon}), nil
+	}
+	return api.Call{}, api.ErrNotFound
+}
+
+func (w *world) CallEvents(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) ([]api.Event, error) {
+	if _, err := w.GetCall(ctx, tenant, id); err != nil {
+		return nil, err
+	}
+	return []api.Event{{Seq: 1, At: noon, Type: "invited", Data: map[string]any{"caller_name": w.text}}}, nil
+}
+
+func (w *world) ListVoicemails(_ context.Context, tenant tenants.TenantID, _ api.VoicemailFilter) (api.VoicemailList, error) {
+	v, err := w.GetVoicemail(context.Background(), tenant, map[tenants.TenantID]tenants.VoicemailID{"harbor": harborVoice, "mesa": mesaVoice}[tenant])
+	if err != nil {
+		return api.VoicemailList{}, err
+	}
+	return api.VoicemailList{Items: []api.Voicemail{v}}, nil
+}
+
+func (w *world) GetVoicemail(_ context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (api.Voicemail, error) {
+	if w.away {
+		return api.Voicemail{}, store.ErrAway
+	}
+	if (tenant == "harbor" && id == harborVoice) || (tenant == "mesa" && id == mesaVoice) {
+		return api.Voicemail{ID: string(id), Caller: w.text, Note: w.text, State: api.VoicemailStateNew, At: noon}, nil
+	}
+	return api.Voicemail{}, api.ErrNotFound
+}
+
+func (w *world) MarkVoicemail(ctx context.Context, a tenants.Actor, id tenants.VoicemailID, c api.VoicemailChange) (api.Voicemail, error) {
+	v, err := w.GetVoicemail(ctx, a.Tenant, id)
+	if c.State != nil {
+		v.State, v.HandledBy = *c.State, a.Name
+	}
+	return v, err
+}
+
+type sound struct{ *bytes.Reader }
+
+func (sound) Close() error { return nil }
+
+func (w *world) OpenRecording(_ context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error) {
+	if tenant == "harbor" && id == harborVoice {
+		return sound{bytes.NewReader([]byte("RIFF0123456789"))}, nil
+	}
+	return nil, api.ErrNotFound
+}
+
+func (w *world) ListEndedAlarms(context.Context, tenants.TenantID, string, int) (api.AlarmList, error) {
+	if w.away {
+		return api.AlarmList{}, store.ErrAway
+	}
+	return api.AlarmList{}, nil
+}
+
+func (w *world) Explain(to, _, _ string, _ time.Time) (api.Explained, error) {
+	if to == "+16085550301" {
+		return api.Explained{Tenant: "mesa", Account: "red-rock-dental", AccountName: "Red Rock Dental", Called: to, Why: "a DID of Red Rock Dental"}, nil
+	}
+	return api.Explained{Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Called: to, Why: "a DID"}, nil
+}
+
+func (w *world) Activate(_ context.Context, _ tenants.Actor, s routing.State, cause string) (api.Activation, error) {
+	if w.away {
+		return api.Activation{}, store.ErrAway
+	}
+	return api.Activation{State: api.ActivationState(s), Since: noon, Cause: cause}, nil
+}
+
+func (w *world) ListTrunks(context.Context) ([]routing.Trunk, error) { return w.trunks, nil }
+
+func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk) error {
+	w.trunks = append(w.trunks, t)
+	return nil
+}
+
+func (w *world) DeleteTrunk(_ context.Context, _ tenants.Actor, name string) error {
+	if name != "demo" {
+		return api.ErrNotFound
+	}
+	return nil
+}
+
+type book struct{}
+
+func (book) Tenants() []tenants.TenantID { return []tenants.TenantID{"mesa", "harbor"} }
+
+func (book) Copy(t tenants.TenantID) *routing.Copy {
+	switch t {
+	case "harbor":
+		return &routing.Copy{
+			Tenant: t, Name: "Harbor Answering", State: routing.Live, Since: noon,
+			Accounts: []routing.Account{{ID: "lakeside-cardiology", Name: "Lakeside Cardiology", LongestWait: time.Minute}},
+			Numbers: []routing.Number{
+				{E164: "+16085550101", Account: "lakeside-cardiology"}, {E164: "+16085550151", Account: "lakeside-cardiology", Published: true},
+			},
+			Operators: []routing.Operator{{ID: "harbor-operator", Name: "Ada", Role: tenants.RoleOperator}},
+		}
+	case "mesa":
+		return &routing.Copy{Tenant: t, Name: "Mesa Message Center", State: routing.Live, Accounts: []routing.Account{{ID: "red-rock-dental", Name: "Red Rock Dental"}}}
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,82 @@
+package api
+
+import (
+	"time"
+
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+	"holdfast/web/live"
+)
+
+// handlers answers the operations of the contract. It embeds nothing and keeps nothing but its ports.
+type handlers struct {
+	Ports
+	signIns *limiter // attempts to sign in, by address
+	others  *limiter // other requests without a token, by address
+	now     func() time.Time
+}
+
+var _ StrictServerInterface = (*handlers)(nil)
+
+// Ports is whatever the handlers ask. A port that is nil belongs to a part this process does not run: its operations
+// answer 503.
+type Ports struct {
+	Sessions   Sessions
+	Tickets    Tickets
+	Boards     *live.Boards
+	Book       Book
+	Calls      Calls
+	Voicemails Voicemails
+	Recordings Recordings
+	Alarms     EndedAlarms
+	Explainer  Explainer
+	Activator  Activator
+	Trunks     Trunks
+	// SignedOut is told of a session that is over, so that its sockets close; nil: nobody is.
+	SignedOut func(session string)
+}
+
+// copyOf returns the actor's routing copy, or an empty one in its name (the platform has none).
+func (h *handlers) copyOf(t tenants.TenantID) *routing.Copy {
+	if c := h.Book.Copy(t); c != nil {
+		return c
+	}
+	return &routing.Copy{Tenant: t, Name: string(t), State: routing.Standby}
+}
+
+// pageSize is how many items a list has when nobody says, and at most.
+const (
+	pageSize    = 50
+	pageSizeMax = 200
+)
+
+func size(limit *Limit) int {
+	if limit == nil {
+		return pageSize
+	}
+	return min(max(*limit, 1), pageSizeMax)
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// moment is a time that may not have come: nil, and null in JSON, when zero.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// list is never null in JSON.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}

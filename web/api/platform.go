@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// ListTenants lists all tenants, from their routing copies.
+func (h *handlers) ListTenants(context.Context, ListTenantsRequestObject) (ListTenantsResponseObject, error) {
+	ids := slices.Clone(h.Book.Tenants())
+	slices.Sort(ids)
+	out := ListTenants200JSONResponse{Items: []Tenant{}}
+	for _, id := range ids {
+		c := h.Book.Copy(id)
+		if c == nil {
+			continue
+		}
+		t := Tenant{
+			ID: string(c.Tenant), Name: c.Name, Zone: c.Zone, Country: c.Country, State: ActivationState(c.State), Since: c.Since,
+			Cause: c.Cause, Accounts: len(c.Accounts),
+		}
+		for _, n := range c.Numbers {
+			if !n.Published {
+				t.Numbers++
+			}
+		}
+		for _, o := range c.Operators {
+			if o.Role == tenants.RoleOperator || len(o.Languages) > 0 {
+				t.Operators++
+			}
+		}
+		out.Items = append(out.Items, t)
+	}
+	return out, nil
+}
+
+// ListTrunks lists the carriers' ways in.
+func (h *handlers) ListTrunks(ctx context.Context, _ ListTrunksRequestObject) (ListTrunksResponseObject, error) {
+	if h.Trunks == nil {
+		return nil, ErrAway
+	}
+	found, err := h.Trunks.ListTrunks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := ListTrunks200JSONResponse{Items: make([]Trunk, 0, len(found))}
+	for _, t := range found {
+		out.Items = append(out.Items, trunkOf(t))
+	}
+	return out, nil
+}
+
+func trunkOf(t routing.Trunk) Trunk {
+	return Trunk{Name: t.Name, Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options}
+}
+
+func texts(prefixes []netip.Prefix) []string {
+	out := make([]string, 0, len(prefixes))
+	for _, p := range prefixes {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// PostTrunk lets a carrier in.
+func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (PostTrunkResponseObject, error) {
+	t, err := trunkFrom(*r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if h.Trunks == nil {
+		return nil, ErrAway
+	}
+	if err := h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t); err != nil {
+		return nil, err
+	}
+	return PostTrunk201JSONResponse(trunkOf(t)), nil
+}
+
+// trunkFrom reads what an administrator typed. A range that lets in half the internet is a slip of the hand.
+func trunkFrom(c TrunkChange) (routing.Trunk, error) {
+	t := routing.Trunk{Name: c.Name, Options: value(c.Options)}
+	var err error
+	if t.Signal, err = prefixes("signal", c.Signal); err != nil {
+		return t, err
+	}
+	if t.Media, err = prefixes("media", value(c.Media)); err != nil {
+		return t, err
+	}
+	if t.Options == "" {
+		return t, nil
+	}
+	host, port, err := net.SplitHostPort(t.Options)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		return t, badRequest("options: write it as HOST:PORT.", err)
+	}
+	return t, nil
+}
+
+// The widest ranges a trunk may have.
+const (
+	widest4 = 8
+	widest6 = 32
+)
+
+func prefixes(field string, in []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range in {
+		p, err := parsePrefix(s)
+		if err != nil {
+			return nil, badRequest(fmt.Sprintf("%s: each entry is an address or a CIDR such as 192.0.2.0/28.", field), err)
+		}
+		if p.Addr().Is4() && p.Bits() < widest4 || p.Addr().Is6() && p.Bits() < widest6 {
+			return nil, badRequest(fmt.Sprintf("%s: %s is wider than any carrier. Write the range the carrier gave you.", field, p), nil)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// DeleteTrunk lets a carrier in no more.
+func (h *handlers) DeleteTrunk(ctx context.Context, r DeleteTrunkRequestObject) (DeleteTrunkResponseObject, error) {
+	if h.Trunks == nil {
+		return nil, ErrAway
+	}
+	if err := h.Trunks.DeleteTrunk(ctx, traceOf(ctx).actor, r.Name); err != nil {
+		return nil, err
+	}
+	return DeleteTrunk204Response{}, nil
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"holdfast/services/call"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// What ports return when they cannot give what was asked. Anything else is our fault, 500.
+var (
+	// ErrNotFound: it does not exist for this tenant.
+	ErrNotFound = errors.New("not found")
+	// ErrAway: a dependency (PostgreSQL, the recording's disk) does not answer now.
+	ErrAway = errors.New("away")
+	// ErrNotKept: a change could not be kept for good and must not be believed.
+	ErrNotKept = errors.New("not kept")
+	// ErrBadSignIn: no such user, or another password; nobody learns which.
+	ErrBadSignIn = errors.New("sign-in refused")
+	// ErrLockedOut: too many failed sign-ins; the user waits.
+	ErrLockedOut = errors.New("locked out")
+	// ErrExpired: a token is not valid (any more).
+	ErrExpired = errors.New("token not valid")
+	// ErrConflict: the change does not fit what is there now.
+	ErrConflict = errors.New("conflict")
+	// ErrBadRequest: the request cannot be understood; the text that wraps it is shown.
+	ErrBadRequest = errors.New("bad request")
+)
+
+// Sessions signs users in and out. address is the client's, for the record of failed attempts.
+type Sessions interface {
+	SignIn(ctx context.Context, email, password, address string) (Session, error)
+	Refresh(ctx context.Context, token string) (Session, error)
+	SignOut(ctx context.Context, actor tenants.Actor) error
+	// Actor checks an access token; it asks nobody, so it works with every dependency dead.
+	Actor(token string) (tenants.Actor, error)
+}
+
+// Tickets makes one-time tickets for sockets.
+type Tickets interface {
+	Ticket(actor tenants.Actor, duty tenants.DutyID, purpose string) (ticket string, life time.Duration, err error)
+	DutyActor(secret string) (tenants.Actor, tenants.DutyID, error)
+}
+
+// CallFilter chooses calls: number is caller or called; Ended only those that are over. Limit is 1 to 200.
+type CallFilter struct {
+	Number string
+	Since  time.Time
+	Ended  bool
+	Cursor string
+	Limit  int
+}
+
+// Calls is the call log.
+type Calls interface {
+	ListCalls(ctx context.Context, tenant tenants.TenantID, f CallFilter) (CallList, error)
+	GetCall(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) (Call, error)
+	CallEvents(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) ([]Event, error)
+}
+
+// VoicemailFilter chooses voicemails; an empty State means all.
+type VoicemailFilter struct {
+	State  VoicemailState
+	Cursor string
+	Limit  int
+}
+
+// Voicemails is the messages that were kept.
+type Voicemails interface {
+	ListVoicemails(ctx context.Context, tenant tenants.TenantID, f VoicemailFilter) (VoicemailList, error)
+	GetVoicemail(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (Voicemail, error)
+	// MarkVoicemail returns the voicemail as it is once the change is kept.
+	MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenants.VoicemailID, c VoicemailChange) (Voicemail, error)
+}
+
+// Recordings opens the audio of a kept message as a WAV file.
+type Recordings interface {
+	OpenRecording(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error)
+}
+
+// EndedAlarms is the alarms that are over; open ones come from the board.
+type EndedAlarms interface {
+	ListEndedAlarms(ctx context.Context, tenant tenants.TenantID, cursor string, limit int) (AlarmList, error)
+}
+
+// Book is the routing copies of all tenants on this node.
+type Book interface {
+	Copy(tenants.TenantID) *routing.Copy // nil when there is none
+	Tenants() []tenants.TenantID
+}
+
+// Explained is which account a call would reach, and why.
+type Explained struct {
+	Tenant      tenants.TenantID
+	Account     tenants.AccountID
+	AccountName string
+	Called      string
+	Why         string
+	Refused     string // why it would be refused; "": it would not
+	Candidates  []call.Candidate
+}
+
+// Explainer chooses the account as for a real call.
+type Explainer interface {
+	Explain(to, diversion, historyInfo string, at time.Time) (Explained, error)
+}
+
+// Activator changes whether operators answer a tenant's calls. It returns once the change is kept.
+type Activator interface {
+	Activate(ctx context.Context, actor tenants.Actor, state routing.State, cause string) (Activation, error)
+}
+
+// Trunks is the carriers' ways in.
+type Trunks interface {
+	ListTrunks(ctx context.Context) ([]routing.Trunk, error)
+	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk) error
+	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
+}

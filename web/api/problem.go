@@ -1,0 +1,148 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"holdfast/tenants/store"
+)
+
+// fault is an error that says itself how it is answered.
+type fault struct {
+	status int
+	code   string
+	title  string
+	detail string
+	retry  time.Duration // Retry-After; 0: none
+	cause  error         // for the log, never for the client
+}
+
+// Error is for the log.
+func (f *fault) Error() string {
+	if f.cause != nil {
+		return f.code + ": " + f.cause.Error()
+	}
+	return f.code
+}
+
+// Unwrap gives the cause.
+func (f *fault) Unwrap() error { return f.cause }
+
+// awayRetry is when a client may ask again after 503: private servers are usually back by then.
+const awayRetry = 2 * time.Second
+
+func notFound() *fault {
+	return &fault{
+		status: http.StatusNotFound, code: "not_found", title: "There is no such thing here.",
+		detail: "Nothing with this address exists for your tenant. Check the address, or go back to the list.",
+	}
+}
+
+func notSignedIn(cause error) *fault {
+	return &fault{
+		status: http.StatusUnauthorized, code: "not_signed_in", title: "You are not signed in.",
+		detail: "The access token is missing, not valid, or too old. Sign in again, or renew the token.", cause: cause,
+	}
+}
+
+func forbidden() *fault {
+	return &fault{
+		status: http.StatusForbidden, code: "forbidden", title: "You may not do this.",
+		detail: "Your role does not include it. Ask an administrator of your tenant.",
+	}
+}
+
+func badRequest(detail string, cause error) *fault {
+	return &fault{
+		status: http.StatusBadRequest, code: "bad_request", title: "This request cannot be understood.", detail: detail, cause: cause,
+	}
+}
+
+func tooMany(retry time.Duration) *fault {
+	return &fault{
+		status: http.StatusTooManyRequests, code: "too_many", title: "Too many requests from this address.",
+		detail: "To keep passwords from being guessed, attempts are limited. Wait a moment and try again.", retry: retry,
+	}
+}
+
+func away(cause error) *fault {
+	return &fault{
+		status: http.StatusServiceUnavailable, code: "away", title: "The records cannot be reached just now.",
+		detail: "The database does not answer. Calls are still answered and nothing is lost; try again in a few seconds.",
+		retry:  awayRetry, cause: cause,
+	}
+}
+
+// faultOf turns any error of a handler into an answer. What it does not know is our fault, and says nothing about itself.
+func faultOf(err error) *fault {
+	var f *fault
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, ErrNotFound):
+		return notFound()
+	case errors.Is(err, ErrAway), errors.Is(err, store.ErrAway), errors.Is(err, context.DeadlineExceeded):
+		return away(err)
+	case errors.Is(err, ErrNotKept):
+		return &fault{
+			status: http.StatusServiceUnavailable, code: "away", title: "The change could not be kept.",
+			detail: "The disk did not confirm it, so it may be gone. Look again in a moment, and repeat it if it is.",
+			retry:  awayRetry, cause: err,
+		}
+	case errors.Is(err, ErrBadSignIn):
+		return &fault{
+			status: http.StatusUnauthorized, code: "bad_sign_in", title: "E-mail or password is wrong.",
+			detail: "Check both and try again. After several failed attempts the account is locked for a while.", cause: err,
+		}
+	case errors.Is(err, ErrLockedOut):
+		return &fault{
+			status: http.StatusTooManyRequests, code: "locked_out", title: "This account is locked for a while.",
+			detail: "There were too many failed attempts. Wait some minutes, or ask an administrator.", retry: time.Minute, cause: err,
+		}
+	case errors.Is(err, ErrExpired):
+		return notSignedIn(err)
+	case errors.Is(err, ErrConflict):
+		return &fault{
+			status: http.StatusConflict, code: "conflict", title: "This does not fit what is there now.",
+			detail: "Somebody may have changed it. Look at it again before you repeat the change.", cause: err,
+		}
+	case errors.As(err, &large):
+		return tooLarge()
+	case errors.Is(err, ErrBadRequest):
+		return badRequest(err.Error(), err)
+	default:
+		return &fault{
+			status: http.StatusInternalServerError, code: "internal", title: "Something of ours failed.",
+			detail: "It is written down with this request's number. Try again; if it stays, tell us the number.", cause: err,
+		}
+	}
+}
+
+func tooLarge() *fault {
+	return &fault{
+		status: http.StatusRequestEntityTooLarge, code: "too_large", title: "The request is too large.",
+		detail: "At most 64 KiB are taken. Send less at a time.",
+	}
+}
+
+// write answers with problem details (RFC 9457).
+func (f *fault) write(w http.ResponseWriter, requestID string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if f.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(f.retry/time.Second))))
+	}
+	if f.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(f.status)
+	_ = json.NewEncoder(w).Encode(Problem{ // the client may be gone
+		Type: "urn:holdfast:problem:" + f.code, Title: f.title, Status: f.status, Detail: f.detail, Code: f.code, RequestID: requestID,
+	})
+}

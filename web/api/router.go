@@ -1,0 +1,150 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+)
+
+// base is where the operations of the contract live.
+const base = "/api/v1"
+
+// router serves the operations. It is the only hand-written code that knows echo.
+func router(h *handlers, spec *openapi3.T) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect() // X-Forwarded-For is judged by trustedProxies alone
+	e.HTTPErrorHandler = fail
+	guards := map[string][]echo.MiddlewareFunc{}
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			route := &routers.Route{Spec: spec, Path: path, PathItem: item, Method: method, Operation: op}
+			guards[op.OperationID] = []echo.MiddlewareFunc{guard(h, route)}
+		}
+	}
+	RegisterHandlersWithOptions(e, NewStrictHandler(h, nil), RegisterHandlersOptions{BaseURL: base, OperationMiddlewares: guards})
+	return e
+}
+
+// guard stands before one operation: who is it, may this role do this, does the request fit the contract. In this order,
+// so that a stranger learns nothing from how a request is refused.
+func guard(h *handlers, route *routers.Route) echo.MiddlewareFunc {
+	rule, known := rules[route.Operation.OperationID]
+	pattern := base + route.Path
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			t := traceOf(r.Context())
+			t.route = pattern
+			if !known {
+				return forbidden()
+			}
+			actor, err := h.Sessions.Actor(bearer(r))
+			switch {
+			case err == nil && actor.Tenant != "":
+				t.actor = actor
+			case !rule.open:
+				return notSignedIn(err)
+			}
+			if !rule.open && !actor.May(rule.least) {
+				return forbidden()
+			}
+			if err := validate(c, route); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	}
+}
+
+// bearer is the access token of the Authorization header (RFC 6750 section 2.1), or "".
+func bearer(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// validate holds the request against the contract.
+func validate(c echo.Context, route *routers.Route) error {
+	params := map[string]string{}
+	for _, name := range c.ParamNames() {
+		params[name] = c.Param(name)
+	}
+	r := c.Request()
+	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	})
+	if err == nil {
+		return nil
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return tooLarge()
+	}
+	var bad *openapi3filter.RequestError
+	if errors.As(err, &bad) && bad.Parameter != nil && bad.Parameter.In == openapi3.ParameterInPath {
+		return notFound() // an id of another form names nothing
+	}
+	return badRequest(detailOf(err), err)
+}
+
+// detailOf says which part of the request does not fit, without repeating what was sent: it may be a password.
+func detailOf(err error) string {
+	var bad *openapi3filter.RequestError
+	if !errors.As(err, &bad) {
+		return "It does not fit the contract. See /openapi.json."
+	}
+	where := "The body"
+	if bad.Parameter != nil {
+		where = fmt.Sprintf("The parameter %q", bad.Parameter.Name)
+	}
+	var schema *openapi3.SchemaError
+	if errors.As(err, &schema) {
+		if path := schema.JSONPointer(); len(path) > 0 {
+			where += fmt.Sprintf(", at %q,", strings.Join(path, "/"))
+		}
+		return fmt.Sprintf("%s is not as the contract says: %s. See /openapi.json.", where, schema.Reason)
+	}
+	return where + " is missing or cannot be read. See /openapi.json."
+}
+
+// fail answers every error of the operations with problem details.
+func fail(err error, c echo.Context) {
+	var he *echo.HTTPError
+	if errors.As(err, &he) {
+		err = faultOfStatus(he)
+	}
+	t := traceOf(c.Request().Context())
+	t.err = err
+	if c.Response().Committed {
+		return
+	}
+	faultOf(err).write(c.Response(), t.id)
+}
+
+// faultOfStatus is for what echo refuses by itself.
+func faultOfStatus(he *echo.HTTPError) error {
+	switch he.Code {
+	case http.StatusNotFound:
+		return notFound()
+	case http.StatusMethodNotAllowed:
+		return &fault{
+			status: he.Code, code: "not_allowed", title: "This address does not take that method.", detail: "See /openapi.json.",
+		}
+	case http.StatusRequestEntityTooLarge:
+		return tooLarge()
+	}
+	if he.Code < http.StatusInternalServerError {
+		return badRequest("It does not fit the contract. See /openapi.json.", he)
+	}
+	return he
+}

@@ -1,0 +1,154 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"holdfast/web/api"
+)
+
+// sample is how a route of the contract is asked by the generated test: for something of harbor's, with a body that fits.
+type sample struct {
+	least string // the role that must be enough
+	path  string // with harbor's ids filled in; "" as in the contract
+	body  string
+	open  bool
+	ok    int  // status for harbor with the least role
+	owned bool // names something of harbor's: 404 for everybody else
+}
+
+// samples must name every operation: a new route without a line here fails the test.
+var samples = map[string]sample{
+	"POST /sessions":             {open: true, body: `{"email":"ada@harbor.example","password":"holdfast-demo"}`, ok: 201},
+	"POST /sessions/refresh":     {open: true, body: `{"refresh_token":"r1"}`, ok: 200},
+	"DELETE /sessions/current":   {least: "operator", ok: 204},
+	"GET /me":                    {least: "operator", ok: 200},
+	"POST /tickets":              {least: "operator", body: `{"purpose":"desk"}`, ok: 201},
+	"GET /calls":                 {least: "operator", ok: 200},
+	"GET /calls/{id}":            {least: "operator", path: "/calls/" + harborCall, ok: 200, owned: true},
+	"GET /calls/{id}/events":     {least: "supervisor", path: "/calls/" + harborCall + "/events", ok: 200, owned: true},
+	"GET /voicemails":            {least: "operator", ok: 200},
+	"GET /voicemails/{id}":       {least: "operator", path: "/voicemails/" + harborVoice, ok: 200, owned: true},
+	"PATCH /voicemails/{id}":     {least: "operator", path: "/voicemails/" + harborVoice, body: `{"state":"handled","note":"called back"}`, ok: 200, owned: true},
+	"GET /voicemails/{id}/audio": {least: "operator", path: "/voicemails/" + harborVoice + "/audio", ok: 200, owned: true},
+	"GET /accounts":              {least: "operator", ok: 200},
+	"GET /accounts/{id}":         {least: "operator", path: "/accounts/lakeside-cardiology", ok: 200, owned: true},
+	"GET /operators":             {least: "operator", ok: 200},
+	"GET /queue":                 {least: "operator", ok: 200},
+	"GET /alarms":                {least: "supervisor", ok: 200},
+	"GET /activation":            {least: "operator", ok: 200},
+	"POST /activation":           {least: "admin", body: `{"state":"live","cause":"storm"}`, ok: 200},
+	"GET /route":                 {least: "supervisor", path: "/route?to=%2B16085550101", ok: 200},
+	"GET /tenants":               {least: "platform", ok: 200},
+	"GET /trunks":                {least: "platform", ok: 200},
+	"POST /trunks":               {least: "platform", body: `{"name":"demo","signal":["127.0.0.0/16"]}`, ok: 201},
+	"DELETE /trunks/{name}":      {least: "platform", path: "/trunks/demo", ok: 204},
+}
+
+var roles = []string{"operator", "supervisor", "admin", "platform"}
+
+// harborsOwn is what nobody else may ever read.
+var harborsOwn = []string{"Lakeside", "lakeside", harborCall, harborLive, harborVoice, "Harbor", "+16085550177", "RIFF"}
+
+func TestEveryRouteIsClosedToStrangersOtherTenantsAndLowerRoles(t *testing.T) {
+	t.Parallel()
+	spec, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	walked := 0
+	for path, item := range spec.Paths.Map() {
+		for method := range item.Operations() {
+			walked++
+			name := method + " " + path
+			s, known := samples[name]
+			if !known {
+				t.Errorf("%s has no rule in this test: say who may use it", name)
+				continue
+			}
+			if s.path == "" {
+				s.path = path
+			}
+			walk(t, w, name, method, s)
+		}
+	}
+	if walked != len(samples) {
+		t.Errorf("%d routes, %d rules: a rule has lost its route", walked, len(samples))
+	}
+}
+
+func walk(t *testing.T, w *world, name, method string, s sample) {
+	url := "/api/v1" + s.path
+	want := s.ok
+	if !s.open {
+		for _, token := range []string{"", "garbage", "harbor/nobody"} {
+			if got := w.do(method, url, token, s.body); got.Code != http.StatusUnauthorized {
+				t.Errorf("%s with token %q: %d, want 401", name, token, got.Code)
+			}
+		}
+	}
+	enough := s.open
+	for _, role := range roles {
+		enough = enough || role == s.least
+		own := w.do(method, url, "harbor/"+role, s.body)
+		switch {
+		case enough && own.Code != want:
+			t.Errorf("%s as harbor's %s: %d, want %d: %s", name, role, own.Code, want, own.Body)
+		case !enough && own.Code != http.StatusForbidden:
+			t.Errorf("%s as harbor's %s: %d, want 403", name, role, own.Code)
+		}
+		foreign := w.do(method, url, "mesa/"+role, s.body)
+		if s.owned && enough && foreign.Code != http.StatusNotFound {
+			t.Errorf("%s as mesa's %s: %d, want 404", name, role, foreign.Code)
+		}
+		if role == "platform" { // sees all tenants' names, and only in /tenants and /route
+			continue
+		}
+		for _, secret := range harborsOwn {
+			if strings.Contains(foreign.Body.String(), secret) {
+				t.Errorf("%s as mesa's %s shows %q of harbor's", name, role, secret)
+			}
+		}
+	}
+}
+
+func TestAForeignIDIsAnsweredExactlyLikeOneThatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, path := range []string{"/calls/ID", "/calls/ID/events", "/voicemails/ID", "/voicemails/ID/audio"} {
+		foreign := w.do("GET", "/api/v1"+strings.Replace(path, "ID", harborVoice, 1), "mesa/admin", "")
+		if strings.HasPrefix(path, "/calls") {
+			foreign = w.do("GET", "/api/v1"+strings.Replace(path, "ID", harborCall, 1), "mesa/admin", "")
+		}
+		missing := w.do("GET", "/api/v1"+strings.Replace(path, "ID", "0192f0c4-0000-7000-8000-0000000000ff", 1), "mesa/admin", "")
+		if a, b := withoutRequest(foreign.Body.String()), withoutRequest(missing.Body.String()); foreign.Code != 404 || a != b {
+			t.Errorf("%s: %d %s differs from %s", path, foreign.Code, a, b)
+		}
+		for _, bad := range []string{"1", "..", "%2e%2e%2fx", "%00", "x%2Fy", strings.Repeat("a", 70), "'%20OR%201=1--"} {
+			if got := w.do("GET", "/api/v1"+strings.Replace(path, "ID", bad, 1), "mesa/admin", ""); got.Code != 404 {
+				t.Errorf("%s with id %q: %d, want 404", path, bad, got.Code)
+			}
+		}
+	}
+}
+
+// withoutRequest cuts the request's number out of a problem.
+func withoutRequest(body string) string {
+	before, _, _ := strings.Cut(body, `"request_id"`)
+	return before
+}
+
+func TestANumberOfAnotherTenantIsExplainedLikeNobodys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	body := w.do("GET", "/api/v1/route?to=%2B16085550301", "harbor/admin", "").Body.String()
+	if strings.Contains(body, "Red Rock") || strings.Contains(body, "mesa") || strings.Contains(body, "red-rock") {
+		t.Errorf("harbor learns whose number it is: %s", body)
+	}
+	live := w.do("GET", "/api/v1/calls?state=live", "harbor/operator", "").Body.String()
+	if !strings.Contains(live, harborLive) || strings.Contains(live, "Red Rock") || strings.Contains(live, "red-rock") {
+		t.Errorf("a live call's candidates: %s", live)
+	}
+}

@@ -1,0 +1,43 @@
+package api
+
+import "holdfast/tenants"
+
+// rule says who may use an operation.
+type rule struct {
+	open  bool         // without a token; one that is sent and valid still says who asks
+	least tenants.Role // else: at least this role
+}
+
+// rules is who may do what, by operationId of the contract: the one table. An operation that is missing here is refused
+// for everybody, and a test fails.
+var rules = map[string]rule{
+	"signIn":     {open: true},
+	"refresh":    {open: true},
+	"postTicket": {open: true}, // bearer token or duty secret: the handler asks for one of them
+	"signOut":    {least: tenants.RoleOperator},
+	"getMe":      {least: tenants.RoleOperator},
+
+	// Whoever answers calls may look up what was called and said before, and take care of messages.
+	"listCalls":         {least: tenants.RoleOperator},
+	"getCall":           {least: tenants.RoleOperator},
+	"listVoicemails":    {least: tenants.RoleOperator},
+	"getVoicemail":      {least: tenants.RoleOperator},
+	"patchVoicemail":    {least: tenants.RoleOperator},
+	"getVoicemailAudio": {least: tenants.RoleOperator},
+	"listAccounts":      {least: tenants.RoleOperator},
+	"getAccount":        {least: tenants.RoleOperator},
+	"listOperators":     {least: tenants.RoleOperator},
+	"getQueue":          {least: tenants.RoleOperator},
+	"getActivation":     {least: tenants.RoleOperator},
+
+	"listCallEvents": {least: tenants.RoleSupervisor},
+	"listAlarms":     {least: tenants.RoleSupervisor},
+	"getRoute":       {least: tenants.RoleSupervisor},
+
+	"postActivation": {least: tenants.RoleAdmin},
+
+	"listTenants": {least: tenants.RolePlatform},
+	"listTrunks":  {least: tenants.RolePlatform},
+	"postTrunk":   {least: tenants.RolePlatform},
+	"deleteTrunk": {least: tenants.RolePlatform},
+}
