@@ -2,6 +2,7 @@ package mediatest
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -45,7 +46,7 @@ func NewCarrier(t testing.TB, at string, c media.Codec) *Carrier {
 	}
 	k := &Carrier{
 		Heard: NewProbe(), t: t, codec: c, conn: conn, stop: make(chan struct{}), pressed: make(chan byte, 64),
-		stream: rtp.Header{Version: 2, PayloadType: uint8(c), SSRC: 0xCA221E2, SequenceNumber: 1000, Timestamp: 8000},
+		stream: rtp.Header{Version: 2, PayloadType: uint8(c), SSRC: rand.Uint32(), SequenceNumber: 1000, Timestamp: 8000},
 	}
 	k.reading.Go(k.read)
 	t.Cleanup(k.Close)

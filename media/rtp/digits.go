@@ -71,7 +71,10 @@ func (s *Session) typeKeys() {
 
 // press sends one digit, a packet each tick; false says that the session was closed.
 func (s *Session) press(k keypress, tick <-chan time.Time) bool {
-	timestamp := s.out.key()
+	timestamp, ok := s.out.key()
+	if !ok {
+		return true
+	}
 	defer s.out.unkey()
 	packets := int((k.held + media.FrameTime - 1) / media.FrameTime)
 	for i := 1; i <= packets; i++ {

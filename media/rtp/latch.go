@@ -15,6 +15,8 @@ type latch struct {
 	named   netip.AddrPort // by the SDP; invalid before the first Set
 	locked  netip.AddrPort // who is heard and sent to; invalid until the first valid packet
 	heard   time.Time      // last packet of locked
+	former  netip.AddrPort // locked before the peer moved
+	moved   time.Time      // when it moved
 }
 
 // admits says whether a packet from src may be looked at.
@@ -24,6 +26,8 @@ func (l *latch) admits(src netip.AddrPort, now time.Time) bool {
 		return src.IsValid()
 	case l.locked.IsValid() && now.Sub(l.heard) < relockAfter:
 		return false
+	case src == l.former && now.Sub(l.moved) < relockAfter:
+		return false // what the peer sent before it moved must not call us back
 	}
 	return l.inside(src.Addr())
 }
@@ -45,13 +49,14 @@ func (l *latch) take(src netip.AddrPort, now time.Time) (changed bool) {
 }
 
 // name sets the address of the SDP and says whether it is a new one, which opens the lock again. A hold that names no
-// address keeps the former.
-func (l *latch) name(addr netip.AddrPort) (changed bool) {
+// address keeps the one before.
+func (l *latch) name(addr netip.AddrPort, now time.Time) (changed bool) {
 	if !addr.IsValid() || addr == l.named {
 		return false
 	}
 	l.named = addr
 	if l.locked != addr {
+		l.former, l.moved = l.locked, now
 		l.locked, l.heard = netip.AddrPort{}, time.Time{}
 	}
 	return true

@@ -30,7 +30,7 @@ func TestLatch(t *testing.T) {
 	check("before anything is named, inside", nat, true)
 	check("before anything is named, outside", away, false)
 	check("nobody", netip.AddrPort{}, false)
-	l.name(sdp)
+	l.name(sdp, now)
 	if l.target() != sdp {
 		t.Errorf("target %v before the first packet", l.target())
 	}
@@ -44,13 +44,17 @@ func TestLatch(t *testing.T) {
 	now = now.Add(relockAfter)
 	check("quiet for two seconds, another inside", rival, true)
 	check("quiet for two seconds, outside", away, false)
-	if l.name(netip.AddrPort{}) || l.target() != nat {
+	if l.name(netip.AddrPort{}, now) || l.target() != nat {
 		t.Error("a hold without address moved the latch")
 	}
-	if !l.name(away) || l.target() != away {
+	if !l.name(away, now) || l.target() != away {
 		t.Errorf("target %v after a new name", l.target())
 	}
 	check("named, though outside", away, true)
+	check("moved, from where it was before", nat, false)
+	check("moved, another inside", rival, true)
+	now = now.Add(relockAfter)
+	check("moved two seconds ago, still from where it was before", nat, true)
 }
 
 func TestSequenceSeesLossRepetitionAndNewRuns(t *testing.T) {
@@ -171,7 +175,7 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	e, err := New(Config{Bind: netip.IPv4Unspecified(), Public: netip.MustParseAddr("192.0.2.1"), Low: 29000, High: 29001})
+	e, err := New(Config{Bind: netip.IPv4Unspecified(), Public: netip.MustParseAddr("192.0.2.1"), Low: 18000, High: 18999})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +184,7 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Addr() != addr("192.0.2.1:29000") {
+	if s.Addr().Addr() != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("tells %v", s.Addr())
 	}
 }
@@ -250,7 +254,7 @@ func TestAReportIsSentWhenItIsDue(t *testing.T) {
 	defer conn.Close()
 	m := agreedAt(conn.LocalAddr().(*net.UDPAddr).AddrPort(), media.PCMU)
 	m.RTCP = m.Remote
-	e, err := New(Config{Bind: netip.MustParseAddr("127.0.7.1"), Low: 29100, High: 29101}) // not started: the clock is ours
+	e, err := New(Config{Bind: netip.MustParseAddr("127.0.7.2"), Low: 18000, High: 18999}) // not started: the clock is ours
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -190,7 +190,7 @@ func (r *receiver) count(h header, now time.Time) {
 func (r *receiver) set(peer sdp.Media, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.latch.name(peer.Remote) {
+	if r.latch.name(peer.Remote, now) {
 		r.control.forget()
 	}
 	if !r.named || !r.peer.Receive || !peer.Receive { // the wait for packets begins or ends here

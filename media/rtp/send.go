@@ -82,17 +82,18 @@ func (o *sender) audio(f media.Frame) {
 }
 
 // place finds the frame's number and time in our stream. Frames of one source keep their distances, so that gaps and
-// changed order stay visible. A new source (a marker, or a frame that follows nothing) goes on at the next number, as
-// much later as the clock says, but never inside what was sent before.
+// changed order stay visible; so does a marker on the very next frame, which is the source speaking up after a pause. A
+// new source (any other marker, or a frame that follows nothing) goes on at the next number, as much later as the clock
+// says, but never inside what was sent before.
 func (o *sender) place(f media.Frame, now time.Time) (at mark, marker bool) {
 	in := mark{seq: f.Seq, timestamp: f.Timestamp, length: uint32(len(f.Payload)), at: now}
 	seqs, times := int(int16(in.seq-o.source.seq)), int(int32(in.timestamp-o.source.timestamp))
-	if o.follows && !f.Marker && near(seqs, nearSeq) && near(times, nearTime) {
+	if o.follows && near(seqs, nearSeq) && near(times, nearTime) && (!f.Marker || seqs == 1 && times > 0) {
 		at = mark{seq: o.last.seq + uint16(seqs), timestamp: o.last.timestamp + uint32(times), length: in.length, at: now}
 		if seqs > 0 {
 			o.source, o.last = in, at
 		}
-		return at, false
+		return at, f.Marker
 	}
 	at = o.ahead(now)
 	at.length = in.length
@@ -142,14 +143,17 @@ func (o *sender) event(e dtmf.Event, timestamp uint32, marker bool) {
 	o.write(b)
 }
 
-// key begins a digit: audio waits. It returns the digit's timestamp.
-func (o *sender) key() uint32 {
+// key begins a digit: audio waits. It returns the digit's timestamp; ok is false when the peer takes no digits.
+func (o *sender) key() (timestamp uint32, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !o.open || !o.to.IsValid() || o.types.event == 0 {
+		return 0, false
+	}
 	o.keying, o.follows = true, false
 	o.last.timestamp = o.ahead(o.now()).timestamp
 	o.last.length, o.last.at = 0, o.now()
-	return o.last.timestamp
+	return o.last.timestamp, true
 }
 
 // unkey ends a digit.

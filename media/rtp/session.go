@@ -45,8 +45,12 @@ func (s *Session) Set(peer sdp.Media) {
 }
 
 // Audio sends a frame to the peer, converted where its codec differs. Nothing is sent before Set, while the peer does
-// not want to hear us, and while a digit is being sent.
-func (s *Session) Audio(f media.Frame) { s.out.audio(f) }
+// not want to hear us, and while a digit is being sent. A panic on the way out ends this leg, not the one whose frame
+// it is.
+func (s *Session) Audio(f media.Frame) {
+	defer s.survive()
+	s.out.audio(f)
+}
 
 // Receive says where the peer's audio goes; nil is media.Discard. Frame.Seq counts the peer's audio packets: other
 // packets of the same stream (digits, comfort noise) are taken out of the numbering, lost ones are not.

@@ -259,6 +259,75 @@ func TestACodecUnderTheirNumberIsUnderstoodAndSpoken(t *testing.T) {
 	}
 }
 
+func TestAReINVITEMovesTheMediaAndItsStragglersDoNotCallItBack(t *testing.T) {
+	t.Parallel()
+	e := engine(t, 1, nil)
+	k := open(t, e, media.PCMU)
+	k.peer.Tone(k.Addr(), 440, 2)
+	k.heard.WaitFrames(t, 2, limit)
+	moved := mediatest.NewCarrier(t, homeB, media.PCMA)
+	k.Set(agreed(moved, media.PCMA))
+	k.peer.Tone(k.Addr(), 440, 2)
+	dropped(t, e, "stranger", 2)
+	k.Audio(mediatest.NewTone(media.PCMU, 1000).Next())
+	moved.Heard.WaitFrames(t, 1, limit)
+	if got := moved.Heard.Last().Codec; got != media.PCMA {
+		t.Errorf("the moved peer hears %v", got)
+	}
+	moved.Tone(k.Addr(), 440, 2)
+	k.heard.WaitFrames(t, 4, limit)
+}
+
+func TestALegMayHearItself(t *testing.T) {
+	t.Parallel()
+	k := open(t, engine(t, 1, nil), media.PCMU)
+	k.Receive(k)
+	k.peer.Talk(k.Addr(), 440)
+	k.peer.Heard.WaitTone(t, 440, limit)
+}
+
+func TestAMarkerOnEveryPacketKeepsTheSourcesTime(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	o := newSender(func() time.Time { return now })
+	first, _ := o.place(media.Frame{Seq: 1, Timestamp: 160, Marker: true, Payload: make([]byte, 160)}, now)
+	for i := range uint16(50) {
+		now = now.Add(15 * time.Millisecond * time.Duration(1+i%2)) // 15 and 30 ms: a network that jitters
+		at, marker := o.place(media.Frame{Seq: 2 + i, Timestamp: 320 + 160*uint32(i), Marker: true, Payload: make([]byte, 160)}, now)
+		if at.timestamp != first.timestamp+160*(1+uint32(i)) || at.seq != first.seq+1+i || !marker {
+			t.Fatalf("frame %d is at %+v, the first was at %+v", i, at, first)
+		}
+	}
+}
+
+func TestAPanicOnTheWayOutEndsTheLegThatPlays(t *testing.T) {
+	t.Parallel()
+	e := engine(t, 2, nil)
+	bad, good := open(t, e, media.PCMU), open(t, e, media.PCMU)
+	bad.out.mu.Lock()
+	bad.out.conn = nil // what a bug might leave
+	bad.out.mu.Unlock()
+	good.Receive(bad)
+	good.peer.Tone(good.Addr(), 440, 2)
+	bad.event(t, media.Ended)
+	good.Receive(good.heard)
+	good.peer.Tone(good.Addr(), 440, 2)
+	good.heard.WaitFrames(t, 2, limit)
+}
+
+func TestDigitsToAPeerThatTakesNoneDoNotHoldUpAudio(t *testing.T) {
+	t.Parallel()
+	k := open(t, engine(t, 1, nil), media.PCMU)
+	m := agreed(k.peer, media.PCMU)
+	m.EventType = 0
+	k.Set(m)
+	if _, ok := k.out.key(); ok {
+		t.Error("a digit was begun")
+	}
+	k.Audio(mediatest.NewTone(media.PCMU, 440).Next())
+	k.peer.Heard.WaitFrames(t, 1, limit)
+}
+
 // sinkFunc is a sink that is a function.
 type sinkFunc func(media.Frame)
 
