@@ -1,0 +1,376 @@
+// The operator's line: one peer connection for the whole duty. Between calls the microphone is off at the source (the
+// track is stopped and taken out, so the browser's own indicator goes dark), while the connection stays up and proven;
+// an accepted call therefore has audio at once.
+
+export type AudioState = 'off' | 'connecting' | 'up' | 'down';
+
+/** Why the microphone or the line does not work; pages say what to do about each. */
+export type AudioTrouble = 'denied' | 'no_microphone' | 'in_use' | 'insecure' | 'line' | 'playback' | 'other';
+
+export class AudioError extends Error {
+  constructor(
+    readonly trouble: AudioTrouble,
+    cause?: unknown,
+  ) {
+    super(trouble, { cause });
+    this.name = 'AudioError';
+  }
+}
+
+export interface Devices {
+  microphone: string;
+  headphones: string;
+  ring: string;
+  /** Sound as it comes: no echo cancelling, noise suppression or gain; for headsets that do it themselves. */
+  raw: boolean;
+}
+
+export interface AudioConfig {
+  /** Sends an SDP offer to the server and gives its answer. */
+  exchange: (sdp: string) => Promise<string>;
+  onState: (state: AudioState) => void;
+  /** The browser refuses to play until somebody clicks (true), or plays (false). */
+  onBlocked: (blocked: boolean) => void;
+  devices: () => Devices;
+}
+
+/** Host candidates are there at once; a machine with a slow interface is not waited for longer. */
+const GATHER_LIMIT_MS = 1_500;
+/** "disconnected" often heals by itself; after this it is repaired. */
+const HEAL_MS = 1_000;
+/** Restarts of ICE before the whole connection is built anew. */
+const RESTARTS = 2;
+const REPAIR_PAUSE_MS = 1_000;
+
+export class LineAudio {
+  private readonly config: AudioConfig;
+  private peer: RTCPeerConnection | null = null;
+  private sender: RTCRtpSender | null = null;
+  private track: MediaStreamTrack | null = null;
+  private micWanted = false;
+  private micTurn: Promise<void> = Promise.resolve();
+  private state: AudioState = 'off';
+  private busy = false;
+  private restarts = 0;
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private sound: HTMLAudioElement | null = null;
+  private context: AudioContext | null = null;
+  private meter: { source: MediaStreamAudioSourceNode; analyser: AnalyserNode } | null = null;
+
+  constructor(config: AudioConfig) {
+    this.config = config;
+  }
+
+  /** Sees to it that there is a line; call it whenever the socket has opened. A line that is up is kept. */
+  async connect(): Promise<void> {
+    if (this.state === 'up' || this.busy) return;
+    await this.alone(() => this.build());
+  }
+
+  /** The server knows nothing of this line (it was started anew, say): a new one at once. */
+  async rebuild(): Promise<void> {
+    if (this.busy) return;
+    this.become('down');
+    await this.alone(() => this.build()).catch(() => {});
+  }
+
+  stop(): void {
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    this.micWanted = false;
+    this.releaseTrack();
+    this.drop();
+    this.sound?.remove();
+    this.sound = null;
+    this.become('off');
+  }
+
+  /** A click happened: browsers allow sound from here on. */
+  async wake(): Promise<void> {
+    this.context ??= new AudioContext();
+    if (this.context.state !== 'running') await this.context.resume().catch(() => {});
+    await this.play();
+  }
+
+  /** The audio context of the page, for the ring; null before the first click. */
+  get sounds(): AudioContext | null {
+    return this.context;
+  }
+
+  get microphoneOn(): boolean {
+    return this.track !== null;
+  }
+
+  /** Turns the microphone on (true) or off at the source. Turns run one after another, so that the last wish wins. */
+  microphone(on: boolean): Promise<void> {
+    this.micWanted = on;
+    const turn = this.micTurn.then(() => this.follow());
+    this.micTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  private async follow(): Promise<void> {
+    if (this.micWanted === (this.track !== null)) {
+      if (this.track && this.sender?.track !== this.track) await this.sender?.replaceTrack(this.track);
+      return;
+    }
+    if (!this.micWanted) {
+      await this.sender?.replaceTrack(null).catch(() => {});
+      this.releaseTrack();
+      return;
+    }
+    const track = await openMicrophone(this.config.devices());
+    if (!this.micWanted) {
+      track.stop();
+      return;
+    }
+    this.track = track;
+    track.onended = () => this.unplugged(track);
+    this.measure(track);
+    await this.sender?.replaceTrack(track);
+  }
+
+  /** A headset was pulled out in a call: whatever microphone is left takes over. */
+  private unplugged(track: MediaStreamTrack): void {
+    if (track !== this.track) return;
+    this.releaseTrack();
+    if (this.micWanted) void this.microphone(true).catch(() => {});
+  }
+
+  private releaseTrack(): void {
+    this.meter?.source.disconnect();
+    this.meter = null;
+    if (this.track) {
+      this.track.onended = null;
+      this.track.stop();
+    }
+    this.track = null;
+  }
+
+  private measure(track: MediaStreamTrack): void {
+    if (!this.context) return;
+    const source = this.context.createMediaStreamSource(new MediaStream([track]));
+    const analyser = this.context.createAnalyser();
+    analyser.fftSize = 1024;
+    source.connect(analyser);
+    this.meter = { source, analyser };
+  }
+
+  /** How loud the microphone is now, in dBFS; -Infinity while it is off. */
+  level(): number {
+    if (!this.meter) return Number.NEGATIVE_INFINITY;
+    const samples = new Float32Array(this.meter.analyser.fftSize);
+    this.meter.analyser.getFloatTimeDomainData(samples);
+    return loudness(samples);
+  }
+
+  /** Puts the caller's voice on the chosen headphones. */
+  async useHeadphones(): Promise<void> {
+    const id = this.config.devices().headphones;
+    const sound = this.sound as (HTMLAudioElement & { setSinkId?: (id: string) => Promise<void> }) | null;
+    if (sound?.setSinkId) await sound.setSinkId(id).catch(() => sound.setSinkId?.(''));
+  }
+
+  private async build(): Promise<void> {
+    this.drop();
+    this.become('connecting');
+    const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.peer = peer;
+    const transceiver = peer.addTransceiver('audio', { direction: 'sendrecv' });
+    preferTelephone(transceiver);
+    this.sender = transceiver.sender;
+    if (this.track) await this.sender.replaceTrack(this.track);
+    peer.ontrack = (event) => this.hear(event);
+    peer.onconnectionstatechange = () => this.changed(peer);
+    try {
+      await this.negotiate(peer, false);
+    } catch (cause) {
+      if (peer === this.peer) this.fallen();
+      throw new AudioError('line', cause);
+    }
+  }
+
+  private async negotiate(peer: RTCPeerConnection, iceRestart: boolean): Promise<void> {
+    await peer.setLocalDescription(await peer.createOffer({ iceRestart }));
+    await gathered(peer);
+    const answer = await this.config.exchange(peer.localDescription?.sdp ?? '');
+    if (peer !== this.peer) return;
+    await peer.setRemoteDescription({ type: 'answer', sdp: answer });
+  }
+
+  private changed(peer: RTCPeerConnection): void {
+    if (peer !== this.peer) return;
+    switch (peer.connectionState) {
+      case 'connected':
+        this.restarts = 0;
+        if (this.timer) clearTimeout(this.timer);
+        this.become('up');
+        void this.play();
+        return;
+      case 'disconnected':
+        this.later(HEAL_MS);
+        return;
+      case 'failed':
+      case 'closed':
+        this.fallen();
+        return;
+    }
+  }
+
+  private fallen(): void {
+    this.become('down');
+    this.later(REPAIR_PAUSE_MS);
+  }
+
+  private later(ms: number): void {
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.repair(), ms);
+  }
+
+  /** Restarts ICE; after two tries in vain, or when the server forgot this line, builds it anew. */
+  private async repair(): Promise<void> {
+    const peer = this.peer;
+    if (this.busy || this.state === 'off' || peer?.connectionState === 'connected') return;
+    this.become('down');
+    await this.alone(async () => {
+      if (!peer || peer.connectionState === 'closed' || this.restarts++ >= RESTARTS) {
+        this.restarts = 0;
+        await this.build();
+        return;
+      }
+      await this.negotiate(peer, true).catch(() => this.build());
+      this.later(REPAIR_PAUSE_MS * 3);
+    }).catch(() => this.later(REPAIR_PAUSE_MS));
+  }
+
+  /** One negotiation at a time: two offers on their way would answer each other's questions. */
+  private async alone(work: () => Promise<void>): Promise<void> {
+    this.busy = true;
+    try {
+      await work();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private hear(event: RTCTrackEvent): void {
+    const sound = this.sound ?? document.createElement('audio');
+    if (!this.sound) {
+      sound.autoplay = true;
+      sound.hidden = true;
+      sound.dataset.line = 'caller';
+      document.body.append(sound);
+      this.sound = sound;
+    }
+    sound.srcObject = event.streams[0] ?? new MediaStream([event.track]);
+    void this.useHeadphones();
+    void this.play();
+  }
+
+  private async play(): Promise<void> {
+    if (!this.sound?.srcObject) return;
+    try {
+      await this.sound.play();
+      this.config.onBlocked(false);
+    } catch (failure) {
+      if (failure instanceof DOMException && failure.name === 'NotAllowedError') this.config.onBlocked(true);
+    }
+  }
+
+  private drop(): void {
+    const peer = this.peer;
+    this.peer = null;
+    this.sender = null;
+    if (!peer) return;
+    peer.ontrack = peer.onconnectionstatechange = null;
+    peer.close();
+  }
+
+  private become(state: AudioState): void {
+    if (state === this.state) return;
+    this.state = state;
+    this.config.onState(state);
+  }
+}
+
+/** The telephone network speaks G.711: asked for first, nothing has to be converted on the way. */
+function preferTelephone(transceiver: RTCRtpTransceiver): void {
+  const codecs = RTCRtpReceiver.getCapabilities?.('audio')?.codecs;
+  if (!codecs || !transceiver.setCodecPreferences) return;
+  const rank = (mime: string) => ['audio/pcmu', 'audio/pcma'].indexOf(mime.toLowerCase());
+  const wanted = codecs.filter((c) => rank(c.mimeType) >= 0).sort((a, b) => rank(a.mimeType) - rank(b.mimeType));
+  if (wanted.length > 0) transceiver.setCodecPreferences(wanted);
+}
+
+function gathered(peer: RTCPeerConnection): Promise<void> {
+  if (peer.iceGatheringState === 'complete') return Promise.resolve();
+  return new Promise((done) => {
+    const timer = setTimeout(done, GATHER_LIMIT_MS);
+    peer.addEventListener('icegatheringstatechange', () => {
+      if (peer.iceGatheringState !== 'complete') return;
+      clearTimeout(timer);
+      done();
+    });
+  });
+}
+
+/** Opens the chosen microphone, or any if that one is gone. Rejects with an AudioError. */
+export async function openMicrophone(devices: Devices): Promise<MediaStreamTrack> {
+  if (!navigator.mediaDevices?.getUserMedia) throw new AudioError('insecure');
+  const clean = !devices.raw;
+  const wanted: MediaTrackConstraints = {
+    echoCancellation: clean,
+    noiseSuppression: clean,
+    autoGainControl: clean,
+    channelCount: 1,
+  };
+  if (devices.microphone) wanted.deviceId = { exact: devices.microphone };
+  try {
+    return await firstTrack(wanted);
+  } catch (failure) {
+    if (devices.microphone && nameOf(failure) !== 'NotAllowedError') {
+      delete wanted.deviceId;
+      return await firstTrack(wanted).catch((again) => {
+        throw new AudioError(troubleOf(again), again);
+      });
+    }
+    throw new AudioError(troubleOf(failure), failure);
+  }
+}
+
+async function firstTrack(audio: MediaTrackConstraints): Promise<MediaStreamTrack> {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio });
+  const track = stream.getAudioTracks()[0];
+  if (!track) throw new AudioError('no_microphone');
+  return track;
+}
+
+function nameOf(failure: unknown): string {
+  return failure instanceof DOMException || failure instanceof Error ? failure.name : '';
+}
+
+/** What a refusal of the browser means for the person in front of it. */
+export function troubleOf(failure: unknown): AudioTrouble {
+  if (failure instanceof AudioError) return failure.trouble;
+  switch (nameOf(failure)) {
+    case 'NotAllowedError':
+    case 'SecurityError':
+      return 'denied';
+    case 'NotFoundError':
+    case 'OverconstrainedError':
+      return 'no_microphone';
+    case 'NotReadableError':
+    case 'AbortError':
+      return 'in_use';
+    default:
+      return 'other';
+  }
+}
+
+/** The root mean square of samples in -1..1, as dBFS. */
+export function loudness(samples: ArrayLike<number>): number {
+  if (samples.length === 0) return Number.NEGATIVE_INFINITY;
+  let sum = 0;
+  for (let i = 0; i < samples.length; i++) sum += (samples[i] ?? 0) ** 2;
+  return 20 * Math.log10(Math.sqrt(sum / samples.length));
+}

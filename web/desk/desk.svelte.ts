@@ -1,0 +1,317 @@
+import { AudioError, type AudioTrouble, type Devices, LineAudio, troubleOf } from '../calls/audio';
+import { type Desk, type Happening, markOf, newDesk, reach, shown, step, wantsMicrophone } from '../calls/duty';
+import { Ring } from '../calls/ring';
+import { Session } from '../calls/session';
+import { CommandError, LiveSocket } from '../calls/socket';
+import type { Check, Command, Message } from '../calls/wire';
+import { now } from '../ui/now.svelte';
+import { readDevices, storeDevices } from './line/devices';
+
+// What the desk's parts share: the session, the socket, the line and the duty's mirror, tied together. Parts read the
+// state and call the verbs; nothing here draws.
+
+/** Where the line check is. */
+export type CheckStage = 'before' | 'opening' | 'speaking' | 'waiting' | 'listening' | 'failed';
+
+/** The server listens for so long. */
+export const SPEAK_MS = 3_000;
+const CHECK_LIMIT_MS = 15_000;
+/** A line that the server says it does not have is built anew after this, so that news on its way can arrive. */
+const DISAGREE_MS = 3_000;
+
+export class DeskStore {
+  readonly session = new Session({ page: 'desk' });
+  desk = $state.raw<Desk>(newDesk(Date.now()));
+  signedIn = $state(false);
+  /** Why the sign-in page is shown again: "signed_out", "replaced", "went_home" or "". */
+  left = $state('');
+  blocked = $state(false);
+  microphone = $state<'off' | 'opening' | 'on'>('off');
+  trouble = $state<AudioTrouble | ''>('');
+  /** The last command that was refused: its code. */
+  refused = $state('');
+  stage = $state<CheckStage>('before');
+  check = $state<Check | null>(null);
+  speakingSince = $state(0);
+  devices = $state<Devices>(readDevices());
+  private accepting = false;
+  private checking = false;
+  private disagreeSince = 0;
+  private readonly ring = new Ring();
+  private readonly socket: LiveSocket;
+  readonly audio: LineAudio;
+
+  constructor() {
+    this.socket = new LiveSocket({
+      page: 'desk',
+      ticket: () => this.session.ticket(),
+      onMessage: (message) => this.received(message),
+      onConnection: (connection) => {
+        this.happen({ is: 'connection', connection });
+        if (connection.state === 'ended') this.ended(connection.why ?? '');
+      },
+    });
+    this.audio = new LineAudio({
+      exchange: async (sdp) => (await this.socket.ask({ do: 'offer', sdp })).sdp ?? '',
+      onState: (state) => this.happen({ is: 'audio', state, now: Date.now() }),
+      onBlocked: (blocked) => {
+        this.blocked = blocked;
+      },
+      devices: () => this.devices,
+    });
+    this.session.onSignedOut = () => {
+      if (!this.session.duty) this.leave('signed_out');
+    };
+  }
+
+  get reach() {
+    return reach(this.desk, now());
+  }
+  get band() {
+    return shown(this.desk, now());
+  }
+  get mark() {
+    return markOf(this.desk, now());
+  }
+
+  /** Goes on where a reload left off: signed in, or with a duty that still runs. */
+  resume(): void {
+    if (this.session.signedIn || this.session.duty) this.begin();
+  }
+
+  async signIn(email: string, password: string): Promise<void> {
+    await this.session.signIn(email, password);
+    this.session.forgetDuty();
+    this.begin();
+  }
+
+  private begin(): void {
+    this.left = '';
+    this.signedIn = true;
+    this.stage = 'before';
+    this.check = null;
+    this.happen({ is: 'reset', now: Date.now() });
+    this.socket.start();
+  }
+
+  /** The network is back or the machine woke up. */
+  nudge(): void {
+    this.socket.nudge();
+  }
+
+  async signOut(): Promise<void> {
+    await this.order({ do: 'go-home' });
+    this.leave('');
+    await this.session.signOut();
+  }
+
+  private leave(why: string): void {
+    this.left = why;
+    this.signedIn = false;
+    this.socket.stop(why || 'signed_out');
+    this.audio.stop();
+    this.ring.stop();
+    this.microphone = 'off';
+  }
+
+  private ended(why: string): void {
+    if (!this.signedIn) return;
+    if (why === 'went_home') this.session.forgetDuty();
+    if (why === 'signed_out') {
+      this.session.forget();
+      this.leave(why);
+      return;
+    }
+    this.left = why;
+    this.audio.stop();
+    this.ring.stop();
+    this.microphone = 'off';
+  }
+
+  /** Opens the desk again in this tab, after it went home or was taken over by another. */
+  reopen(): void {
+    if (this.session.signedIn || this.session.duty) this.begin();
+    else this.leave('signed_out');
+  }
+
+  private received(message: Message): void {
+    this.happen({ is: 'message', message, now: Date.now() });
+    const duty = message.duty;
+    if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
+    if (duty && this.desk.audio.state !== 'up') void this.audio.connect().catch(() => {});
+    if (message.check && !message.id) this.heardCheck(message.check);
+    this.agree();
+  }
+
+  /** Both ends must mean the same line: one that only we believe in is no line. */
+  private agree(): void {
+    const both = this.desk.duty?.media !== false || this.desk.audio.state !== 'up';
+    if (both) {
+      this.disagreeSince = 0;
+      return;
+    }
+    const at = Date.now();
+    this.disagreeSince ||= at;
+    if (at - this.disagreeSince < DISAGREE_MS) return;
+    this.disagreeSince = 0;
+    void this.audio.rebuild();
+  }
+
+  private happen(h: Happening): void {
+    this.desk = step(this.desk, h);
+    this.followRing();
+    this.followMicrophone();
+  }
+
+  private followRing(): void {
+    if (shown(this.desk, Date.now())?.kind === 'offer' && !this.accepting) this.ring.start();
+    else this.ring.stop();
+  }
+
+  private followMicrophone(): void {
+    const on = wantsMicrophone(this.desk) || this.accepting || this.checking;
+    if (on === (this.microphone !== 'off')) return;
+    this.microphone = on ? 'opening' : 'off';
+    this.audio
+      .microphone(on)
+      .then(() => {
+        if (this.microphone === 'opening') this.microphone = 'on';
+        if (on) this.trouble = '';
+      })
+      .catch((failure) => {
+        this.trouble = troubleOf(failure);
+        this.microphone = 'off';
+      });
+  }
+
+  /** Every click and key of the operator lets the browser play sound. */
+  async wake(): Promise<void> {
+    await Promise.all([this.audio.wake(), this.ring.wake()]);
+    await this.ring.use(this.devices.ring);
+  }
+
+  async answer(): Promise<void> {
+    const band = this.band;
+    if (band?.kind !== 'offer' || this.accepting) return;
+    this.accepting = true;
+    this.followRing();
+    this.followMicrophone();
+    void this.wake();
+    await this.order({ do: 'accept', call_id: band.card.call_id, epoch: band.epoch });
+    this.accepting = false;
+    this.followMicrophone();
+  }
+
+  async decline(): Promise<void> {
+    const band = this.band;
+    if (band?.kind !== 'offer') return;
+    await this.order({ do: 'decline', call_id: band.card.call_id, epoch: band.epoch });
+  }
+
+  async hangUp(): Promise<void> {
+    const call = this.desk.duty?.call;
+    if (!call || this.desk.duty?.state !== 'talking') return;
+    await this.order({ do: 'hang-up', call_id: call.call_id });
+  }
+
+  async ready(): Promise<void> {
+    const state = this.desk.duty?.state;
+    const may = state === 'paused' || state === 'wrap_up' || (state === 'checking' && this.desk.duty?.checked);
+    if (!may) return;
+    void this.wake();
+    await this.order({ do: 'available' });
+  }
+
+  async pause(): Promise<void> {
+    const state = this.desk.duty?.state;
+    if (!state || !['available', 'offered', 'talking', 'wrap_up'].includes(state)) return;
+    await this.order({ do: 'pause', why: 'asked' });
+  }
+
+  async goHome(): Promise<void> {
+    await this.order({ do: 'go-home' });
+  }
+
+  /** Sends a command; what the server refuses is shown, never thrown. */
+  private async order(command: Command): Promise<void> {
+    try {
+      this.refused = '';
+      await this.socket.ask(command);
+    } catch (failure) {
+      this.refused = failure instanceof CommandError ? failure.code : 'other';
+    }
+  }
+
+  /** The line check: speak for three seconds, then hear what the server heard. */
+  async startCheck(): Promise<void> {
+    this.check = null;
+    this.trouble = '';
+    this.stage = 'opening';
+    await this.wake();
+    try {
+      this.checking = true;
+      this.microphone = 'on';
+      await this.audio.microphone(true);
+      await this.audio.connect();
+      await this.speak();
+    } catch (failure) {
+      this.stage = 'failed';
+      this.trouble = failure instanceof CommandError ? 'line' : troubleOf(failure);
+      if (failure instanceof AudioError) this.trouble = failure.trouble;
+    } finally {
+      this.checking = false;
+      this.followMicrophone();
+    }
+  }
+
+  private async speak(): Promise<void> {
+    await this.lineUp();
+    this.speakingSince = Date.now();
+    this.stage = 'speaking';
+    const answer = await this.socket.ask({ do: 'check' }, CHECK_LIMIT_MS);
+    if (answer.check) this.heardCheck(answer.check);
+  }
+
+  private heardCheck(check: Check): void {
+    this.check = check;
+    this.stage = check.ok ? 'listening' : 'failed';
+  }
+
+  /** Waits until the line is up, at most as long as a check may take. */
+  private async lineUp(): Promise<void> {
+    const until = Date.now() + CHECK_LIMIT_MS;
+    while (this.desk.audio.state !== 'up') {
+      if (Date.now() > until) throw new AudioError('line');
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }
+
+  async heard(): Promise<void> {
+    await this.order({ do: 'heard' });
+    this.stage = 'before';
+  }
+
+  notHeard(): void {
+    this.check = null;
+    this.trouble = 'playback';
+    this.stage = 'failed';
+  }
+
+  async pickDevices(change: Partial<Devices>): Promise<void> {
+    this.devices = { ...this.devices, ...change };
+    storeDevices(this.devices);
+    await this.audio.useHeadphones();
+    await this.ring.use(this.devices.ring);
+    if (this.microphone === 'on' && (change.microphone !== undefined || change.raw !== undefined)) {
+      await this.audio.microphone(false);
+      await this.audio.microphone(true).catch((failure) => {
+        this.trouble = troubleOf(failure);
+      });
+    }
+  }
+
+  async tryRing(): Promise<void> {
+    await this.wake();
+    this.ring.once();
+  }
+}

@@ -1,0 +1,3 @@
+export const portal = {
+  'portal.name': 'Portal',
+} as const satisfies Record<string, string>;

@@ -1,0 +1,5 @@
+import { desk } from './hu/desk';
+import { portal } from './hu/portal';
+import { shared } from './hu/shared';
+
+export const hu = { ...shared, ...desk, ...portal };
