@@ -17,12 +17,10 @@ const (
 	quietest = 50.0
 )
 
-// Ear hears what it is told: all of it when it keeps a recording, and the last moment in any case. The zero Ear
-// is ready; Keep may be set before use.
+// Ear hears what it is told: all of it while it records, and the last moment in any case. The zero Ear is ready.
 type Ear struct {
-	Keep bool // record everything
-
 	mu     sync.Mutex
+	keep   bool
 	begun  bool
 	next   uint32 // timestamp of the next sample
 	rec    []int16
@@ -48,13 +46,20 @@ func (e *Ear) Audio(f media.Frame) {
 		return // late or twice
 	}
 	e.next = f.Timestamp + uint32(len(f.Payload)) //nolint:gosec // below 1,500
-	if !e.Keep {
+	if !e.keep {
 		return
 	}
 	if gap > 0 && gap < longestGap && !f.Marker {
 		e.rec = append(e.rec, make([]int16, gap)...)
 	}
 	e.rec = append(e.rec, e.buf...)
+}
+
+// Record begins to keep what is heard, or ceases to.
+func (e *Ear) Record(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.keep = on
 }
 
 // Forget makes the ear deaf to what it heard in the last moment; the recording stays.

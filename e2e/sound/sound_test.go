@@ -11,7 +11,8 @@ import (
 func TestAnEarHearsTheToneThatAMouthSays(t *testing.T) {
 	t.Parallel()
 	for _, law := range []media.Codec{media.PCMU, media.PCMA} {
-		m, e := NewMouth(law), Ear{Keep: true}
+		m, e := NewMouth(law), new(Ear)
+		e.Record(true)
 		m.Say(nil, 440)
 		for range 50 {
 			e.Audio(m.Frame())
@@ -34,7 +35,8 @@ func TestAnEarHearsTheToneThatAMouthSays(t *testing.T) {
 
 func TestAWAVComesBackAsItWas(t *testing.T) {
 	t.Parallel()
-	m, e := NewMouth(media.PCMU), Ear{Keep: true}
+	m, e := NewMouth(media.PCMU), new(Ear)
+	e.Record(true)
 	m.Say(nil, 700)
 	for range 20 {
 		e.Audio(m.Frame())
