@@ -129,7 +129,7 @@ func (d *dialog) agree(m *sdp.Media) {
 func (d *dialog) okWith(req *sip.Request, body []byte) *sip.Response {
 	res := d.s.response(req, answer{status: 200, reason: "OK", headers: []sip.Header{
 		sip.NewHeader(callHeader, d.callID), d.s.contact(d.callID, d.transport),
-		sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", "from-change"), sip.NewHeader("Accept", sdpType),
+		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType),
 		sip.NewHeader("Content-Type", sdpType),
 	}})
 	res.SetBody(body)

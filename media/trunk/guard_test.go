@@ -145,6 +145,7 @@ func TestRequestsThatCannotBeServedAreRefusedByTheBook(t *testing.T) {
 		"unknown scheme":          {replace("INVITE", "INVITE sip:", "INVITE unknown:"), 416},
 		"unknown method":          {replace("INVITE", "INVITE sip", "NEWMETHOD sip"), 400},
 		"unknown method and CSeq": {func(c *caller) string { return c.text("NEWMETHOD", 1, c.branch, "") }, 501},
+		"a method of odd letters": {func(c *caller) string { return c.text("!odd-Method_*+`.%~", 1, c.branch, "") }, 501},
 		"method not for us":       {func(c *caller) string { return c.text("REGISTER", 1, c.branch, "") }, 405},
 		"CANCEL of nothing":       {func(c *caller) string { return c.text("CANCEL", 1, c.branch, "") }, 481},
 		"BYE of nothing":          {func(c *caller) string { return c.text("BYE", 1, c.branch, "") }, 481},

@@ -129,8 +129,10 @@ func (in *incoming) Answer(callID string) (media.Leg, error) {
 	return leg, nil
 }
 
-// unfit says whether a character may not stand in a call id: it must be visible ASCII.
-func unfit(r rune) bool { return r <= ' ' || r > '~' }
+// unfit says whether a character may not stand in a call id, which goes into a header and a URI as it is.
+func unfit(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_' && r != '.'
+}
 
 func (in *incoming) answer(callID string, session *rtp.Session) (*dialog, error) {
 	d := in.s.newDialog(in, callID, session)

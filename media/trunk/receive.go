@@ -31,8 +31,12 @@ func (s *Server) before(msg sip.Message) {
 	if !ok {
 		return
 	}
-	cseq := req.CSeq()
-	if cseq != nil {
+	if via := req.Via(); via != nil && !via.Params.Has("rport") {
+		if from, err := netip.ParseAddrPort(req.Source()); err == nil && via.Host != from.Addr().String() {
+			via.Params.Add("received", from.Addr().String()) // RFC 3261 section 18.2.1; sipgo does it beside rport
+		}
+	}
+	if cseq := req.CSeq(); cseq != nil {
 		cseq.MethodName = sip.RequestMethod(strings.TrimSpace(string(cseq.MethodName)))
 	}
 	if req.Method != sip.INVITE && req.Method != sip.CANCEL || !complete(req) {

@@ -51,7 +51,7 @@ func validate(req *sip.Request) answer {
 		return answer{status: 400, reason: "Too Many Headers"}
 	case repeated(req) != "":
 		return answer{status: 400, reason: "Repeated " + repeated(req)}
-	case req.CSeq().MethodName != req.Method:
+	case !strings.EqualFold(string(req.CSeq().MethodName), string(req.Method)): // sipgo gives Method in upper case
 		return answer{status: 400, reason: "CSeq Method Mismatch"}
 	case !goodVia(req.Via()):
 		return answer{status: 400, reason: "Bad Via"}
