@@ -340,7 +340,7 @@ func TestAPacketIsRelayedWithoutAllocation(t *testing.T) {
 	send := func() {
 		seq++
 		b[2], b[3] = byte(seq>>8), byte(seq)
-		from.in.refilled = time.Time{} // no limit: this is faster than speech
+		from.in.tokens = maxRate // no limit: this is faster than speech
 		from.takeRTP(src, b)
 	}
 	if n := testing.AllocsPerRun(1000, send); n != 0 {
@@ -348,19 +348,6 @@ func TestAPacketIsRelayedWithoutAllocation(t *testing.T) {
 	}
 	if got := from.Stats(); got.Received < 1000 || got.Dropped != 0 {
 		t.Errorf("stats %+v", got)
-	}
-}
-
-func BenchmarkRelay(b *testing.B) {
-	from, src := relay(b)
-	p := append(header{payloadType: 8, ssrc: 1}.append(nil), make([]byte, 160)...)
-	seq := uint16(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		seq++
-		p[2], p[3] = byte(seq>>8), byte(seq)
-		from.in.refilled = time.Time{}
-		from.takeRTP(src, p)
 	}
 }
 

@@ -47,82 +47,85 @@ func TestAnswerTakesTheOfferersFirstCodecAndItsEventType(t *testing.T) {
 	}
 }
 
+var remote = netip.MustParseAddrPort
+
+// meanings are offers and what they must be understood as; line must be in the answer.
+var meanings = map[string]struct {
+	lines []string
+	want  Media
+	line  string // must be in the answer
+}{
+	"c= of the media line wins": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "c=IN IP4 198.51.100.2"},
+		Media{Remote: remote("198.51.100.2:4000"), RTCP: remote("198.51.100.2:4001"), Send: true, Receive: true},
+		"a=sendrecv",
+	},
+	"IPv6": {
+		[]string{"c=IN IP6 2001:db8::1", "m=audio 4000 RTP/AVP 0"},
+		Media{Remote: remote("[2001:db8::1]:4000"), RTCP: remote("[2001:db8::1]:4001"), Send: true, Receive: true},
+		"a=sendrecv",
+	},
+	"hold by sendonly": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "a=sendonly"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Receive: true},
+		"a=recvonly",
+	},
+	"hold by inactive, said for the session": {
+		[]string{"c=IN IP4 198.51.100.1", "a=inactive", "m=audio 4000 RTP/AVP 0"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001")},
+		"a=inactive",
+	},
+	"hold by 0.0.0.0": {
+		[]string{"c=IN IP4 0.0.0.0", "m=audio 4000 RTP/AVP 0"}, Media{Receive: true}, "a=recvonly",
+	},
+	"one that only listens": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "a=recvonly"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true},
+		"a=sendonly",
+	},
+	"a=rtcp with and without address": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "a=rtcp:5000", "a=rtcp:5002 IN IP4 198.51.100.9", "a=rtcp-mux"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.9:5002"), Send: true, Receive: true},
+		"a=sendrecv",
+	},
+	"video beside audio is refused by port 0": {
+		[]string{"c=IN IP4 198.51.100.1", "m=video 5000 RTP/AVP 96 97", "a=rtpmap:96 VP8/90000", "m=audio 4000 RTP/AVP 0"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
+		"m=video 0 RTP/AVP 96",
+	},
+	"secure audio beside plain": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 5000 RTP/SAVP 0", "m=audio 4000 RTP/AVP 0"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
+		"m=audio 0 RTP/SAVP 0",
+	},
+	"AVPF": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVPF 111 9 0", "a=rtpmap:111 opus/48000/2"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
+		"m=audio 16384 RTP/AVPF 0",
+	},
+	"a codec of ours under a number of theirs": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 97 127", "a=rtpmap:97 pcma/8000/1", "a=rtpmap:127 Telephone-Event/8000"},
+		Media{
+			Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true,
+			Codec: media.PCMA, PayloadType: 97, EventType: 127, EventIn: 127,
+		},
+		"m=audio 16384 RTP/AVP 97 127",
+	},
+	"the last port leaves none for RTCP": {
+		[]string{"c=IN IP4 198.51.100.1", "m=audio 65535 RTP/AVP 0"},
+		Media{Remote: remote("198.51.100.1:65535"), Send: true, Receive: true},
+		"a=sendrecv",
+	},
+	"o= and s= that are no numbers and not there": {
+		[]string{"o=x y z", "t=99 100", "c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0"},
+		Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
+		"t=99 100",
+	},
+}
+
 func TestWhatOffersMean(t *testing.T) {
 	t.Parallel()
-	remote := netip.MustParseAddrPort
-	cases := map[string]struct {
-		lines []string
-		want  Media
-		line  string // must be in the answer
-	}{
-		"c= of the media line wins": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "c=IN IP4 198.51.100.2"},
-			Media{Remote: remote("198.51.100.2:4000"), RTCP: remote("198.51.100.2:4001"), Send: true, Receive: true},
-			"a=sendrecv",
-		},
-		"IPv6": {
-			[]string{"c=IN IP6 2001:db8::1", "m=audio 4000 RTP/AVP 0"},
-			Media{Remote: remote("[2001:db8::1]:4000"), RTCP: remote("[2001:db8::1]:4001"), Send: true, Receive: true},
-			"a=sendrecv",
-		},
-		"hold by sendonly": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "a=sendonly"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Receive: true},
-			"a=recvonly",
-		},
-		"hold by inactive, said for the session": {
-			[]string{"c=IN IP4 198.51.100.1", "a=inactive", "m=audio 4000 RTP/AVP 0"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001")},
-			"a=inactive",
-		},
-		"hold by 0.0.0.0": {
-			[]string{"c=IN IP4 0.0.0.0", "m=audio 4000 RTP/AVP 0"}, Media{Receive: true}, "a=recvonly",
-		},
-		"one that only listens": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "a=recvonly"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true},
-			"a=sendonly",
-		},
-		"a=rtcp with and without address": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0", "a=rtcp:5000", "a=rtcp:5002 IN IP4 198.51.100.9", "a=rtcp-mux"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.9:5002"), Send: true, Receive: true},
-			"a=sendrecv",
-		},
-		"video beside audio is refused by port 0": {
-			[]string{"c=IN IP4 198.51.100.1", "m=video 5000 RTP/AVP 96 97", "a=rtpmap:96 VP8/90000", "m=audio 4000 RTP/AVP 0"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
-			"m=video 0 RTP/AVP 96",
-		},
-		"secure audio beside plain": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 5000 RTP/SAVP 0", "m=audio 4000 RTP/AVP 0"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
-			"m=audio 0 RTP/SAVP 0",
-		},
-		"AVPF": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVPF 111 9 0", "a=rtpmap:111 opus/48000/2"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
-			"m=audio 16384 RTP/AVPF 0",
-		},
-		"a codec of ours under a number of theirs": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 97 127", "a=rtpmap:97 pcma/8000/1", "a=rtpmap:127 Telephone-Event/8000"},
-			Media{
-				Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true,
-				Codec: media.PCMA, PayloadType: 97, EventType: 127, EventIn: 127,
-			},
-			"m=audio 16384 RTP/AVP 97 127",
-		},
-		"the last port leaves none for RTCP": {
-			[]string{"c=IN IP4 198.51.100.1", "m=audio 65535 RTP/AVP 0"},
-			Media{Remote: remote("198.51.100.1:65535"), Send: true, Receive: true},
-			"a=sendrecv",
-		},
-		"o= and s= that are no numbers and not there": {
-			[]string{"o=x y z", "t=99 100", "c=IN IP4 198.51.100.1", "m=audio 4000 RTP/AVP 0"},
-			Media{Remote: remote("198.51.100.1:4000"), RTCP: remote("198.51.100.1:4001"), Send: true, Receive: true},
-			"t=99 100",
-		},
-	}
-	for name, c := range cases {
+	for name, c := range meanings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, m, err := Answer(mustParse(t, body(c.lines...)), here)
