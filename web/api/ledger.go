@@ -1,0 +1,227 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"holdfast/services/journal"
+	"holdfast/services/voicemail"
+	"holdfast/tenants"
+	"holdfast/tenants/store"
+)
+
+// History is what was shipped of the journal; services/journal/journalsql has it.
+type History interface {
+	ListCalls(ctx context.Context, tenant tenants.TenantID, f journal.CallFilter) ([]journal.CallRecord, string, error)
+	GetCall(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) (journal.CallRecord, error)
+	CallEvents(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) ([]journal.Event, error)
+	ListAlarms(ctx context.Context, tenant tenants.TenantID, all bool) ([]journal.AlarmRecord, error)
+}
+
+// Messages is the kept messages; services/voicemail/voicemailsql has it.
+type Messages interface {
+	ListVoicemails(ctx context.Context, tenant tenants.TenantID, f voicemail.Filter) ([]voicemail.Voicemail, string, error)
+	GetVoicemail(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (voicemail.Voicemail, error)
+}
+
+// Writer is the journal, for commands.
+type Writer interface {
+	Append(journal.Event)
+	Sync(ctx context.Context) error
+}
+
+// Ledger is Calls, Voicemails and EndedAlarms over the services.
+type Ledger struct {
+	History  History
+	Messages Messages
+	Writer   Writer
+	Node     string
+	Now      func() time.Time
+}
+
+var (
+	_ Calls       = Ledger{}
+	_ Voicemails  = Ledger{}
+	_ EndedAlarms = Ledger{}
+)
+
+// translate gives the services' errors the API's names.
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrAway):
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	case errors.Is(err, journal.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case errors.Is(err, journal.ErrBadCursor), errors.Is(err, voicemail.ErrBadChange):
+		return fmt.Errorf("%w: %w", ErrBadRequest, err)
+	case errors.Is(err, journal.ErrNotKept):
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	default:
+		return err
+	}
+}
+
+func next(cursor string) *string {
+	if cursor == "" {
+		return nil
+	}
+	return &cursor
+}
+
+// ListCalls lists the call log, newest first.
+func (l Ledger) ListCalls(ctx context.Context, tenant tenants.TenantID, f CallFilter) (CallList, error) {
+	state := ""
+	if f.Ended {
+		state = "ended"
+	}
+	found, cursor, err := l.History.ListCalls(ctx, tenant, journal.CallFilter{
+		Number: f.Number, Since: f.Since, State: state, Cursor: f.Cursor, Limit: f.Limit,
+	})
+	if err != nil {
+		return CallList{}, translate(err)
+	}
+	out := CallList{Items: make([]Call, 0, len(found)), Next: next(cursor)}
+	for _, c := range found {
+		out.Items = append(out.Items, recordOf(c))
+	}
+	return out, nil
+}
+
+// GetCall finds one call.
+func (l Ledger) GetCall(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) (Call, error) {
+	c, err := l.History.GetCall(ctx, tenant, id)
+	if err != nil {
+		return Call{}, translate(err)
+	}
+	return recordOf(c), nil
+}
+
+func recordOf(c journal.CallRecord) Call {
+	out := Call{
+		ID: string(c.ID), Tenant: string(c.Tenant), Account: string(c.Account), AccountName: c.AccountName,
+		Called: c.Called, Caller: c.Caller, CallerName: c.CallerName, Candidates: CandidatesOf(c.Tenant, c.Candidates),
+		State: string(c.Phase), Reason: c.Reason, InvitedAt: c.InvitedAt, AnsweredAt: c.AnsweredAt, ConnectedAt: c.ConnectedAt,
+		Offered: OfferedOf(c.Offered), Operator: string(c.Operator), OperatorName: c.OperatorName, EndedAt: c.EndedAt,
+	}
+	if len(c.Languages) > 0 {
+		out.Language = c.Languages[0]
+	}
+	if c.Result != "" {
+		result := string(c.Result)
+		out.Result = &result
+	}
+	return out
+}
+
+// CallEvents tells a call's story.
+func (l Ledger) CallEvents(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) ([]Event, error) {
+	found, err := l.History.CallEvents(ctx, tenant, id)
+	if err != nil {
+		return nil, translate(err)
+	}
+	out := make([]Event, 0, len(found))
+	for _, e := range found {
+		one := Event{At: e.At, Node: e.Node, Seq: int64(e.Seq), Type: e.Type, Data: map[string]any{}}
+		if err := json.Unmarshal(e.Data, &one.Data); err != nil {
+			return nil, fmt.Errorf("event %d of call %s: %w", e.Seq, id, err)
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// ListEndedAlarms lists alarms that are over, newest first; there is one page of them.
+func (l Ledger) ListEndedAlarms(ctx context.Context, tenant tenants.TenantID, _ string, limit int) (AlarmList, error) {
+	found, err := l.History.ListAlarms(ctx, tenant, true)
+	if err != nil {
+		return AlarmList{}, translate(err)
+	}
+	out := AlarmList{Items: []Alarm{}}
+	for _, a := range found {
+		if a.ClearedAt == nil || len(out.Items) == limit {
+			continue
+		}
+		out.Items = append(out.Items, Alarm{
+			Key: a.Key, Text: a.Text, Severity: string(a.Severity), Count: a.Count, Since: a.RaisedAt, Until: a.ClearedAt,
+		})
+	}
+	return out, nil
+}
+
+// ListVoicemails lists kept messages, newest first.
+func (l Ledger) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f VoicemailFilter) (VoicemailList, error) {
+	filter := voicemail.Filter{Cursor: f.Cursor, Limit: f.Limit}
+	if f.State != "" {
+		filter.States = []voicemail.State{voicemail.State(f.State)}
+	}
+	found, cursor, err := l.Messages.ListVoicemails(ctx, tenant, filter)
+	if err != nil {
+		return VoicemailList{}, translate(err)
+	}
+	out := VoicemailList{Items: make([]Voicemail, 0, len(found)), Next: next(cursor)}
+	for _, v := range found {
+		out.Items = append(out.Items, messageOf(v))
+	}
+	return out, nil
+}
+
+// GetVoicemail finds one message.
+func (l Ledger) GetVoicemail(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (Voicemail, error) {
+	v, err := l.Messages.GetVoicemail(ctx, tenant, id)
+	if err != nil {
+		return Voicemail{}, translate(err)
+	}
+	return messageOf(v), nil
+}
+
+// MarkVoicemail journals the change and returns the message as it is by that; the list follows when the journal is shipped.
+func (l Ledger) MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenants.VoicemailID, c VoicemailChange) (Voicemail, error) {
+	v, err := l.Messages.GetVoicemail(ctx, actor.Tenant, id)
+	if err != nil {
+		return Voicemail{}, translate(err)
+	}
+	change := voicemail.Change{Urgent: c.Urgent, Note: c.Note}
+	if c.State != nil {
+		state := voicemail.State(*c.State)
+		change.State = &state
+	}
+	now := l.Now()
+	if v, err = voicemail.Mark(v, change, actor, now); err != nil {
+		return Voicemail{}, translate(err)
+	}
+	command := voicemail.Command(v, actor, now)
+	command.Node = l.Node
+	l.Writer.Append(command)
+	if err := l.Writer.Sync(ctx); err != nil {
+		return Voicemail{}, fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	return messageOf(v), nil
+}
+
+func messageOf(v voicemail.Voicemail) Voicemail {
+	return Voicemail{
+		ID: string(v.ID), CallID: string(v.Call), Account: string(v.Account), AccountName: v.AccountName,
+		Caller: v.Caller, Called: v.Called, At: v.At, DurationMs: v.Duration.Milliseconds(), CutShort: v.CutShort,
+		Empty: v.Empty, Sha256: v.SHA256, Urgent: v.Urgent, State: VoicemailState(v.State), HandledBy: v.By,
+		HandledAt: v.HandledAt, Note: v.Note,
+	}
+}
+
+// Opened opens recordings through fn, such as media/record's Store.Open, and gives its errors the API's names.
+type Opened func(tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error)
+
+// OpenRecording opens the audio of a kept message.
+func (o Opened) OpenRecording(_ context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error) {
+	audio, err := o(tenant, id)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return audio, nil
+}
