@@ -1,0 +1,549 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"holdfast/media"
+	"holdfast/media/codec"
+	"holdfast/tenants"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const tenant = tenants.TenantID("harbor")
+
+func testKeys(t testing.TB) *Keys {
+	t.Helper()
+	k, err := NewKeys(bytes.Repeat([]byte{7}, keyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func newID() tenants.VoicemailID { return tenants.VoicemailID(tenants.NewID()) }
+
+func newStore(t testing.TB, cfg Config) *Store {
+	t.Helper()
+	if cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	if cfg.Keys == nil {
+		cfg.Keys = testKeys(t)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func create(t testing.TB, s *Store, limits Limits, tell func(Event)) *Take {
+	t.Helper()
+	take, err := s.Create(tenant, newID(), limits, tell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return take
+}
+
+// noise returns n µ-law bytes that no other place of a recording has.
+func noise(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 1))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// say sends audio as frames of 20 ms that begin at timestamp ts.
+func say(to media.Sink, c media.Codec, ts uint32, audio []byte) {
+	for at := 0; at < len(audio); at += media.FrameBytes {
+		end := min(at+media.FrameBytes, len(audio))
+		to.Audio(media.Frame{Codec: c, Timestamp: ts + uint32(at), Payload: audio[at:end]})
+	}
+}
+
+// wav returns what a reader of the recording must get for that µ-law audio.
+func wav(audio []byte) []byte {
+	out := wavHeader(int64(len(audio)))
+	for _, s := range codec.Decode(nil, media.PCMU, audio) {
+		out = append(out, byte(s), byte(uint16(s)>>8))
+	}
+	return out
+}
+
+func mustHear(t *testing.T, s *Store, id tenants.VoicemailID, want []byte) Summary {
+	t.Helper()
+	a, err := s.Open(tenant, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	got, err := io.ReadAll(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, wav(want)) {
+		t.Fatalf("heard %d samples, said %d, or other ones", (len(got)-wavHeaderBytes)/2, len(want))
+	}
+	if sum := sha256.Sum256(want); a.Summary().SHA256 != hex.EncodeToString(sum[:]) {
+		t.Error("another checksum")
+	}
+	return a.Summary()
+}
+
+func TestWhatIsSaidIsHeardAgainFromAnywhere(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Config{})
+	for _, n := range []int{0, 1, 160, chunkBytes - 1, chunkBytes, chunkBytes + 1, 2*chunkBytes + 4000} {
+		take := create(t, s, Limits{Longest: 180 * time.Second}, nil)
+		said := noise(uint64(n), n)
+		say(take, media.PCMU, 0xFFFFF000, said) // timestamps wrap
+		sum, err := take.Stop(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum.Bytes != int64(n) || sum.Empty != (n < chunkBytes) || sum.CutShort {
+			t.Errorf("%+v", sum)
+		}
+		if again, err := take.Stop(t.Context()); err != nil || again != sum {
+			t.Errorf("stopped twice: %+v %v", again, err)
+		}
+		if !bytes.Equal(take.Played(), said) {
+			t.Error("plays something else")
+		}
+		if stored := mustHear(t, s, take.id, said); stored != sum {
+			t.Errorf("stored %+v, told %+v", stored, sum)
+		}
+		a, err := s.Open(tenant, take.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := iotest.TestReader(a, wav(said)); err != nil {
+			t.Error(err)
+		}
+		_ = a.Close()
+	}
+}
+
+func TestALawIsKeptAsMuLaw(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Config{})
+	take := create(t, s, Limits{}, nil)
+	said := noise(1, 12000)
+	say(take, media.PCMA, 5, said)
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, codec.Convert(nil, media.PCMU, media.PCMA, said))
+}
+
+func TestLossIsSilenceOfTheSameLengthAndReorderedPacketsFindTheirPlace(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Config{})
+	take := create(t, s, Limits{}, nil)
+	said := noise(1, 9*160)
+	frame := func(n int) media.Frame {
+		return media.Frame{Timestamp: uint32(1000 + n*160), Payload: said[n*160 : (n+1)*160]}
+	}
+	for _, n := range []int{0, 1, 1, 3, 2, 4, 8} { // 1 twice, 2 after 3, 5 to 7 lost
+		take.Audio(frame(n))
+	}
+	// Another source begins at its own timestamp: nothing is added.
+	take.Audio(media.Frame{Timestamp: 4_000_000_000, Marker: true, Payload: said[:160]})
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := append([]byte(nil), said[:5*160]...)
+	want = append(want, bytes.Repeat([]byte{0xFF}, 3*160)...)
+	want = append(want, said[8*160:]...)
+	want = append(want, said[:160]...)
+	mustHear(t, s, take.id, want)
+}
+
+func TestATakeThatIsFullTakesNoMoreAndSaysSoOnce(t *testing.T) {
+	t.Parallel()
+	var told []Event
+	s := newStore(t, Config{})
+	take := create(t, s, Limits{Longest: 2 * time.Second}, func(e Event) { told = append(told, e) })
+	said := noise(3, 3*chunkBytes)
+	say(take, media.PCMU, 0, said)
+	if fmt.Sprint(told) != fmt.Sprint([]Event{Full}) {
+		t.Errorf("told %v", told)
+	}
+	sum, err := take.Stop(t.Context())
+	if err != nil || sum.Duration != 2*time.Second {
+		t.Errorf("%+v %v", sum, err)
+	}
+	mustHear(t, s, take.id, said[:2*chunkBytes])
+}
+
+func TestACallerWhoSaysNothingIsNoticedWithAndWithoutPackets(t *testing.T) {
+	t.Parallel()
+	for _, packets := range []bool{true, false} {
+		var mu sync.Mutex
+		now := time.Now()
+		clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+		told := make(chan Event, 10)
+		s := newStore(t, Config{Now: clock})
+		take := create(t, s, Limits{Silence: 10 * time.Second}, func(e Event) { told <- e })
+		step := func(d time.Duration, b byte) {
+			mu.Lock()
+			now = now.Add(d)
+			mu.Unlock()
+			if packets || b == 0 {
+				take.Audio(media.Frame{Marker: true, Payload: bytes.Repeat([]byte{b}, 160)})
+			}
+		}
+		step(9*time.Second, 0) // loud
+		step(9900*time.Millisecond, 0xFE)
+		s.look()
+		if len(told) != 0 {
+			t.Error("told too soon")
+		}
+		step(200*time.Millisecond, 0xFE)
+		if e := <-told; e != Silent {
+			t.Errorf("told %v", e)
+		}
+		s.look()
+		if len(told) != 0 {
+			t.Error("told twice")
+		}
+		take.Discard()
+	}
+}
+
+func TestADiscardedTakeLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Config{})
+	before, after := create(t, s, Limits{}, nil), create(t, s, Limits{}, nil)
+	for _, take := range []*Take{before, after} {
+		say(take, media.PCMU, 0, noise(1, 20000))
+	}
+	before.Discard()
+	if _, err := before.Stop(t.Context()); !errors.Is(err, ErrNotDurable) {
+		t.Errorf("stopped: %v", err)
+	}
+	if _, err := after.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after.Discard()
+	eventually(t, "all files are gone", func() bool {
+		files, err := filepath.Glob(filepath.Join(s.cfg.Dir, "*", "*"))
+		return err == nil && len(files) == 0
+	})
+	if _, err := s.Open(tenant, after.id); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for !cond() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatal("did not happen: " + what)
+		}
+	}
+}
+
+// faulty makes files that misbehave as told, over real ones.
+type faulty struct {
+	onWrite func(path string, b []byte) (int, error)
+	onSync  func(path string) error
+}
+
+type faultyFile struct {
+	*os.File
+	faulty
+}
+
+func (f faulty) open(path string, flag int) (File, error) {
+	file, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return faultyFile{file, f}, nil
+}
+
+func (f faultyFile) Write(b []byte) (int, error) {
+	if f.onWrite == nil {
+		return f.File.Write(b)
+	}
+	n, fault := f.onWrite(f.Name(), b)
+	if n, err := f.File.Write(b[:n]); err != nil {
+		return n, err
+	}
+	return n, fault
+}
+
+func (f faultyFile) Sync() error {
+	if f.onSync != nil {
+		if err := f.onSync(f.Name()); err != nil {
+			return err
+		}
+	}
+	return f.File.Sync()
+}
+
+func TestAFullFirstFolderSendsTakesToTheSecond(t *testing.T) {
+	t.Parallel()
+	first, second := t.TempDir(), t.TempDir()
+	var full atomic.Bool
+	files := faulty{onWrite: func(path string, b []byte) (int, error) {
+		if full.Load() && strings.HasPrefix(path, first) {
+			return len(b) / 3, syscall.ENOSPC
+		}
+		return len(b), nil
+	}}
+	var alarms atomic.Int64
+	s := newStore(t, Config{Dir: first, Second: second, Files: files.open, Alarm: func(open bool, _ string) {
+		if open {
+			alarms.Add(1)
+		}
+	}})
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 5*chunkBytes+100)
+	say(take, media.PCMU, 0, said[:2*chunkBytes])
+	eventually(t, "two seconds are on disk", func() bool { return fileSize(first, take.id, partSuffix) == headerBytes+2*sealedChunk })
+	full.Store(true)
+	say(take, media.PCMU, 2*chunkBytes, said[2*chunkBytes:])
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+	if fileSize(second, take.id, fullSuffix) < 0 || fileSize(first, take.id, partSuffix) >= 0 {
+		t.Error("it is not where it should be")
+	}
+	if alarms.Load() != 1 {
+		t.Errorf("%d alarms", alarms.Load())
+	}
+}
+
+func fileSize(dir string, id tenants.VoicemailID, suffix string) int64 {
+	info, err := os.Stat(filepath.Join(dir, string(tenant), string(id)+suffix))
+	if err != nil {
+		return -1
+	}
+	return info.Size()
+}
+
+func TestAFullOnlyFolderIsTriedToTheEndAndStopTellsTheTruth(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	files := faulty{onWrite: func(_ string, b []byte) (int, error) {
+		if full.Load() {
+			return len(b) / 3, syscall.ENOSPC
+		}
+		return len(b), nil
+	}}
+	alarm, told := make(chan bool, 10), make(chan Event, 10)
+	s := newStore(t, Config{Files: files.open, StopWait: time.Second, Alarm: func(open bool, _ string) { alarm <- open }})
+
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 5*chunkBytes+100)
+	say(take, media.PCMU, 0, said[:chunkBytes])
+	eventually(t, "a second is on disk", func() bool { return fileSize(s.cfg.Dir, take.id, partSuffix) == headerBytes+sealedChunk })
+	full.Store(true)
+	say(take, media.PCMU, chunkBytes, said[chunkBytes:])
+	if !<-alarm {
+		t.Error("no alarm")
+	}
+	full.Store(false)
+	if _, err := take.Stop(t.Context()); err != nil { // space came back in time
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+	if <-alarm {
+		t.Error("the alarm did not end")
+	}
+
+	full.Store(true)
+	late := create(t, s, Limits{Longest: time.Minute}, func(e Event) { told <- e })
+	say(late, media.PCMU, 0, said)
+	if _, err := late.Stop(t.Context()); !errors.Is(err, ErrNotDurable) {
+		t.Fatalf("stopped: %v", err)
+	}
+	full.Store(false)
+	if e := <-told; e != TooLate {
+		t.Errorf("told %v", e)
+	}
+	mustHear(t, s, late.id, said)
+}
+
+func TestAStallSendsTheTakeToTheSecondFolder(t *testing.T) {
+	t.Parallel()
+	first, second := t.TempDir(), t.TempDir()
+	release := make(chan struct{})
+	files := faulty{onWrite: func(path string, b []byte) (int, error) {
+		if strings.HasPrefix(path, first) {
+			<-release
+		}
+		return len(b), nil
+	}}
+	s := newStore(t, Config{Dir: first, Second: second, Files: files.open, Stall: 300 * time.Millisecond, Writers: 2})
+	var takes []*Take
+	said := noise(1, 3*chunkBytes+7)
+	for range 5 {
+		take := create(t, s, Limits{Longest: time.Minute}, nil)
+		start := time.Now()
+		say(take, media.PCMU, 0, said)
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("the audio path was held for %v", d)
+		}
+		takes = append(takes, take)
+	}
+	for _, take := range takes {
+		if _, err := take.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustHear(t, s, take.id, said)
+	}
+	close(release)
+	eventually(t, "the first folder is clean", func() bool {
+		left, err := filepath.Glob(filepath.Join(first, "*", "*"))
+		return err == nil && len(left) == 0
+	})
+}
+
+func TestAStallWithoutASecondFolderIsToldTruthfullyAndRecoversLater(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	var stalls atomic.Bool
+	stalls.Store(true)
+	files := faulty{onSync: func(string) error {
+		if stalls.Load() {
+			<-release
+		}
+		return nil
+	}}
+	told := make(chan Event, 1)
+	s := newStore(t, Config{Files: files.open, Stall: 200 * time.Millisecond, StopWait: 500 * time.Millisecond, Writers: 1})
+	take := create(t, s, Limits{Longest: time.Minute}, func(e Event) { told <- e })
+	said := noise(1, 2*chunkBytes)
+	say(take, media.PCMU, 0, said)
+	if _, err := take.Stop(t.Context()); !errors.Is(err, ErrNotDurable) {
+		t.Errorf("stopped: %v", err)
+	}
+	stalls.Store(false)
+	close(release)
+	if e := <-told; e != TooLate {
+		t.Errorf("told %v", e)
+	}
+	mustHear(t, s, take.id, said)
+}
+
+func TestAfterAFailedSyncTheFileIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	var failures atomic.Int64
+	failures.Store(2)
+	files := faulty{onSync: func(string) error {
+		if failures.Add(-1) >= 0 {
+			return syscall.EIO
+		}
+		return nil
+	}}
+	s := newStore(t, Config{Files: files.open})
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 3*chunkBytes+5)
+	say(take, media.PCMU, 0, said)
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+}
+
+func TestALongTakeWithoutALimitKeepsLittleInMemory(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Config{})
+	take := create(t, s, Limits{}, nil)
+	said := noise(1, 400*chunkBytes)
+	for sec := range 400 {
+		say(take, media.PCMU, uint32(sec*chunkBytes), said[sec*chunkBytes:(sec+1)*chunkBytes])
+		if sec%50 == 49 {
+			eventually(t, "it is let go of", func() bool {
+				take.mu.Lock()
+				defer take.mu.Unlock()
+				return len(take.chunks) <= keepChunks
+			})
+		}
+	}
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+}
+
+func TestManyTakesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Config{})
+	var wait sync.WaitGroup
+	for n := range 100 {
+		wait.Go(func() {
+			take, err := s.Create(tenant, newID(), Limits{Longest: time.Minute}, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			say(take, media.PCMU, 0, noise(uint64(n), 20000+n))
+			if sum, err := take.Stop(context.Background()); err != nil || sum.Bytes != int64(20000+n) {
+				t.Errorf("%+v %v", sum, err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestAudioAllocatesNothingPerFrame(t *testing.T) {
+	s := newStore(t, Config{})
+	take := create(t, s, Limits{Longest: time.Hour}, nil)
+	f := media.Frame{Payload: noise(1, 160)}
+	if n := testing.AllocsPerRun(500, func() {
+		take.Audio(f)
+		f.Timestamp += 160
+	}); n > 0.5 { // a chunk a second, and its way to the disk on other goroutines
+		t.Errorf("%v allocations a frame", n)
+	}
+	take.Discard()
+}
+
+func BenchmarkAudio(b *testing.B) {
+	s := newStore(b, Config{})
+	take := create(b, s, Limits{}, nil)
+	f := media.Frame{Payload: noise(1, 160)}
+	b.ReportAllocs()
+	for b.Loop() {
+		take.Audio(f)
+		f.Timestamp += 160
+	}
+	take.Discard()
+}

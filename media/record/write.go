@@ -1,0 +1,328 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// writer writes the takes of one queue. One that hangs in the kernel is replaced and ends when it comes back.
+type writer struct {
+	queue chan *Take
+
+	mu      sync.Mutex
+	since   time.Time // when it began what it does; zero: it is idle
+	take    *Take
+	attempt *attempt
+	gone    bool
+}
+
+func (s *Store) startWriter(queue chan *Take) {
+	w := &writer{queue: queue}
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return
+	}
+	s.writing[w] = struct{}{}
+	s.wait.Go(func() { s.write(w) })
+	s.mu.Unlock()
+}
+
+func (s *Store) write(w *writer) {
+	defer func() {
+		s.mu.Lock()
+		delete(s.writing, w)
+		s.mu.Unlock()
+	}()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case t := <-w.queue:
+			s.turn(w, t)
+		}
+		w.mu.Lock()
+		gone := w.gone
+		w.mu.Unlock()
+		if gone {
+			return
+		}
+	}
+}
+
+// turn does what is to be done for t now.
+func (s *Store) turn(w *writer, t *Take) {
+	t.mu.Lock()
+	t.queued = false
+	discarded := t.discarded
+	var a *attempt
+	if discarded || t.hasWork() {
+		a = t.attempt
+	}
+	if a == nil && !discarded && t.hasWork() {
+		a = s.newAttempt(t)
+	}
+	t.mu.Unlock()
+	if discarded {
+		s.delete(t, a)
+		return
+	}
+	if a == nil {
+		return
+	}
+	w.begin(t, a)
+	err := s.safely(t, a)
+	if w.end() {
+		a.place.mu.Lock()
+		a.place.stalled--
+		a.place.mu.Unlock()
+	}
+	t.mu.Lock()
+	replaced, elsewhere := t.attempt != a, t.isDurable
+	t.mu.Unlock()
+	switch {
+	case replaced: // while this writer hung, the take went on elsewhere
+		if a.file != nil {
+			_ = a.file.Close()
+		}
+		if elsewhere {
+			_ = os.Remove(a.path)
+		}
+	case err != nil:
+		s.failed(t, a, err)
+	}
+}
+
+// safely is bring, with a panic as an error: it costs this take an attempt and nobody anything else.
+func (s *Store) safely(t *Take, a *attempt) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Log.Error("record: recovered", "recording", t.id, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%w: panic: %v", errSync, p)
+		}
+	}()
+	return s.bring(t, a)
+}
+
+func (w *writer) begin(t *Take, a *attempt) {
+	w.mu.Lock()
+	w.since, w.take, w.attempt = time.Now(), t, a
+	w.mu.Unlock()
+}
+
+// end notes that the writer is idle and returns whether it was given up meanwhile.
+func (w *writer) end() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since, w.take, w.attempt = time.Time{}, nil, nil
+	return w.gone
+}
+
+// checkWriter replaces a writer that hangs; its take goes on elsewhere.
+func (s *Store) checkWriter(w *writer, now time.Time) {
+	w.mu.Lock()
+	hangs := !w.gone && !w.since.IsZero() && now.Sub(w.since) > s.cfg.Stall
+	t, a := w.take, w.attempt
+	if hangs {
+		w.gone = true
+	}
+	w.mu.Unlock()
+	if !hangs {
+		return
+	}
+	a.place.mu.Lock()
+	a.place.stalled++
+	a.place.failing = true
+	a.place.avoid = now.Add(restFor)
+	a.place.mu.Unlock()
+	t.mu.Lock()
+	if t.attempt == a {
+		t.attempt = nil
+		t.leftovers = append(t.leftovers, a.path)
+	}
+	lost := t.first > 0 // the beginning is in that file only: Repair will find it
+	s.enqueue(t)
+	t.mu.Unlock()
+	if lost {
+		t.once(Failed)
+	}
+	s.startWriter(w.queue)
+	s.trouble("the disk does not answer", fmt.Errorf("%s: no answer in %v", a.place.dir, s.cfg.Stall))
+}
+
+// hasWork says whether something of t is not on the disk. Under t.mu.
+func (t *Take) hasWork() bool {
+	if t.discarded {
+		return true
+	}
+	if t.isDurable {
+		return false
+	}
+	if t.ended || t.attempt == nil {
+		return true
+	}
+	return t.attempt.synced < t.first+len(t.chunks)
+}
+
+// newAttempt chooses a place for t's file: one that is well, or at least one that answers. Under t.mu. It returns nil when
+// there is none, or when the beginning of t is no longer in memory.
+func (s *Store) newAttempt(t *Take) *attempt {
+	if t.first > 0 {
+		return nil
+	}
+	now := time.Now()
+	var chosen *place
+	for _, p := range s.places {
+		p.mu.Lock()
+		answers, well := p.stalled == 0, now.After(p.avoid)
+		p.mu.Unlock()
+		if answers && (well || chosen == nil) {
+			chosen = p
+			if well {
+				break
+			}
+		}
+	}
+	if chosen == nil {
+		t.retryAt = now.Add(retryAfter)
+		return nil
+	}
+	t.attempt = &attempt{place: chosen, path: chosen.path(t.tenant, t.id, partSuffix)}
+	return t.attempt
+}
+
+// progressed notes what is synced, and lets go of old chunks of a take without a limit.
+func (s *Store) progressed(t *Take, a *attempt) {
+	t.mu.Lock()
+	a.synced = a.saved
+	if t.limits.Longest == 0 && a.synced-t.first > keepChunks {
+		drop := a.synced - t.first - keepChunks/2
+		t.chunks = append([][]byte(nil), t.chunks[drop:]...)
+		t.first += drop
+	}
+	t.mu.Unlock()
+	s.recovered(a.place)
+}
+
+// recovered ends the alarm when every folder is well again.
+func (s *Store) recovered(p *place) {
+	p.mu.Lock()
+	if p.stalled == 0 {
+		p.failing, p.avoid = false, time.Time{}
+	}
+	p.mu.Unlock()
+	for _, p := range s.places {
+		p.mu.Lock()
+		failing := p.failing
+		p.mu.Unlock()
+		if failing {
+			return
+		}
+	}
+	s.well()
+}
+
+// finish gives the sealed file its name for good.
+func (s *Store) finish(t *Take, a *attempt, summary Summary) error {
+	full := a.place.path(t.tenant, t.id, fullSuffix)
+	t.mu.Lock()
+	replaced := t.attempt != a
+	t.mu.Unlock()
+	if replaced {
+		return nil
+	}
+	if err := os.Rename(a.path, full); err != nil {
+		return fmt.Errorf("%w: name a recording: %w", errSync, err)
+	}
+	if err := syncDir(filepath.Dir(full)); err != nil {
+		return fmt.Errorf("%w: %w", errSync, err)
+	}
+	err := a.file.Close()
+	t.mu.Lock()
+	first := !t.isDurable
+	t.isDurable = true
+	t.summary = &summary
+	late, leftovers := t.late && first, t.leftovers
+	t.leftovers = nil
+	if first {
+		close(t.durable)
+	}
+	t.mu.Unlock()
+	if err != nil { // it is synced: nothing is lost
+		s.cfg.Log.Warn("record: close", "recording", t.id, "error", err)
+	}
+	for _, path := range leftovers {
+		if path != a.path {
+			_ = os.Remove(path) // where this fails, Repair finds the sealed one and removes it
+		}
+	}
+	s.forget(t)
+	s.recovered(a.place)
+	if late {
+		t.once(TooLate)
+	}
+	return nil
+}
+
+// failed decides how t goes on after an error: in another place, by cutting off a torn chunk, or with a new file.
+func (s *Store) failed(t *Take, a *attempt, cause error) {
+	now := time.Now()
+	a.place.mu.Lock()
+	a.place.failing = true
+	a.place.avoid = now.Add(restFor)
+	a.place.mu.Unlock()
+	other := false
+	for _, p := range s.places {
+		p.mu.Lock()
+		other = other || p != a.place && p.stalled == 0 && now.After(p.avoid)
+		p.mu.Unlock()
+	}
+	t.mu.Lock()
+	lost := errors.Is(cause, errSync) && t.first > 0
+	t.retryAt = now.Add(retryAfter)
+	if (other || errors.Is(cause, errSync) || a.file == nil) && t.first == 0 {
+		t.attempt = nil
+		t.leftovers = append(t.leftovers, a.path)
+		if other {
+			t.retryAt = now
+			s.enqueue(t)
+		}
+	}
+	replaced := t.attempt != a
+	t.mu.Unlock()
+	if replaced && a.file != nil {
+		_ = a.file.Close()
+	}
+	s.trouble("the disk fails", fmt.Errorf("%s: %w", a.place.dir, cause))
+	if lost {
+		t.once(Failed)
+	}
+}
+
+// delete removes every file of a discarded take.
+func (s *Store) delete(t *Take, a *attempt) {
+	if a != nil && a.file != nil {
+		_ = a.file.Close()
+	}
+	for _, p := range s.places {
+		for _, suffix := range []string{partSuffix, fullSuffix} {
+			if err := os.Remove(p.path(t.tenant, t.id, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				s.cfg.Log.Warn("record: discarded recording not removed", "recording", t.id, "error", err)
+			}
+		}
+	}
+	t.mu.Lock()
+	t.discarded, t.attempt = true, nil
+	if !t.isDurable {
+		t.isDurable = true
+		close(t.durable)
+	}
+	t.mu.Unlock()
+	s.forget(t)
+}
