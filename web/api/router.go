@@ -28,8 +28,19 @@ func router(h *handlers, spec *openapi3.T) http.Handler {
 			guards[op.OperationID] = []echo.MiddlewareFunc{guard(h, route)}
 		}
 	}
-	RegisterHandlersWithOptions(e, NewStrictHandler(h, nil), RegisterHandlersOptions{BaseURL: base, OperationMiddlewares: guards})
+	RegisterHandlersWithOptions(e, NewStrictHandler(h, []StrictMiddlewareFunc{guarded}),
+		RegisterHandlersOptions{BaseURL: base, OperationMiddlewares: guards})
 	return e
+}
+
+// guarded refuses an operation that no guard stood before: the code was generated from another contract.
+func guarded(next StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(c echo.Context, request any) (any, error) {
+		if !traceOf(c.Request().Context()).passed {
+			return nil, forbidden()
+		}
+		return next(c, request)
+	}
 }
 
 // guard stands before one operation: who is it, may this role do this, does the request fit the contract. In this order,
@@ -58,6 +69,7 @@ func guard(h *handlers, route *routers.Route) echo.MiddlewareFunc {
 			if err := validate(c, route); err != nil {
 				return err
 			}
+			t.passed = true
 			return next(c)
 		}
 	}

@@ -64,11 +64,11 @@ func Handler(cfg Config) (http.Handler, error) {
 	if cfg.Sessions == nil || cfg.Tickets == nil || cfg.Boards == nil || cfg.Book == nil {
 		return nil, errors.New("web/api: Sessions, Tickets, Boards and Book are needed")
 	}
-	spec, err := GetSpec()
+	spec, err := Contract()
 	if err != nil {
-		return nil, fmt.Errorf("read the contract: %w", err)
+		return nil, err
 	}
-	contract, err := spec.MarshalJSON()
+	published, err := spec.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("write the contract: %w", err)
 	}
@@ -84,7 +84,7 @@ func Handler(cfg Config) (http.Handler, error) {
 	mux.Handle("GET /metrics", metrics(cfg))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(contract) // the client may be gone
+		_, _ = w.Write(published) // the client may be gone
 	})
 	mountPages(mux, cfg)
 	return traced(headers(mux, public), cfg.Proxies, cfg.Log), nil

@@ -80,8 +80,12 @@ func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resum
 func (d *desk) take(c Command) {
 	box := d.orders
 	switch c.Do {
-	case DoBeat:
+	case DoBeat: // answered already; the duty takes it as a sign of life, and one that finds no room is no loss
 		d.prove()
+		select {
+		case d.orders <- c:
+		default:
+		}
 		return
 	case DoOffer:
 		if !d.offers.take(d.server.cfg.Now()) {
@@ -115,6 +119,7 @@ func (d *desk) perform(ctx context.Context, seat Seat, box <-chan Command, limit
 
 func (d *desk) reply(c Command, r Reply, err error) {
 	switch {
+	case c.Do == DoBeat:
 	case err != nil:
 		p := problemOf(err)
 		if p.Code == "away" {
