@@ -146,6 +146,7 @@ func (o *Operator) connect(ctx context.Context, s *socket) error {
 	o.mu.Unlock()
 	if former != nil {
 		if known && former.alive() {
+			s.begin() // a heartbeat first says that the page kept its audio
 			return nil
 		}
 		former.close(true, o.options.Log)
@@ -178,6 +179,7 @@ func (o *Operator) negotiate(ctx context.Context, s *socket, p *phone, restart b
 	if err != nil {
 		return err
 	}
+	s.begin()
 	return p.accept(ctx, m.SDP)
 }
 
@@ -299,6 +301,11 @@ func (o *Operator) check(ctx context.Context) error {
 	o.mu.Lock()
 	s, p := o.socket, o.phone
 	o.mu.Unlock()
+	soon, cancel := context.WithTimeout(ctx, changeIn)
+	defer cancel()
+	if err := o.Wait(soon, func(v live.DutyView) bool { return v.Media }); err != nil {
+		return fmt.Errorf("the server does not see the audio line: %w", err)
+	}
 	o.mouth.Say(nil, defaultTone)
 	p.microphone(true)
 	defer p.microphone(false)

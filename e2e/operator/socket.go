@@ -30,8 +30,9 @@ var ErrProblem = errors.New("the server says")
 
 // socket is one connection of the desk.
 type socket struct {
-	conn *websocket.Conn
-	gone chan struct{} // closed when reading has ended
+	conn  *websocket.Conn
+	gone  chan struct{} // closed when reading has ended
+	begin func()        // begins the heartbeat: the first sign of life says whether the page brings audio of its own
 
 	mu      sync.Mutex
 	next    int
@@ -56,14 +57,17 @@ func (o *Operator) open(ctx context.Context, ticket string, on func(live.Message
 	}
 	conn.SetReadLimit(maxMessage)
 	s := &socket{conn: conn, gone: make(chan struct{}), pending: make(map[string]chan live.Message)}
-	o.running.Add(2)
+	s.begin = sync.OnceFunc(func() {
+		o.running.Add(1)
+		go func() {
+			defer o.running.Done()
+			s.beat()
+		}()
+	})
+	o.running.Add(1)
 	go func() {
 		defer o.running.Done()
 		s.read(on)
-	}()
-	go func() {
-		defer o.running.Done()
-		s.beat()
 	}()
 	return s, nil
 }
@@ -97,14 +101,14 @@ func (s *socket) beat() {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	for {
+		if s.send(context.Background(), live.Command{Do: live.DoBeat}) != nil {
+			_ = s.conn.CloseNow()
+			return
+		}
 		select {
 		case <-s.gone:
 			return
 		case <-ticker.C:
-			if s.send(context.Background(), live.Command{Do: live.DoBeat}) != nil {
-				_ = s.conn.CloseNow()
-				return
-			}
 		}
 	}
 }

@@ -243,10 +243,13 @@ func TestSilenceIsToldOnlyWhileWatched(t *testing.T) {
 	stop() // microphone off: nobody watches, nothing is told
 	leg.(Watcher).WatchSilence(true)
 	told.wait(t, media.Silent)
+	leg.(Watcher).WatchSilence(true) // saying so again changes nothing
 	stop = page.speak(1000, media.PCMU)
 	told.wait(t, media.Audible)
-	leg.(Watcher).WatchSilence(false)
 	stop()
+	told.wait(t, media.Silent)
+	leg.(Watcher).WatchSilence(false)
+	told.wait(t, media.Audible)
 	leg.Hangup(media.Ending{})
 	told.wait(t, media.Ended)
 }

@@ -112,13 +112,18 @@ func (l *Leg) tell(e media.Event) {
 	l.events.post(e)
 }
 
-// WatchSilence says whether the operator ought to be heard now. From on, SilenceAfter without a packet is told as Silent.
+// WatchSilence says whether the operator ought to be heard from now on: SilenceAfter without a packet is told as Silent.
+// Saying so again changes nothing. When the watch ends during silence, Audible is told: nothing is missed any more.
 func (l *Leg) WatchSilence(on bool) {
-	l.in.measureGaps(on)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.watching = on; on {
-		l.watchedFrom = l.endpoint.config.Now()
+	if on == l.watching {
+		return
+	}
+	l.in.measureGaps(on)
+	l.watching, l.watchedFrom = on, l.endpoint.config.Now()
+	if l.silent && l.up {
+		l.tell(media.Event{Kind: media.Audible})
 	}
 	l.silent = false
 }
@@ -132,8 +137,8 @@ func (l *Leg) look(now time.Time) {
 	if heard.After(since) {
 		since = heard
 	}
-	quiet := l.watching && now.Sub(since) >= l.endpoint.config.SilenceAfter
-	changed := l.watching && quiet != l.silent
+	quiet := l.watching && l.up && now.Sub(since) >= l.endpoint.config.SilenceAfter
+	changed := l.watching && l.up && quiet != l.silent
 	if changed {
 		l.silent = quiet
 	}
@@ -156,6 +161,7 @@ func (l *Leg) onState() {
 	case webrtc.PeerConnectionStateConnected:
 		if !l.up {
 			l.up, l.wasUp = true, true
+			l.silent, l.watchedFrom = false, l.endpoint.config.Now() // Connected says that all is well: silence begins anew
 			l.tell(media.Event{Kind: media.Connected})
 		}
 	case webrtc.PeerConnectionStateDisconnected:
