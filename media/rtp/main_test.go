@@ -102,15 +102,27 @@ func (k *call) event(t testing.TB, want media.EventKind) media.Event {
 // same port before was judged by then.
 func dropped(t testing.TB, e *Engine, why string, n uint64) {
 	t.Helper()
+	until(t, func() bool { return e.Dropped()[why] >= n }, func() any { return e.Dropped() })
+}
+
+// judged waits until a session has seen n packets, good or bad.
+func judged(t testing.TB, k *call, n uint64) {
+	t.Helper()
+	until(t, func() bool { s := k.Stats(); return s.Received+s.Dropped >= n }, func() any { return k.Stats() })
+}
+
+// until waits for what a counter must come to.
+func until(t testing.TB, ok func() bool, now func() any) {
+	t.Helper()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	for e.Dropped()[why] < n {
+	for !ok() {
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
-			t.Fatalf("dropped %v, want %d of %s", e.Dropped(), n, why)
+			t.Fatalf("still %+v after %v", now(), limit)
 		}
 	}
 }
