@@ -105,16 +105,20 @@ func (l *Leg) close(why media.Ending) {
 	}
 	l.readers.Wait()
 	l.tell(media.Event{Kind: media.Ended, Ending: why})
+	l.events.drain()
 }
 
+// tell keeps an event for l.events.drain, which is called without l.mu: so events are in the order of the states they come
+// from, and whoever is told may ask the leg.
 func (l *Leg) tell(e media.Event) {
 	e.At = l.endpoint.config.Now()
-	l.events.post(e)
+	l.events.add(e)
 }
 
 // WatchSilence says whether the operator ought to be heard from now on: SilenceAfter without a packet is told as Silent.
 // Saying so again changes nothing. When the watch ends during silence, Audible is told: nothing is missed any more.
 func (l *Leg) WatchSilence(on bool) {
+	defer l.events.drain()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if on == l.watching {
@@ -137,24 +141,25 @@ func (l *Leg) look(now time.Time) {
 	if heard.After(since) {
 		since = heard
 	}
-	quiet := l.watching && l.up && now.Sub(since) >= l.endpoint.config.SilenceAfter
-	changed := l.watching && l.up && quiet != l.silent
-	if changed {
+	quiet := now.Sub(since) >= l.endpoint.config.SilenceAfter
+	if l.watching && l.up && quiet != l.silent {
 		l.silent = quiet
+		kind := media.Audible
+		if quiet {
+			kind = media.Silent
+		}
+		l.tell(media.Event{Kind: kind})
 	}
 	l.mu.Unlock()
-	switch {
-	case late:
+	l.events.drain()
+	if late {
 		l.Hangup(media.Ending{By: media.ByError, Reason: "not_connected"})
-	case changed && quiet:
-		l.tell(media.Event{Kind: media.Silent})
-	case changed:
-		l.tell(media.Event{Kind: media.Audible})
 	}
 }
 
 // onState reads the connection's state anew, because pion calls back from goroutines in any order.
 func (l *Leg) onState() {
+	defer l.events.drain()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch l.pc.ConnectionState() {
@@ -253,11 +258,10 @@ func (e *events) listen(fn func(media.Event)) {
 	e.drain()
 }
 
-func (e *events) post(event media.Event) {
+func (e *events) add(event media.Event) {
 	e.mu.Lock()
 	e.waiting = append(e.waiting, event)
 	e.mu.Unlock()
-	e.drain()
 }
 
 // drain tells what waits, in order. Who comes while another is telling leaves the event to that one; so a listener may
