@@ -34,6 +34,14 @@ func newScript(o Options, node, local netip.AddrPort) *script {
 	}
 }
 
+// host is our address as it stands in a URI: IPv6 in brackets.
+func (s *script) host() string {
+	if a := s.local.Addr(); a.Is6() {
+		return "[" + a.String() + "]"
+	}
+	return s.local.Addr().String()
+}
+
 // uriOf makes a SIP URI of a number, unless it is one.
 func uriOf(who, host string) string {
 	if strings.HasPrefix(who, "sip:") || strings.HasPrefix(who, "sips:") || strings.HasPrefix(who, "tel:") {
@@ -55,7 +63,7 @@ func (s *script) write(method, branch string, seq int, headers []string, body st
 		line("Route: %s", r)
 	}
 	line("Max-Forwards: 70")
-	line("From: <%s>;tag=%s", uriOf(s.o.From, s.local.Addr().String()), s.tag)
+	line("From: <%s>;tag=%s", uriOf(s.o.From, s.host()), s.tag)
 	line("To: %s", s.remote)
 	line("Call-ID: %s", s.callID)
 	line("CSeq: %d %s", seq, method)
@@ -72,13 +80,13 @@ func (s *script) invite(offer []byte) string {
 	headers := []string{"Contact: " + s.contact(), "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO", "Content-Type: application/sdp"}
 	if d := s.o.Diversion; d != "" {
 		if !strings.Contains(d, "<") {
-			d = "<" + uriOf(d, s.local.Addr().String()) + ">;reason=no-answer;counter=1"
+			d = "<" + uriOf(d, s.host()) + ">;reason=no-answer;counter=1"
 		}
 		headers = append(headers, "Diversion: "+d)
 	}
 	if h := s.o.HistoryInfo; h != "" {
 		if !strings.Contains(h, "<") {
-			h = fmt.Sprintf("<%s?Reason=SIP%%3Bcause%%3D302>;index=1, <%s>;index=1.1", uriOf(h, s.local.Addr().String()), s.uri)
+			h = fmt.Sprintf("<%s?Reason=SIP%%3Bcause%%3D302>;index=1, <%s>;index=1.1", uriOf(h, s.host()), s.uri)
 		}
 		headers = append(headers, "History-Info: "+h)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ type Options struct {
 	DTMF        string      // keys to press once answered; a comma waits one second
 	Seconds     int         // hang up this long after the answer; default 30
 	Ring        int         // give up this long after the INVITE; default 60 seconds
-	Node        string      // HOST:PORT, an IP address; default 127.0.0.1:5060
+	Node        string      // HOST:PORT; default 127.0.0.1:5060
 	Bind        netip.Addr  // source address of SIP and RTP; default 127.0.0.1, or any when Node is not on loopback
 	Codec       media.Codec // the only one offered
 	Transport   string      // "udp", the default, or "tcp"
@@ -76,12 +77,12 @@ func (o Options) check() (Options, netip.AddrPort, error) {
 	fail := func(format string, args ...any) (Options, netip.AddrPort, error) {
 		return o, netip.AddrPort{}, fmt.Errorf("%w: %s", ErrUsage, fmt.Sprintf(format, args...))
 	}
-	node, err := netip.ParseAddrPort(o.Node)
+	node, err := resolve(o.Node)
 	switch {
 	case o.To == "":
 		return fail("no number to call")
 	case err != nil:
-		return fail("the node %q is no IP address with port", o.Node)
+		return fail("the node %q: %v", o.Node, err)
 	case o.Transport != "udp" && o.Transport != "tcp":
 		return fail("transport %q is neither udp nor tcp", o.Transport)
 	case o.Codec != media.PCMU && o.Codec != media.PCMA:
@@ -106,3 +107,18 @@ func (o Options) check() (Options, netip.AddrPort, error) {
 	}
 	return o, node, nil
 }
+
+// resolve finds the address of a node; a name is looked up.
+func resolve(node string) (netip.AddrPort, error) {
+	addr, err := net.ResolveUDPAddr("udp", node)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("no HOST:PORT that we can find: %w", err)
+	}
+	if addr.IP == nil || addr.Port == 0 {
+		return netip.AddrPort{}, errNoHost
+	}
+	found := addr.AddrPort()
+	return netip.AddrPortFrom(found.Addr().Unmap(), found.Port()), nil
+}
+
+var errNoHost = errors.New("a host and a port are needed")
