@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"holdfast/media"
@@ -33,6 +34,8 @@ type liveCall struct {
 	part    func()       // parts the bridge; nil: not joined
 	takes   map[int]Take // by number
 	panics  int
+	settled chan struct{} // closed once the INVITE is answered or the call is over
+	settle  sync.Once
 }
 
 // What a call's mailbox takes besides call.Events.
@@ -62,7 +65,7 @@ func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account
 		board: b, id: id, tenant: tenant, in: in, account: account,
 		log:   b.log.With("call", string(id)),
 		mail:  newMailbox[any](),
-		takes: map[int]Take{},
+		takes: map[int]Take{}, settled: make(chan struct{}),
 	}
 	c.timers = newTimers(func(name string, generation uint64) { c.mail.post(timerDue{name, generation}) })
 	return c
@@ -77,12 +80,10 @@ func (c *liveCall) post(e call.Event) bool {
 }
 
 func (c *liveCall) watchCancel() {
-	limit := time.NewTimer(time.Minute) // by then the call is answered, and the leg tells its own end
-	defer limit.Stop()
 	select {
 	case <-c.in.Gone():
 		c.post(call.Event{Type: call.CallerEnded, Reason: "cancel"})
-	case <-limit.C:
+	case <-c.settled: // answered or over: from now on the leg tells its own end
 	}
 }
 
@@ -211,6 +212,7 @@ func (c *liveCall) hangup(e media.Ending) {
 
 // release frees all that the call held.
 func (c *liveCall) release() {
+	c.settle.Do(func() { close(c.settled) })
 	c.mail.close()
 	c.timers.stop()
 	c.quiet()

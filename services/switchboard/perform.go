@@ -70,6 +70,7 @@ func (c *liveCall) answer() {
 		return
 	}
 	c.leg = leg
+	c.settle.Do(func() { close(c.settled) })
 	leg.Listen(c.heard)
 	c.post(call.Event{Type: call.Answering})
 }
