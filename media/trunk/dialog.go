@@ -248,7 +248,7 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 		defer close(d.told)
 		d.session.Close()
 		close(d.done)
-		d.events.tell(media.Event{Kind: media.Ended, At: d.s.cfg.Now(), Ending: e})
+		d.tellEnd(e)
 		if tell {
 			d.bye()
 		}
@@ -256,6 +256,12 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 		d.s.remove(d)
 		d.s.forgetInvite(d.invite)
 	})
+}
+
+// tellEnd tells the listener; one that panics must not keep the peer from its BYE.
+func (d *dialog) tellEnd(e media.Ending) {
+	defer d.s.recovered("listener", nil)
+	d.events.tell(media.Event{Kind: media.Ended, At: d.s.cfg.Now(), Ending: e})
 }
 
 // Audio plays a frame to the caller.

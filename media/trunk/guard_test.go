@@ -268,8 +268,16 @@ func TestAPanicInTheHandlerCostsOneCallOnly(t *testing.T) {
 	p := n.dial(t, "udp", "127.0.0.1")
 	p.caller("panic").invite(offer("", ""))
 	p.response(sip.INVITE, 500)
+	c := p.caller("listener")
+	c.invite(offer("", ""))
+	leg := n.answer(t, "listener")
+	c.answered("")
+	leg.Listen(func(media.Event) { panic("the listener's own") })
+	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+	p.send(okTo(p.request(sip.BYE)))
+	waitFor(t, func() bool { return n.Calls() == 0 })
 	n.up(t, p, "fine")
-	if n.Dropped()["panic"] != 1 {
+	if n.Dropped()["panic"] != 2 {
 		t.Error("not counted")
 	}
 }
