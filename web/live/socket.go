@@ -16,7 +16,7 @@ import (
 
 const (
 	// outbox is how many answers may wait for a slow line; shown states do not count, the newest replaces the older.
-	outbox = 64
+	outbox = 256
 	// pace and burst bound a socket's commands: 30 a second over time, 60 at once.
 	pace  = 30
 	burst = 60

@@ -1,0 +1,69 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"holdfast/tenants"
+)
+
+func TestAClientThatTakesNoAnswersIsClosed(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancelCause(t.Context())
+	c := newSocket(nil, tenants.Actor{}, time.Now, slog.New(slog.DiscardHandler), end)
+	for range outbox {
+		c.answer(Message{Type: "done"})
+	}
+	if ctx.Err() != nil {
+		t.Fatal("closed too early")
+	}
+	c.answer(Message{Type: "done"})
+	if !errors.Is(context.Cause(ctx), errSlow) {
+		t.Errorf("ended with %v", context.Cause(ctx))
+	}
+}
+
+func TestOnASlowLineTheNewestStateReplacesTheOlderAndKeepsTheSecret(t *testing.T) {
+	t.Parallel()
+	_, end := context.WithCancelCause(t.Context())
+	c := newSocket(nil, tenants.Actor{}, time.Now, slog.New(slog.DiscardHandler), end)
+	c.show(Message{Type: "duty", Duty: &DutyView{Calls: 1, Secret: "s"}})
+	c.show(Message{Type: "board", Board: &Board{Numbers: 1}})
+	c.answer(Message{Type: "done", ID: "1"})
+	c.show(Message{Type: "duty", Duty: &DutyView{Calls: 2}})
+	c.show(Message{Type: "board", Board: &Board{Numbers: 2}})
+	c.bye("shutdown")
+	c.bye("replaced")
+	out := c.collect()
+	if len(out) != 4 || out[0].ID != "1" || out[1].Duty.Calls != 2 || out[1].Duty.Secret != "s" || out[2].Board.Numbers != 2 || out[3].Bye != "shutdown" {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestCommandsAreAllowedThirtyASecondAndSixtyAtOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	a := newAllowance(pace, burst, now)
+	allowed := func(n int) (yes int) {
+		for range n {
+			if a.take(now) {
+				yes++
+			}
+		}
+		return yes
+	}
+	if got := allowed(100); got != burst {
+		t.Errorf("at once: %d", got)
+	}
+	now = now.Add(time.Second)
+	if got := allowed(100); got != pace {
+		t.Errorf("a second later: %d", got)
+	}
+	now = now.Add(time.Hour)
+	if got := allowed(100); got != burst {
+		t.Errorf("an hour later: %d", got)
+	}
+}
