@@ -46,27 +46,33 @@ func TestWhoAnswersWhom(t *testing.T) {
 		"nobody is idle": {[]acd.Waiting{caller("1", 0, "en")}, nil, ""},
 		"who waits longest": {
 			[]acd.Waiting{caller("1", time.Second, "en"), caller("2", time.Minute, "en")},
-			[]acd.Operator{operator("ada", 0, en)}, "2-ada",
+			[]acd.Operator{operator("ada", 0, en)},
+			"2-ada",
 		},
 		"who has been idle longest": {
 			[]acd.Waiting{caller("1", 0, "en")},
-			[]acd.Operator{operator("ada", time.Second, en), operator("ben", time.Minute, en)}, "1-ben",
+			[]acd.Operator{operator("ada", time.Second, en), operator("ben", time.Minute, en)},
+			"1-ben",
 		},
 		"the lowest id when idle alike": {
 			[]acd.Waiting{caller("1", 0, "en")},
-			[]acd.Operator{operator("ben", time.Second, en), operator("ada", time.Second, en)}, "1-ada",
+			[]acd.Operator{operator("ben", time.Second, en), operator("ada", time.Second, en)},
+			"1-ada",
 		},
 		"the better grade before the longer idle": {
 			[]acd.Waiting{caller("1", 0, "es")},
-			[]acd.Operator{operator("ada", 0, grades{"es": routing.Native}), operator("ben", time.Hour, both)}, "1-ada",
+			[]acd.Operator{operator("ada", 0, grades{"es": routing.Native}), operator("ben", time.Hour, both)},
+			"1-ada",
 		},
 		"the first wanted language before a better grade in the second": {
 			[]acd.Waiting{caller("1", 0, "es", "en")},
-			[]acd.Operator{operator("ada", time.Hour, en), operator("ben", 0, grades{"es": routing.Basic})}, "1-ben",
+			[]acd.Operator{operator("ada", time.Hour, en), operator("ben", 0, grades{"es": routing.Basic})},
+			"1-ben",
 		},
 		"a second language that is not needed gives no rank": {
 			[]acd.Waiting{caller("1", 0, "en", "es")},
-			[]acd.Operator{operator("ada", 0, both), operator("ben", time.Minute, en)}, "1-ben",
+			[]acd.Operator{operator("ada", 0, both), operator("ben", time.Minute, en)},
+			"1-ben",
 		},
 		"nobody without the language": {
 			[]acd.Waiting{caller("1", 0, "hu")}, []acd.Operator{operator("ada", 0, en)}, "",
@@ -76,64 +82,76 @@ func TestWhoAnswersWhom(t *testing.T) {
 		},
 		"priority before waiting time": {
 			[]acd.Waiting{caller("1", time.Hour, "en"), with(caller("2", 0, "en"), func(w *acd.Waiting) { w.Priority = 10 })},
-			[]acd.Operator{operator("ada", 0, en)}, "2-ada",
+			[]acd.Operator{operator("ada", 0, en)},
+			"2-ada",
 		},
 		"who lost an operator before everybody": {
 			[]acd.Waiting{
 				with(caller("1", time.Hour, "en"), func(w *acd.Waiting) { w.Priority = 10 }),
 				with(caller("2", 0, "en"), func(w *acd.Waiting) { w.Front = true }),
 			},
-			[]acd.Operator{operator("ada", 0, en)}, "2-ada",
+			[]acd.Operator{operator("ada", 0, en)},
+			"2-ada",
 		},
 		"a caller nobody here can help holds nobody up": {
 			[]acd.Waiting{caller("1", time.Hour, "hu"), caller("2", 0, "en")},
-			[]acd.Operator{operator("ada", 0, en)}, "2-ada",
+			[]acd.Operator{operator("ada", 0, en)},
+			"2-ada",
 		},
 		"not while an offer is out": {
 			[]acd.Waiting{with(caller("1", 0, "en"), func(w *acd.Waiting) { w.Offering = true })},
-			[]acd.Operator{operator("ada", 0, en)}, "",
+			[]acd.Operator{operator("ada", 0, en)},
+			"",
 		},
 		"not who is busy or rests": {
 			[]acd.Waiting{caller("1", 0, "en")},
 			[]acd.Operator{
 				but(operator("ada", 0, en), func(o *acd.Operator) { o.Idle = false }),
 				but(operator("ben", 0, en), func(o *acd.Operator) { o.BackoffUntil = noon.Add(1) }),
-			}, "",
+			},
+			"",
 		},
 		"who has rested": {
 			[]acd.Waiting{caller("1", 0, "en")},
-			[]acd.Operator{but(operator("ben", 0, en), func(o *acd.Operator) { o.BackoffUntil = noon })}, "1-ben",
+			[]acd.Operator{but(operator("ben", 0, en), func(o *acd.Operator) { o.BackoffUntil = noon })},
+			"1-ben",
 		},
 		"not for an account that is not theirs": {
 			[]acd.Waiting{caller("1", 0, "en")},
 			[]acd.Operator{
 				but(operator("ada", 0, en), func(o *acd.Operator) { o.Accounts = []tenants.AccountID{"prairie"} }),
 				but(operator("ben", 0, en), func(o *acd.Operator) { o.Accounts = []tenants.AccountID{} }),
-			}, "",
+			},
+			"",
 		},
 		"never another tenant": {
 			[]acd.Waiting{caller("1", 0, "en")},
-			[]acd.Operator{but(operator("zoe", 0, en), func(o *acd.Operator) { o.Tenant = "mesa" })}, "",
+			[]acd.Operator{but(operator("zoe", 0, en), func(o *acd.Operator) { o.Tenant = "mesa" })},
+			"",
 		},
 		"who declined comes last": {
 			[]acd.Waiting{with(caller("1", 0, "en"), func(w *acd.Waiting) {
 				w.Declined = map[tenants.OperatorID]time.Time{"ada": noon.Add(time.Second)}
 			})},
-			[]acd.Operator{operator("ada", time.Hour, en), operator("ben", 0, en)}, "1-ben",
+			[]acd.Operator{operator("ada", time.Hour, en), operator("ben", 0, en)},
+			"1-ben",
 		},
 		"who declined, when nobody else is free": {
 			[]acd.Waiting{with(caller("1", 0, "en"), func(w *acd.Waiting) {
 				w.Declined = map[tenants.OperatorID]time.Time{"ada": noon.Add(time.Second)}
 			})},
-			[]acd.Operator{operator("ada", time.Hour, en)}, "1-ada",
+			[]acd.Operator{operator("ada", time.Hour, en)},
+			"1-ada",
 		},
 		"given to one, whatever the language": {
 			[]acd.Waiting{with(caller("1", 0, "hu"), func(w *acd.Waiting) { w.Only = "ben" })},
-			[]acd.Operator{operator("ada", time.Hour, grades{"hu": routing.Native}), operator("ben", 0, en)}, "1-ben",
+			[]acd.Operator{operator("ada", time.Hour, grades{"hu": routing.Native}), operator("ben", 0, en)},
+			"1-ben",
 		},
 		"each once": {
 			[]acd.Waiting{caller("1", 3, "en"), caller("2", 2, "es"), caller("3", 1, "en")},
-			[]acd.Operator{operator("ada", time.Minute, both), operator("ben", time.Second, en)}, "1-ada 3-ben",
+			[]acd.Operator{operator("ada", time.Minute, both), operator("ben", time.Second, en)},
+			"1-ada 3-ben",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
