@@ -1,0 +1,254 @@
+package numbers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+const (
+	// checkEvery is how often the counters are read: a change reaches the answering of calls within about a second.
+	checkEvery = time.Second
+	// checkLimit bounds one reading of everything that changed.
+	checkLimit = 30 * time.Second
+)
+
+// Source is where the plan is kept: the database, read across tenants.
+type Source interface {
+	// Versions returns each tenant's counter of changes. A tenant that is gone keeps its counter.
+	Versions(ctx context.Context) (map[tenants.TenantID]int64, error)
+	// Compile reads one tenant as it is at one moment, with the counter of that moment; nil when the tenant is gone.
+	Compile(ctx context.Context, tenant tenants.TenantID) (c *routing.Copy, version int64, err error)
+	// Trunks reads all trunks.
+	Trunks(ctx context.Context) ([]routing.Trunk, error)
+}
+
+// Alarms tells people about copies that cannot be read or written. services/journal keeps them.
+type Alarms interface {
+	Raise(tenant tenants.TenantID, key, text string)
+	Clear(tenant tenants.TenantID, key string)
+}
+
+// Config is what a compiler works with.
+type Config struct {
+	Source Source
+	Shelf  Shelf
+	Book   *routing.Book
+	// Trunks is told the trunks when they are first known and when they change.
+	Trunks func([]routing.Trunk)
+	Alarms Alarms // nil: only the log is told
+	Log    *slog.Logger
+	Now    func() time.Time
+}
+
+// Compiler keeps book and shelf up to date with the source.
+type Compiler struct {
+	cfg Config
+
+	mu       sync.Mutex                 // one check at a time
+	seen     map[tenants.TenantID]int64 // counters that the book is up to
+	unsaved  map[tenants.TenantID]bool  // in the book, not on the shelf
+	trunked  bool                       // trunks were read from the source
+	away     bool                       // the last check failed
+	starting sync.Once
+	stopping sync.Once
+	stop     chan struct{}
+	stopped  chan struct{}
+}
+
+// New makes a compiler. Restore fills the book from the shelf, Start follows the source.
+func New(cfg Config) *Compiler {
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Compiler{
+		cfg: cfg, seen: make(map[tenants.TenantID]int64), unsaved: make(map[tenants.TenantID]bool),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+}
+
+// Restore fills the book with what the shelf holds and returns the number of tenants. It needs nothing but the disk, and
+// never fails: what cannot be read is reported.
+func (c *Compiler) Restore() int {
+	stock := c.cfg.Shelf.Load()
+	for _, p := range stock.Problems {
+		c.raise(tenants.Platform, "routing_copy:"+p.Name, fmt.Sprintf("%s (%s)", p.Text, p.Name), p.Err)
+	}
+	c.cfg.Book.Put(stock.Copies...)
+	if stock.Trunks != nil {
+		c.setTrunks(stock.Trunks)
+	}
+	return len(stock.Copies)
+}
+
+// Start follows the source until Stop. Both may be repeated.
+func (c *Compiler) Start() {
+	c.starting.Do(func() { go c.follow() })
+}
+
+// Stop ends what Start began and waits for it.
+func (c *Compiler) Stop() {
+	c.starting.Do(func() { close(c.stopped) }) // never started
+	c.stopping.Do(func() { close(c.stop) })
+	<-c.stopped
+}
+
+func (c *Compiler) follow() {
+	defer close(c.stopped)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // a check under way ends with Stop
+		<-c.stop
+		cancel()
+	}()
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		err := c.guarded(ctx)
+		if away := err != nil; away != c.away && ctx.Err() == nil {
+			c.away = away
+			if away {
+				c.cfg.Log.Warn("routing is answered from what this node holds", "error", err)
+			} else {
+				c.cfg.Log.Info("routing is up to date with the database")
+			}
+		}
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// guarded is Check that survives a bug: a node whose routing no longer changes still answers.
+func (c *Compiler) guarded(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.cfg.Log.Error("compiling failed", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("compiling failed: %v", p)
+		}
+	}()
+	return c.Check(ctx)
+}
+
+// Check brings book and shelf up to date now, for whoever has just changed something. Its errors are the source's; a
+// copy that cannot be written to the shelf is used and reported, and written at a later check.
+func (c *Compiler) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	versions, err := c.cfg.Source.Versions(ctx)
+	if err != nil {
+		return fmt.Errorf("read what changed: %w", err)
+	}
+	var failed error
+	platform := !c.trunked || versions[tenants.Platform] != c.seen[tenants.Platform]
+	if platform {
+		failed = c.readTrunks(ctx)
+	}
+	for tenant, version := range versions {
+		if have, ok := c.seen[tenant]; ok && have == version {
+			continue
+		}
+		if err := c.compile(ctx, tenant); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	for tenant := range c.unsaved {
+		if known := c.cfg.Book.Copy(tenant); known != nil {
+			c.save(known)
+		} else {
+			delete(c.unsaved, tenant)
+		}
+	}
+	// A tenant on the shelf that the source has never heard of belongs to another database; its calls are still
+	// answered, because deleting on a doubt is worse.
+	return failed
+}
+
+func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
+	fresh, version, err := c.cfg.Source.Compile(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("compile %s: %w", tenant, err)
+	}
+	if fresh == nil {
+		c.cfg.Book.Remove(tenant)
+		if err := c.cfg.Shelf.Remove(tenant); err != nil {
+			c.raise(tenant, "routing_copy:"+string(tenant), "the routing copy of a tenant that is gone cannot be removed", err)
+		}
+		c.seen[tenant] = version
+		return nil
+	}
+	fresh.Sort()
+	fresh.CompiledAt = c.cfg.Now().UTC()
+	known := c.cfg.Book.Copy(tenant)
+	if known == nil || known.Hash() != fresh.Hash() {
+		c.cfg.Book.Put(fresh)
+		c.save(fresh)
+		c.cfg.Log.Info("routing copy compiled", "tenant", tenant, "hash", fresh.Hash()[:12],
+			"accounts", len(fresh.Accounts), "numbers", len(fresh.Numbers), "operators", len(fresh.Operators))
+	}
+	c.seen[tenant] = version
+	return nil
+}
+
+// save writes to the shelf. Callers are answered from the book, so a full disk is an alarm and no reason to stop.
+func (c *Compiler) save(fresh *routing.Copy) {
+	key := "routing_copy:" + string(fresh.Tenant)
+	if err := c.cfg.Shelf.Save(fresh); err != nil {
+		if !c.unsaved[fresh.Tenant] {
+			c.raise(tenants.Platform, key, "the routing copy of "+string(fresh.Tenant)+" cannot be kept on this node's disk", err)
+		}
+		c.unsaved[fresh.Tenant] = true
+		return
+	}
+	delete(c.unsaved, fresh.Tenant)
+	if c.cfg.Alarms != nil {
+		c.cfg.Alarms.Clear(tenants.Platform, key)
+	}
+}
+
+func (c *Compiler) readTrunks(ctx context.Context) error {
+	trunks, err := c.cfg.Source.Trunks(ctx)
+	if err != nil {
+		return fmt.Errorf("read trunks: %w", err)
+	}
+	if !c.trunked || !reflect.DeepEqual(trunks, c.cfg.Book.Trunks()) {
+		c.setTrunks(trunks)
+		if err := c.cfg.Shelf.SaveTrunks(trunks); err != nil {
+			c.raise(tenants.Platform, "routing_copy:"+trunksName, "the list of trunks cannot be kept on this node's disk", err)
+			return nil // known and used; written with the next change
+		}
+		if c.cfg.Alarms != nil {
+			c.cfg.Alarms.Clear(tenants.Platform, "routing_copy:"+trunksName)
+		}
+	}
+	c.trunked = true
+	return nil
+}
+
+func (c *Compiler) setTrunks(t []routing.Trunk) {
+	c.cfg.Book.SetTrunks(t)
+	if c.cfg.Trunks != nil {
+		c.cfg.Trunks(t)
+	}
+}
+
+func (c *Compiler) raise(tenant tenants.TenantID, key, text string, err error) {
+	c.cfg.Log.Error(text, "tenant", tenant, "error", err)
+	if c.cfg.Alarms != nil {
+		c.cfg.Alarms.Raise(tenant, key, text)
+	}
+}

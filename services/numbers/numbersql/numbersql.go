@@ -1,0 +1,171 @@
+// Package numbersql reads tenants, accounts, numbers, operators and trunks out of PostgreSQL for compiling, and keeps the few
+// changes that people make to them.
+package numbersql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"holdfast/services/numbers"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+	"holdfast/tenants/store"
+)
+
+// ErrNotFound says that there is no such tenant or trunk.
+var ErrNotFound = errors.New("not found")
+
+// Store implements numbers.Source.
+type Store struct{ db *store.DB }
+
+var _ numbers.Source = (*Store)(nil)
+
+// New reads from db.
+func New(db *store.DB) *Store { return &Store{db: db} }
+
+// Versions implements numbers.Source.
+func (s *Store) Versions(ctx context.Context) (map[tenants.TenantID]int64, error) {
+	versions := make(map[tenants.TenantID]int64)
+	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, "SELECT tenant_id, version FROM changes")
+		if err != nil {
+			return err
+		}
+		var id tenants.TenantID
+		var version int64
+		_, err = pgx.ForEachRow(rows, []any{&id, &version}, func() error {
+			versions[id] = version
+			return nil
+		})
+		return err
+	})
+	return versions, err
+}
+
+// Compile implements numbers.Source.
+func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.Copy, int64, error) {
+	c := &routing.Copy{Tenant: tenant}
+	var version int64
+	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
+		// One moment for all the queries below.
+		if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, "SELECT version FROM changes WHERE tenant_id = $1", tenant).Scan(&version)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		err = tx.QueryRow(ctx, "SELECT name, zone, country, language, state, since, cause FROM tenants WHERE tenant_id = $1", tenant).
+			Scan(&c.Name, &c.Zone, &c.Country, &c.Language, &c.State, &c.Since, &c.Cause)
+		if errors.Is(err, pgx.ErrNoRows) {
+			c = nil
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c.Since = c.Since.UTC()
+		if c.Accounts, err = accounts(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("accounts: %w", err)
+		}
+		if c.Numbers, err = numbersOf(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("numbers: %w", err)
+		}
+		if c.Operators, err = operators(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("operators: %w", err)
+		}
+		return nil
+	})
+	return c, version, err
+}
+
+func accounts(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Account, error) {
+	rows, err := tx.Query(ctx, `SELECT account_id, name, initials, colour, shape, languages, zone, country, medical, phrases, greetings,
+		ring_for_ms, offer_for_ms, longest_wait_ms, wrap_up_ms, announce_position, greeting_in_full, priority
+		FROM accounts WHERE tenant_id = $1 ORDER BY account_id`, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (routing.Account, error) {
+		var a routing.Account
+		var ring, offer, wait, wrap int64 // milliseconds
+		err := row.Scan(&a.ID, &a.Name, &a.Initials, &a.Colour, &a.Shape, &a.Languages, &a.Zone, &a.Country, &a.Medical, &a.Phrases, &a.Greetings,
+			&ring, &offer, &wait, &wrap, &a.AnnouncePosition, &a.GreetingInFull, &a.Priority)
+		a.RingFor, a.OfferFor = time.Duration(ring)*time.Millisecond, time.Duration(offer)*time.Millisecond
+		a.LongestWait, a.WrapUp = time.Duration(wait)*time.Millisecond, time.Duration(wrap)*time.Millisecond
+		return a, err
+	})
+}
+
+func numbersOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Number, error) {
+	rows, err := tx.Query(ctx, "SELECT e164, coalesce(account_id, ''), published, shared FROM numbers WHERE tenant_id = $1 ORDER BY e164", tenant)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[routing.Number])
+}
+
+func operators(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Operator, error) {
+	rows, err := tx.Query(ctx, `SELECT user_id::text, name, email, role, languages, accounts FROM users
+		WHERE tenant_id = $1 AND NOT disabled ORDER BY user_id`, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[routing.Operator])
+}
+
+// Trunks implements numbers.Source.
+func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
+	var trunks []routing.Trunk
+	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, "SELECT name, signal, media, options FROM trunks ORDER BY name")
+		if err != nil {
+			return err
+		}
+		trunks, err = pgx.CollectRows(rows, pgx.RowToStructByPos[routing.Trunk])
+		return err
+	})
+	return trunks, err
+}
+
+// PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks.
+func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
+	if t.Media == nil {
+		t.Media = []netip.Prefix{}
+	}
+	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO trunks (name, signal, media, options) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options`,
+			t.Name, t.Signal, t.Media, t.Options)
+		return err
+	})
+}
+
+// DeleteTrunk removes a trunk. ErrNotFound when there is none of that name.
+func (s *Store) DeleteTrunk(ctx context.Context, name string) error {
+	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1", name)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}
+
+// SetState says whether operators answer a tenant's calls, since when and why. Setting the state it has changes nothing.
+// ErrNotFound when there is no such tenant.
+func (s *Store) SetState(ctx context.Context, tenant tenants.TenantID, state routing.State, cause string, at time.Time) error {
+	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE tenants SET
+			since = CASE WHEN state = $1 THEN since ELSE $3 END, cause = CASE WHEN state = $1 THEN cause ELSE $2 END, state = $1`, state, cause, at)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}

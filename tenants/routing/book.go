@@ -1,0 +1,145 @@
+package routing
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"holdfast/tenants"
+)
+
+// Book is the copies of all tenants on this node, in memory. Looking something up takes no lock and sees one state of all
+// tenants; replacing a copy makes the next state. The zero value is an empty book.
+type Book struct {
+	writing sync.Mutex
+	state   atomic.Pointer[index]
+	trunks  atomic.Pointer[[]Trunk]
+}
+
+// index is one state of the book. Nobody changes it.
+type index struct {
+	copies    map[tenants.TenantID]*Copy
+	numbers   map[string]entry
+	operators map[tenants.OperatorID]operatorEntry
+}
+
+type entry struct {
+	tenant    tenants.TenantID
+	number    Number
+	ambiguous bool // a published number that two tenants claim
+}
+
+type operatorEntry struct {
+	home     *Copy
+	operator Operator
+}
+
+func (b *Book) read() *index {
+	if i := b.state.Load(); i != nil {
+		return i
+	}
+	return &index{}
+}
+
+// Put adds copies, each replacing that of its tenant, as one change. The book keeps the pointers: nobody may change a
+// copy from now on.
+func (b *Book) Put(copies ...*Copy) {
+	b.change(func(all map[tenants.TenantID]*Copy) {
+		for _, c := range copies {
+			all[c.Tenant] = c
+		}
+	})
+}
+
+// Remove takes a tenant out.
+func (b *Book) Remove(tenant tenants.TenantID) {
+	b.change(func(all map[tenants.TenantID]*Copy) { delete(all, tenant) })
+}
+
+func (b *Book) change(do func(map[tenants.TenantID]*Copy)) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	all := make(map[tenants.TenantID]*Copy)
+	for id, c := range b.read().copies {
+		all[id] = c
+	}
+	do(all)
+	b.state.Store(indexed(all))
+}
+
+func indexed(all map[tenants.TenantID]*Copy) *index {
+	i := &index{copies: all, numbers: make(map[string]entry), operators: make(map[tenants.OperatorID]operatorEntry)}
+	for tenant, c := range all {
+		for _, n := range c.Numbers {
+			next := entry{tenant: tenant, number: n}
+			if have, ok := i.numbers[n.E164]; ok {
+				next = i.better(have, next)
+			}
+			i.numbers[n.E164] = next
+		}
+		for _, o := range c.Operators {
+			i.operators[o.ID] = operatorEntry{home: c, operator: o}
+		}
+	}
+	return i
+}
+
+// better settles two tenants' claims on one number, whatever their order: a DID of ours beats a published number; of two
+// DIDs, one of which has just moved, the copy compiled later knows; two published numbers decide nothing.
+func (i *index) better(a, b entry) entry {
+	switch {
+	case a.number.Published && b.number.Published:
+		a.ambiguous = true
+		return a
+	case a.number.Published:
+		return b
+	case b.number.Published:
+		return a
+	}
+	before, after := i.copies[a.tenant].CompiledAt, i.copies[b.tenant].CompiledAt
+	if after.After(before) || after.Equal(before) && b.tenant < a.tenant {
+		return b
+	}
+	return a
+}
+
+// Lookup finds whose a number is: a number in E.164, or a SIP user that stands for one. ok is false when it is nobody's, or
+// published by two tenants, because a wrong business must never answer.
+func (b *Book) Lookup(number string) (tenant tenants.TenantID, n Number, ok bool) {
+	e, ok := b.read().numbers[number]
+	if !ok || e.ambiguous {
+		return "", Number{}, false
+	}
+	return e.tenant, e.number, true
+}
+
+// Copy returns a tenant's copy, or nil.
+func (b *Book) Copy(tenant tenants.TenantID) *Copy { return b.read().copies[tenant] }
+
+// Operator finds an operator and the tenant they work for.
+func (b *Book) Operator(id tenants.OperatorID) (home *Copy, o Operator, ok bool) {
+	e, ok := b.read().operators[id]
+	return e.home, e.operator, ok
+}
+
+// Tenants lists all tenants of the book in order.
+func (b *Book) Tenants() []tenants.TenantID {
+	copies := b.read().copies
+	all := make([]tenants.TenantID, 0, len(copies))
+	for id := range copies {
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// SetTrunks replaces the trunks. The book keeps the slice.
+func (b *Book) SetTrunks(t []Trunk) { b.trunks.Store(&t) }
+
+// Trunks returns the trunks; nobody may change them.
+func (b *Book) Trunks() []Trunk {
+	if t := b.trunks.Load(); t != nil {
+		return *t
+	}
+	return nil
+}
