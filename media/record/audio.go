@@ -14,8 +14,8 @@ import (
 	"holdfast/tenants"
 )
 
-// ErrNotFound says that there is no such recording, or that it is still being made.
-var ErrNotFound = errors.New("no such recording")
+// ErrNotFound says that there is no such recording, or that it is still being made. It is an fs.ErrNotExist too.
+var ErrNotFound = fmt.Errorf("no such recording: %w", fs.ErrNotExist)
 
 // wavHeaderBytes is a RIFF header with one format and one data chunk.
 const wavHeaderBytes = 44
@@ -119,6 +119,16 @@ func sealedSize(samples int64) int64 {
 		size += lengthBytes + rest + tagBytes
 	}
 	return size
+}
+
+// Summary returns what is known of a stored recording. Errors as [Store.Open]. After a crash it tells whether a take whose
+// end was never journaled was stored all the same.
+func (s *Store) Summary(tenant tenants.TenantID, id tenants.VoicemailID) (Summary, error) {
+	a, err := s.Open(tenant, id)
+	if err != nil {
+		return Summary{}, err
+	}
+	return a.Summary(), a.Close()
 }
 
 // Summary returns what the recording's trailer says.

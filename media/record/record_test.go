@@ -134,7 +134,7 @@ func TestWhatIsSaidIsHeardAgainFromAnywhere(t *testing.T) {
 		if again, err := take.Stop(t.Context()); err != nil || again != sum {
 			t.Errorf("stopped twice: %+v %v", again, err)
 		}
-		if !bytes.Equal(take.Played(), said) {
+		if !bytes.Equal(take.Heard(), said) {
 			t.Error("plays something else")
 		}
 		if stored := mustHear(t, s, take.id, said); stored != sum {
@@ -546,4 +546,35 @@ func BenchmarkAudio(b *testing.B) {
 		f.Timestamp += 160
 	}
 	take.Discard()
+}
+
+// Seconds of audio a second that reach the disk for good, from many takes at once.
+func BenchmarkSeconds(b *testing.B) {
+	s := newStore(b, Config{})
+	const takes = 200
+	var all []*Take
+	for range takes {
+		all = append(all, create(b, s, Limits{Longest: time.Hour}, nil))
+	}
+	second := noise(1, chunkBytes)
+	for n := range b.N {
+		for _, take := range all {
+			say(take, media.PCMU, uint32(n*chunkBytes), second)
+			for { // as a caller would: not faster than the disk
+				take.mu.Lock()
+				behind := take.attempt == nil || len(take.chunks)-take.attempt.synced > 2
+				take.mu.Unlock()
+				if !behind {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	for _, take := range all {
+		if _, err := take.Stop(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(takes*b.N)/b.Elapsed().Seconds(), "recordings")
 }

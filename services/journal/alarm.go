@@ -142,7 +142,7 @@ func (j *Journal) restoreAlarms() {
 		}
 		j.alarms[alarmKey{s.Tenant, s.ID}] = a
 		if s.Tenant == platform && s.ID == AlarmDisk {
-			j.alarmedAtStart = true
+			j.alarmed = true
 		}
 	}
 }

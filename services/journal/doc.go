@@ -7,8 +7,8 @@
 // # What is promised
 //
 //   - [Journal.Append] never fails its caller and never holds it longer than 20 ms. When it returns, the event is
-//     written (a crash of the process loses nothing), or the disk is not fit and the event waits in memory, in order,
-//     with the alarm journal_disk open.
+//     written (a crash of the process loses nothing), or the disk is not fit and the event waits in memory, in order.
+//     The alarm journal_disk opens at once when the disk refuses, and when it is silent for a quarter of a second.
 //   - [Journal.Sync] returns nil only when everything appended before is on the disk for good. That is asked before
 //     anyone outside is told that a thing is kept.
 //   - Subscribers get every event in order. One that does not keep up is cut off (its channel is closed) and asks for

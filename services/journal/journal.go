@@ -45,6 +45,8 @@ const (
 	memoryEvents = 100_000
 	// appendWait is the longest an Append may hold its caller: one frame of audio.
 	appendWait = 20 * time.Millisecond
+	// stallAlarm is how long a stall lasts before somebody is told.
+	stallAlarm = 250 * time.Millisecond
 	// syncGroup is the least time between two syncs: those who ask in between share one.
 	syncGroup = 5 * time.Millisecond
 	// syncIdle is how long a written event may stay unsynced when nobody asks for it.
@@ -87,8 +89,8 @@ type Journal struct {
 	dropped     uint64 // events lost because memory was full as well
 	lostAt      uint64 // the number of the last one; 0 again once everything else is on disk
 	stopping    bool
-	// alarmedAtStart: an earlier process left the disk alarm open; the first good sync ends it.
-	alarmedAtStart bool
+	alarmed     bool // the disk's alarm is open, perhaps since an earlier process
+	stallTimer  *time.Timer
 
 	disk        disk
 	spans       map[storyKey]span
@@ -228,16 +230,28 @@ func (j *Journal) announce() {
 	j.changed = make(chan struct{})
 }
 
-// stall notes that the disk keeps an Append waiting: until it moves again, nobody else waits.
+// stall notes that the disk keeps an Append waiting: until it moves again, nobody else waits. Disks pause for a few
+// hundredths of a second as a matter of course; the alarm is for one that does not come back soon.
 func (j *Journal) stall() {
 	j.mu.Lock()
-	first := !j.stalled && j.failing == nil
+	defer j.mu.Unlock()
+	if j.stalled || j.failing != nil || j.stopping {
+		return
+	}
 	j.stalled = true
 	j.publish(j.appended)
 	j.announce()
+	j.stallTimer = time.AfterFunc(stallAlarm, j.stillStalled)
+	j.cfg.Log.Warn("journal: the disk is slow, events wait in memory")
+}
+
+func (j *Journal) stillStalled() {
+	j.mu.Lock()
+	raise := j.stalled && !j.alarmed && !j.stopping
+	j.alarmed = j.alarmed || raise
 	j.mu.Unlock()
-	if first {
-		j.cfg.Log.Error("journal: the disk stalls, events wait in memory")
+	if raise {
+		j.cfg.Log.Error("journal: the disk stalls")
 		j.Raise(platform, AlarmDisk, "the journal's disk does not answer; events wait in memory", Critical)
 	}
 }
@@ -302,6 +316,9 @@ func (j *Journal) Stop() error {
 		close(j.closed)
 	}
 	j.stopping = true
+	if j.stallTimer != nil {
+		j.stallTimer.Stop()
+	}
 	for s := range j.subscribers {
 		j.cut(s)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -45,6 +46,14 @@ func open(t *testing.T, cfg Config) *Journal {
 	return j
 }
 
+// synced waits until everything appended is on disk.
+func synced(t *testing.T, j *Journal) {
+	t.Helper()
+	if err := j.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func replay(t *testing.T, j *Journal) []Event {
 	t.Helper()
 	var out []Event
@@ -52,6 +61,20 @@ func replay(t *testing.T, j *Journal) []Event {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// ofCalls leaves out the alarms that a busy machine's disk may cause.
+func ofCalls(events []Event) (out []Event) {
+	for _, e := range events {
+		if e.Kind == Call {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func alarmed(j *Journal, key string) bool {
+	return slices.ContainsFunc(j.Alarms(platform), func(a OpenAlarm) bool { return a.Key == key })
 }
 
 func calls(events []Event) (seqs []uint64) {
@@ -91,7 +114,7 @@ func TestWhatIsSyncedIsThereAfterTheNextStart(t *testing.T) {
 	if err := j.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	got := replay(t, open(t, Config{Dir: dir}))
+	got := ofCalls(replay(t, open(t, Config{Dir: dir})))
 	if len(got) != 100 || got[99].Seq != 100 || string(got[0].Data) != string(event("a", 1).Data) || !got[0].At.Equal(event("a", 1).At) {
 		t.Fatalf("read %d events, first %+v", len(got), got[0])
 	}
@@ -113,7 +136,7 @@ func TestConcurrentAppendsShareSyncs(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if n := len(replay(t, j)); n != 1000 {
+	if n := len(calls(replay(t, j))); n != 1000 {
 		t.Fatalf("%d events of 1000", n)
 	}
 	if n := syncs.Load(); n > 500 {
@@ -153,8 +176,9 @@ func TestATailTornAtAnyByteLosesOnlyTheTornEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.Append(event("b", 1))
-		got := replay(t, j)
-		if len(got) != want+1 || got[want].ID != "b" || len(j.Alarms(platform)) != 0 {
+		synced(t, j)
+		got := ofCalls(replay(t, j))
+		if len(got) != want+1 || got[want].ID != "b" || alarmed(j, AlarmSpool) {
 			t.Fatalf("cut at %d: %d events, want %d and the new one; alarms %v", cut, len(got), want, j.Alarms(platform))
 		}
 		if err := j.Stop(); err != nil {
@@ -171,11 +195,12 @@ func TestASegmentThatIsNotOursIsSetAsideAndTheStartGoesOn(t *testing.T) {
 	}
 	j := open(t, Config{Dir: dir})
 	j.Append(event("a", 1))
+	synced(t, j)
 	if got := calls(replay(t, j)); len(got) != 1 {
 		t.Errorf("events %v", got)
 	}
-	if a := j.Alarms(platform); len(a) != 1 || a[0].Key != AlarmSpool {
-		t.Errorf("alarms %+v", a)
+	if !alarmed(j, AlarmSpool) {
+		t.Errorf("alarms %+v", j.Alarms(platform))
 	}
 	if _, err := os.Stat(segmentPath(dir, 7) + badSuffix); err != nil {
 		t.Error(err)
@@ -202,8 +227,8 @@ func TestDamageInTheMiddleCostsOnlyWhatItHit(t *testing.T) {
 	if got := fmt.Sprint(calls(replay(t, j))); got != "[1 2 4 5]" {
 		t.Errorf("events %s", got)
 	}
-	if a := j.Alarms(platform); len(a) != 1 || a[0].Key != AlarmSpool {
-		t.Errorf("alarms %+v", a)
+	if !alarmed(j, AlarmSpool) {
+		t.Errorf("alarms %+v", j.Alarms(platform))
 	}
 }
 
@@ -233,7 +258,7 @@ func TestAFolderThatCannotBeUsedLeavesAJournalInMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the event reaches the disk", func() bool { return len(calls(replay(t, j))) == 1 })
-	eventually(t, "the alarm ends", func() bool { return len(j.Alarms(platform)) == 0 })
+	eventually(t, "the alarm ends", func() bool { return !alarmed(j, AlarmDisk) })
 }
 
 // faulty makes files that misbehave as told, over real ones.
@@ -303,7 +328,7 @@ func TestAFullDiskRaisesAnAlarmOnceAndLosesNothing(t *testing.T) {
 	}
 	full.Store(false)
 	eventually(t, "all is synced", func() bool { return j.Sync(t.Context()) == nil })
-	eventually(t, "the alarm ends", func() bool { return len(j.Alarms(platform)) == 0 })
+	eventually(t, "the alarm ends", func() bool { return !alarmed(j, AlarmDisk) })
 	for i, seq := range calls(replay(t, j)) {
 		if seq != uint64(i+1) {
 			t.Fatalf("event %d has number %d", i+1, seq)
@@ -340,6 +365,7 @@ func TestADiskThatStallsHoldsNobodyLongerThan20Milliseconds(t *testing.T) {
 			seen++
 		}
 	}
+	eventually(t, "the alarm is raised", func() bool { return alarmed(j, AlarmDisk) })
 	close(release)
 	if err := j.Sync(t.Context()); err != nil {
 		t.Error(err)
@@ -347,7 +373,7 @@ func TestADiskThatStallsHoldsNobodyLongerThan20Milliseconds(t *testing.T) {
 	if n := len(calls(replay(t, j))); n != 20 {
 		t.Errorf("%d events of 20", n)
 	}
-	eventually(t, "the alarm ends", func() bool { return len(j.Alarms(platform)) == 0 })
+	eventually(t, "the alarm ends", func() bool { return !alarmed(j, AlarmDisk) })
 }
 
 func TestAfterAFailedSyncEverythingIsWrittenAgain(t *testing.T) {
@@ -496,6 +522,9 @@ func TestAnAlarmIsToldOnceWhileItIsOpenAndItsNumbersAreNeverUsedAgain(t *testing
 	var types []string
 	seqs := map[uint64]bool{}
 	for _, e := range replay(t, j) {
+		if e.Tenant != "harbor" {
+			continue
+		}
 		types, seqs[e.Seq] = append(types, e.Type), true
 	}
 	if fmt.Sprint(types) != "[raised raised cleared raised]" {
@@ -514,7 +543,8 @@ func TestDataThatIsNoJSONOrTooMuchIsNotedAndTheEventKept(t *testing.T) {
 	large.Data = json.RawMessage(`"` + string(bytes.Repeat([]byte("x"), maxRecord)) + `"`)
 	j.Append(bad)
 	j.Append(large)
-	if got := replay(t, j); len(got) != 2 || !json.Valid(got[0].Data) || len(got[1].Data) > 100 {
+	synced(t, j)
+	if got := ofCalls(replay(t, j)); len(got) != 2 || !json.Valid(got[0].Data) || len(got[1].Data) > 100 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -543,7 +573,7 @@ func TestSpoolVersion1IsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := open(t, Config{Dir: dir})
-	got, err := json.Marshal(replay(t, j))
+	got, err := json.Marshal(ofCalls(replay(t, j)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func (j *Journal) settle(out *output, entries []entry) {
 	j.behind += len(entries)
 	j.unsynced = append(j.unsynced, entries...)
 	if j.pending = j.pending[len(entries):]; len(j.pending) == 0 {
-		j.pending = nil
+		j.pending, j.stalled = nil, false
 	}
 	if last := entries[len(entries)-1].n; last > j.written {
 		j.written = last
@@ -199,8 +199,8 @@ func errShort(n int) error {
 // fail notes that the disk does not take events, and raises the alarm once.
 func (j *Journal) fail(err error) {
 	j.mu.Lock()
-	first := j.failing == nil && !j.stalled
-	j.failing = err
+	first := !j.alarmed
+	j.failing, j.alarmed = err, true
 	j.publish(j.appended)
 	j.announce()
 	j.mu.Unlock()
@@ -340,9 +340,9 @@ func (j *Journal) synced(work syncWork) {
 		j.unsynced = nil
 	}
 	whole := len(j.pending) == 0 && len(j.unsynced) == 0
-	ended := whole && (j.failing != nil || j.stalled || j.alarmedAtStart)
+	ended := whole && j.alarmed
 	if whole {
-		j.failing, j.stalled, j.lostAt, j.alarmedAtStart = nil, false, 0, false
+		j.failing, j.lostAt, j.alarmed = nil, 0, false
 	}
 	j.announce()
 	j.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,7 +145,7 @@ func TestTheSpoolReachesPostgreSQLExactlyOnceThoughAnswersAreLost(t *testing.T) 
 	if a, err := q.ListAlarms(ctx, "harbor", false); err != nil || len(a) != 1 {
 		t.Errorf("%+v %v", a, err)
 	}
-	if a := j.Alarms(tenants.Platform); len(a) != 1 || a[0].Key != journal.AlarmShipper {
+	if a := j.Alarms(tenants.Platform); !slices.ContainsFunc(a, func(a journal.OpenAlarm) bool { return a.Key == journal.AlarmShipper }) {
 		t.Errorf("%+v", a)
 	}
 }
