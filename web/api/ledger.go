@@ -181,7 +181,7 @@ func (l Ledger) GetVoicemail(ctx context.Context, tenant tenants.TenantID, id te
 	return messageOf(v), nil
 }
 
-// MarkVoicemail journals the change and returns the message as it is by that; the list follows when the journal is shipped.
+// MarkVoicemail journals the change and returns the message as it is by that.
 func (l Ledger) MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenants.VoicemailID, c VoicemailChange) (Voicemail, error) {
 	v, err := l.Messages.GetVoicemail(ctx, actor.Tenant, id)
 	if err != nil {
@@ -202,7 +202,35 @@ func (l Ledger) MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenan
 	if err := l.Writer.Sync(ctx); err != nil {
 		return Voicemail{}, fmt.Errorf("%w: %w", ErrNotKept, err)
 	}
+	l.shipped(ctx, actor.Tenant, v)
 	return messageOf(v), nil
+}
+
+// A change is usually in the list after some milliseconds; shippedFor is how long an answer waits for that, looking every
+// shippedEvery.
+const (
+	shippedFor   = 500 * time.Millisecond
+	shippedEvery = 15 * time.Millisecond
+)
+
+// shipped waits until the list shows the change, so that whoever asks next reads what they wrote, and the next change
+// builds on this one. It gives up in silence: the change is kept, the list follows.
+func (l Ledger) shipped(ctx context.Context, tenant tenants.TenantID, want voicemail.Voicemail) {
+	ctx, cancel := context.WithTimeout(ctx, shippedFor)
+	defer cancel()
+	tick := time.NewTicker(shippedEvery)
+	defer tick.Stop()
+	for {
+		v, err := l.Messages.GetVoicemail(ctx, tenant, want.ID)
+		if err != nil || (v.State == want.State && v.Urgent == want.Urgent && v.Note == want.Note) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func messageOf(v voicemail.Voicemail) Voicemail {

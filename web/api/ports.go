@@ -27,7 +27,7 @@ var (
 	ErrExpired = errors.New("token not valid")
 	// ErrConflict: the change does not fit what is there now.
 	ErrConflict = errors.New("conflict")
-	// ErrBadRequest: the request cannot be understood; the text that wraps it is shown.
+	// ErrBadRequest: a value of the request is not acceptable: a cursor of another list, say.
 	ErrBadRequest = errors.New("bad request")
 )
 

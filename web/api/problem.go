@@ -114,7 +114,7 @@ func faultOf(err error) *fault {
 	case errors.As(err, &large):
 		return tooLarge()
 	case errors.Is(err, ErrBadRequest):
-		return badRequest(err.Error(), err)
+		return badRequest("One of its values is not acceptable. A cursor is the next of the list before; see /openapi.json.", err)
 	default:
 		return &fault{
 			status: http.StatusInternalServerError, code: "internal", title: "Something of ours failed.",
