@@ -134,7 +134,7 @@ func TestWhatIsSaidIsHeardAgainFromAnywhere(t *testing.T) {
 		if again, err := take.Stop(t.Context()); err != nil || again != sum {
 			t.Errorf("stopped twice: %+v %v", again, err)
 		}
-		if !bytes.Equal(take.Heard(), said) {
+		if !bytes.Equal(take.Played(), said) {
 			t.Error("plays something else")
 		}
 		if stored := mustHear(t, s, take.id, said); stored != sum {

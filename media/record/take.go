@@ -225,9 +225,9 @@ func (t *Take) checkSilence(now time.Time) {
 	}
 }
 
-// Heard returns a copy of what was recorded so far, as µ-law: what "listen to your message" plays. Of a take without
+// Played returns a copy of what was recorded so far, as µ-law: what "listen to your message" plays. Of a take without
 // a limit only about the last two minutes are there.
-func (t *Take) Heard() []byte {
+func (t *Take) Played() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := make([]byte, 0, (len(t.chunks)+1)*chunkBytes)

@@ -120,11 +120,13 @@ func (s *Shipper) turn(ctx context.Context) (int, error) {
 	if s.single > 0 {
 		limit = 1
 	}
+	written := j.progress()
 	events, to, err := j.Read(j.Shipped(), limit)
 	if err != nil {
 		return 0, err
 	}
 	if len(events) == 0 {
+		j.caughtUp(written)
 		return s.fromMemory(ctx)
 	}
 	err = s.ship(ctx, events)
@@ -198,6 +200,23 @@ func (s *Shipper) bury(e Event, why error) error {
 		s.cfg.Journal.Raise(platform, AlarmShipper, "PostgreSQL refused an event of the journal; it is kept in "+name, Critical)
 	}
 	return nil
+}
+
+// progress returns the number of the last event written.
+func (j *Journal) progress() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.written
+}
+
+// caughtUp notes that nothing is left to be read unless more than upTo was written since: what was written twice, or
+// lost to damage, must not be counted as behind for ever.
+func (j *Journal) caughtUp(upTo uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.written == upTo {
+		j.behind = 0
+	}
 }
 
 // stranded returns up to limit entries after n that only memory holds because the disk fails, and the last one's n.
