@@ -1,4 +1,5 @@
 import type { AudioState } from './audio';
+import { localTime, type Skew, skewOf } from './skew';
 import type { Connection } from './socket';
 import type { Card, DutyView, Message, Phase, Queue } from './wire';
 
@@ -6,14 +7,11 @@ import type { Card, DutyView, Message, Phase, Queue } from './wire';
 // in by the socket and what happened to the line here; everything shown follows from this one value.
 
 /** The duty's mirror. Times are local clock milliseconds. */
-export interface Desk {
+export interface Desk extends Skew {
   connection: Connection;
   audio: { state: AudioState; since: number };
   duty: DutyView | null;
   queue: Queue | null;
-  /** How far the local clock is ahead of the server's. */
-  skew: number;
-  skewKnown: boolean;
   /** When the server last proved the whole way: the socket answered and the duty was reachable. 0: never. */
   provenAt: number;
   /** The last word of the server before it closed this desk. */
@@ -53,30 +51,13 @@ export function step(desk: Desk, h: Happening): Desk {
 }
 
 function received(desk: Desk, m: Message, now: number): Desk {
-  const next = { ...desk, ...skewOf(desk, m, now) };
+  const next = { ...desk, ...skewOf(desk, m.at, now) };
   if (m.type === 'bye') next.bye = m.bye ?? '';
   if (m.queue) next.queue = m.queue;
   if (m.duty) next.duty = m.duty;
   const proves = m.type === 'beat' || m.duty !== undefined;
   if (proves && next.duty?.reachable && next.audio.state === 'up') next.provenAt = now;
   return next;
-}
-
-/** A message is never older than it looks: the smallest difference seen is the clocks', the rest was travel. */
-function skewOf(desk: Desk, m: Message, now: number): Pick<Desk, 'skew' | 'skewKnown'> {
-  const seen = now - Date.parse(m.at);
-  if (Number.isNaN(seen)) return desk;
-  if (desk.skewKnown && seen >= desk.skew && seen - desk.skew < CLOCK_JUMP_MS) return desk;
-  return { skew: seen, skewKnown: true };
-}
-/** A difference that grows by more than this is no travel time: the local clock was set. */
-const CLOCK_JUMP_MS = 15_000;
-
-/** Local milliseconds of a time of the server; null for none. Go's zero time is none. */
-export function localTime(text: string | null | undefined, skew: number): number | null {
-  if (!text || text.startsWith('0001-')) return null;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? null : at + skew;
 }
 
 /** Whether callers can reach this operator, and if not, what stands in the way first. */

@@ -1,0 +1,34 @@
+// Where in the portal we are: the part of the address behind the #, so that every place has a link and Back works.
+
+export const PLACES = ['board', 'voicemail', 'calls', 'alarms', 'accounts', 'tenants', 'trunks'] as const;
+export type Place = (typeof PLACES)[number];
+
+let hash = $state(globalThis.location?.hash ?? '');
+
+export function watchPlace(): () => void {
+  const look = () => {
+    hash = location.hash;
+  };
+  look();
+  addEventListener('hashchange', look);
+  return () => removeEventListener('hashchange', look);
+}
+
+/** The place, and the id of what is open there ("" for none). */
+export function place(): { at: Place; id: string } {
+  const [, at = '', id = ''] = hash.split('/');
+  const known = (PLACES as readonly string[]).includes(at) ? (at as Place) : 'board';
+  return { at: known, id: safeDecode(id) };
+}
+
+export function link(at: Place, id = ''): string {
+  return `#/${at}${id ? `/${encodeURIComponent(id)}` : ''}`;
+}
+
+function safeDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}

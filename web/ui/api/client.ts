@@ -1,0 +1,48 @@
+import createClient from 'openapi-fetch';
+import { Refusal, refusalOf, type Session } from '../../calls/session';
+import type { components, paths } from './schema';
+
+// The HTTP API with the types of its own document. Whatever is no success becomes a Refusal that says why.
+
+export type Schemas = components['schemas'];
+export type Call = Schemas['Call'];
+export type StoryEvent = Schemas['Event'];
+export type Voicemail = Schemas['Voicemail'];
+export type Account = Schemas['Account'];
+export type Route = Schemas['Route'];
+export type Me = Schemas['Me'];
+export type Tenant = Schemas['Tenant'];
+export type Trunk = Schemas['Trunk'];
+export type AlarmRow = Schemas['Alarm'];
+export type Activation = Schemas['Activation'];
+
+export function newAPI(session: Session) {
+  return createClient<paths>({
+    baseUrl: `${location.origin}/api/v1`,
+    fetch: (request) => session.request(request),
+  });
+}
+export type API = ReturnType<typeof newAPI>;
+
+/** The data of an answer; throws a Refusal when there is none. */
+export function must<T>(answer: { data?: T; error?: unknown; response: Response }): T {
+  if (answer.response.ok && answer.data !== undefined) return answer.data;
+  const problem = (answer.error ?? {}) as Record<string, unknown>;
+  const text = (name: string) => (typeof problem[name] === 'string' ? (problem[name] as string) : '');
+  const wait = Number(answer.response.headers.get('Retry-After') ?? '0');
+  throw new Refusal(
+    answer.response.status,
+    text('title'),
+    text('detail'),
+    Number.isFinite(wait) ? wait : 0,
+    text('code'),
+  );
+}
+
+/** The bytes of a recording. Throws a Refusal. */
+export async function recording(session: Session, id: string): Promise<ArrayBuffer> {
+  const url = `${location.origin}/api/v1/voicemails/${encodeURIComponent(id)}/audio`;
+  const answer = await session.request(new Request(url));
+  if (!answer.ok) throw await refusalOf(answer);
+  return await answer.arrayBuffer();
+}
