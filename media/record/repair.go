@@ -21,7 +21,7 @@ type Repaired struct {
 }
 
 // Repair seals every recording that was being made when the process died, with all whole chunks in it. It is called once,
-// before the first Create. What it returns is ordered by id, which is by time; the errors of single recordings are in
+// before the first Create; the caller raises an alarm for those with an error. What it returns is ordered by id, which is by time; the errors of single recordings are in
 // them, and what cannot be listed at all is the error.
 func (s *Store) Repair() ([]Repaired, error) {
 	type object struct {
@@ -81,7 +81,7 @@ func (s *Store) repairObject(tenant tenants.TenantID, id tenants.VoicemailID, pl
 		return r, false
 	}
 	if r.Err != nil {
-		s.trouble("a recording could not be repaired", fmt.Errorf("%s: %w", id, r.Err))
+		s.cfg.Log.Error("record: not repaired", "recording", id, "error", r.Err)
 		return r, true
 	}
 	for _, p := range places {

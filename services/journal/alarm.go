@@ -3,6 +3,9 @@ package journal
 import (
 	"cmp"
 	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +22,8 @@ const (
 	Critical Severity = "critical" // now
 )
 
-// Keys of the alarms that the journal raises itself, all of the tenant platform.
+// Keys of the alarms that the journal raises itself, all of the tenant platform. The last two end when somebody has
+// looked at the files that were set aside and removed them.
 const (
 	AlarmDisk    = "journal_disk"    // the spool's disk stalls or fails
 	AlarmSpool   = "journal_damaged" // a segment was damaged or set aside
@@ -143,6 +147,22 @@ func (j *Journal) restoreAlarms() {
 		j.alarms[alarmKey{s.Tenant, s.ID}] = a
 		if s.Tenant == platform && s.ID == AlarmDisk {
 			j.alarmed = true
+		}
+	}
+}
+
+// clearHandled ends the alarms about files that were set aside once a person has taken the files away.
+func (j *Journal) clearHandled() {
+	for key, pattern := range map[string]string{AlarmSpool: "*" + badSuffix, AlarmShipper: filepath.Join(deadFolder, "*.json")} {
+		j.mu.Lock()
+		open := j.alarms[alarmKey{platform, key}] != nil
+		j.mu.Unlock()
+		if !open {
+			continue
+		}
+		left, err := fs.Glob(os.DirFS(j.cfg.Dir), filepath.ToSlash(pattern))
+		if err == nil && len(left) == 0 {
+			j.Clear(platform, key)
 		}
 	}
 }

@@ -134,6 +134,7 @@ func Open(cfg Config) (*Journal, error) {
 		cfg.Log.Error("journal: damage at start", "key", p.key, "error", p.text)
 		j.Raise(platform, p.key, p.text, Critical)
 	}
+	j.clearHandled()
 	return j, nil
 }
 

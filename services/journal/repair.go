@@ -37,7 +37,7 @@ func (j *Journal) repair() []problem {
 			problems = append(problems, j.setAside(s, os.Rename, "is no segment of ours and was set aside"))
 			continue
 		case err != nil:
-			problems = append(problems, problem{AlarmSpool, fmt.Sprintf("%s cannot be read: %v", filepath.Base(s.path), err)})
+			problems = append(problems, j.setAside(s, os.Rename, fmt.Sprintf("cannot be read (%v) and was set aside", err)))
 			continue
 		}
 		if harm.skipped > 0 {

@@ -33,12 +33,16 @@ type ShipperConfig struct {
 	Slowest time.Duration // the longest pause between attempts while the store is away
 }
 
+// deadFolder is where refused events are kept, a file each.
+const deadFolder = "dead"
+
 const (
 	shipBatch   = 500
 	shipTimeout = 30 * time.Second       // one transaction; a slow database is left alone, not hammered
 	shipPause   = 100 * time.Millisecond // the first pause, doubled up to shipSlowest
 	shipSlowest = 5 * time.Second        // normal again soon after the database is back
 	poisonTries = 5                      // then an event is set aside
+	lookEvery   = time.Minute            // whether a person removed what was set aside
 )
 
 // Shipper carries events from a journal's spool to a Store, in order. Nothing is lost when either side dies at any
@@ -49,9 +53,10 @@ type Shipper struct {
 	once   sync.Once
 	wait   sync.WaitGroup
 
-	single   int    // so many events are to be shipped one by one, because together they were refused
-	tries    int    // how often the one at the cursor was refused alone
-	memoryAt uint64 // entries up to here were shipped out of memory, while the disk did not take them
+	single   int       // so many events are to be shipped one by one, because together they were refused
+	tries    int       // how often the one at the cursor was refused alone
+	looked   time.Time // when it was last seen whether somebody dealt with what was set aside
+	memoryAt uint64    // entries up to here were shipped out of memory, while the disk did not take them
 }
 
 // NewShipper returns a shipper that does nothing before Start.
@@ -103,6 +108,10 @@ func (s *Shipper) run(ctx context.Context) {
 
 // idle waits for the next event.
 func (s *Shipper) idle(ctx context.Context) {
+	if time.Since(s.looked) > lookEvery {
+		s.looked = time.Now()
+		s.cfg.Journal.clearHandled()
+	}
 	select {
 	case <-s.cfg.Journal.shipWake:
 	case <-s.cfg.Journal.closed:
@@ -179,7 +188,7 @@ func (s *Shipper) ship(ctx context.Context, events []Event) (err error) {
 
 // bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
 func (s *Shipper) bury(e Event, why error) error {
-	dir := filepath.Join(s.cfg.Journal.cfg.Dir, "dead")
+	dir := filepath.Join(s.cfg.Journal.cfg.Dir, deadFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("set an event aside: %w", err)
 	}

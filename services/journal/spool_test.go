@@ -202,8 +202,17 @@ func TestASegmentThatIsNotOursIsSetAsideAndTheStartGoesOn(t *testing.T) {
 	if !alarmed(j, AlarmSpool) {
 		t.Errorf("alarms %+v", j.Alarms(platform))
 	}
-	if _, err := os.Stat(segmentPath(dir, 7) + badSuffix); err != nil {
-		t.Error(err)
+	if err := j.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, Config{Dir: dir}); !alarmed(again, AlarmSpool) || again.Stop() != nil {
+		t.Error("the alarm ended though the file is still there")
+	}
+	if err := os.Remove(segmentPath(dir, 7) + badSuffix); err != nil { // a person looked at it
+		t.Fatal(err)
+	}
+	if third := open(t, Config{Dir: dir}); alarmed(third, AlarmSpool) {
+		t.Error("the alarm did not end")
 	}
 }
 
