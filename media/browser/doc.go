@@ -23,4 +23,9 @@
 // without a packet, and the leg ends 10 s later, unless a packet or a restart brings it back: then it is Connected again.
 // An open microphone that sends nothing is told as Silent, but only while somebody watches, because a page
 // turns the microphone off between calls and then sends nothing for hours.
+//
+// # What it costs
+//
+// A leg with audio both ways is 14 goroutines and about 170 KiB (measured: 40 legs, go1.26, linux/amd64), nearly all of them
+// pion's: ICE, DTLS and the SRTP sessions each read on their own. Ours are one reader a leg and one watch an endpoint.
 package browser
