@@ -1,0 +1,122 @@
+package demo
+
+import (
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// home is a tenant with all that belongs to it.
+type home struct {
+	id                            tenants.TenantID
+	name, zone, country, language string
+	state                         routing.State
+	accounts                      []account
+	people                        []person
+}
+
+type account struct {
+	id             tenants.AccountID
+	name, initials string
+	colour, shape  string
+	languages      []string
+	medical        bool
+	phrases        map[string]string // what the operator says; "{operator}" is a first name
+	greetings      map[string]string // recorded prompts by language
+	did, published string
+}
+
+type person struct {
+	email, name string
+	role        tenants.Role
+	languages   map[string]routing.Grade
+}
+
+var homes = []home{
+	{
+		id: "harbor", name: "Harbor Answering", zone: "America/Chicago", country: "US", language: "en", state: routing.Live,
+		accounts: []account{
+			{
+				id: "lakeside-cardiology", name: "Lakeside Cardiology", initials: "LC", colour: "teal", shape: "diamond",
+				languages: []string{"en", "es"}, medical: true, did: "+16085550101", published: "+16085550151",
+				phrases: map[string]string{
+					"en": "Lakeside Cardiology, this is {operator}. How may I help you?",
+					"es": "Cardiología Lakeside, le atiende {operator}. ¿En qué puedo ayudarle?",
+				},
+				greetings: map[string]string{"en": "greeting-lakeside-cardiology", "es": "greeting-lakeside-cardiology"},
+			},
+			{
+				id: "prairie-plumbing", name: "Prairie Plumbing", initials: "PP", colour: "amber", shape: "square",
+				languages: []string{"en"}, did: "+16085550102", published: "+16085550152",
+				phrases:   map[string]string{"en": "Prairie Plumbing, {operator} speaking. What can we fix for you?"},
+				greetings: map[string]string{"en": "greeting-prairie-plumbing"},
+			},
+			{
+				id: "dane-county-shelter", name: "Dane County Shelter", initials: "DS", colour: "violet", shape: "circle",
+				languages: []string{"en"}, did: "+16085550103", published: "+16085550153",
+				phrases:   map[string]string{"en": "Dane County Shelter, this is {operator}. Are you safe right now?"},
+				greetings: map[string]string{"en": "greeting-dane-county-shelter"},
+			},
+		},
+		people: []person{
+			{"ada@harbor.example", "Ada Bennett", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native, "es": routing.Fluent}},
+			{"ben@harbor.example", "Ben Carter", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native}},
+			{"admin@harbor.example", "Alice Morgan", tenants.RoleAdmin, map[string]routing.Grade{}},
+		},
+	},
+	{
+		id: "duna", name: "Duna Hívásközpont", zone: "Europe/Budapest", country: "HU", language: "hu", state: routing.Standby,
+		accounts: []account{
+			{
+				id: "kovacs-fogaszat", name: "Kovács Fogászat", initials: "KF", colour: "teal", shape: "hexagon",
+				languages: []string{"hu"}, medical: true, did: "+3615550201", published: "+3615550251",
+				phrases:   map[string]string{"hu": "Kovács Fogászat, jó napot kívánok, {operator} vagyok. Miben segíthetek?"},
+				greetings: map[string]string{"hu": "greeting-kovacs-fogaszat"},
+			},
+			{
+				id: "budai-gyorsszerviz", name: "Budai Gyorsszerviz", initials: "BG", colour: "amber", shape: "triangle",
+				languages: []string{"hu", "de", "en"}, did: "+3615550202", published: "+3615550252",
+				phrases: map[string]string{
+					"hu": "Budai Gyorsszerviz, jó napot kívánok, {operator} vagyok. Miben segíthetek?",
+					"de": "Budai Gyorsszerviz, guten Tag, mein Name ist {operator}. Wie kann ich Ihnen helfen?",
+					"en": "Budai Gyorsszerviz, this is {operator}. How can I help you?",
+				},
+				greetings: map[string]string{
+					"hu": "greeting-budai-gyorsszerviz", "de": "greeting-budai-gyorsszerviz", "en": "greeting-budai-gyorsszerviz",
+				},
+			},
+		},
+		people: []person{
+			{"eszter@duna.example", "Eszter Nagy", tenants.RoleOperator, map[string]routing.Grade{"hu": routing.Native, "en": routing.Fluent}},
+			{"gabor@duna.example", "Gábor Tóth", tenants.RoleOperator, map[string]routing.Grade{"hu": routing.Native}},
+			{"admin@duna.example", "Ilona Varga", tenants.RoleAdmin, map[string]routing.Grade{}},
+		},
+	},
+	{
+		id: "mesa", name: "Mesa Message Center", zone: "America/Denver", country: "US", language: "en", state: routing.Live,
+		accounts: []account{
+			{
+				id: "red-rock-dental", name: "Red Rock Dental", initials: "RR", colour: "rose", shape: "diamond",
+				languages: []string{"en"}, did: "+16085550301", published: "+16085550351",
+				phrases:   map[string]string{"en": "Red Rock Dental, this is {operator}. How may I help you?"},
+				greetings: map[string]string{"en": "greeting-red-rock-dental"},
+			},
+		},
+		people: []person{
+			{"zoe@mesa.example", "Zoe Harper", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native}},
+			{"admin@mesa.example", "Frank Doyle", tenants.RoleAdmin, map[string]routing.Grade{}},
+		},
+	},
+}
+
+// noc is the platform's own administrator.
+var noc = person{"noc@holdfast.example", "Holdfast NOC", tenants.RolePlatform, map[string]routing.Grade{}}
+
+// bench answers load generators by plain SIP users: the account's id says what is done with the call.
+var bench = home{
+	id: "bench", name: "Benchmarks", zone: "UTC", country: "US", language: "en", state: routing.Live,
+	accounts: []account{
+		{id: "answer", name: "Answered and kept", initials: "A", colour: "teal", shape: "circle", languages: []string{"en"}, did: "answer"},
+		{id: "record", name: "Straight to voicemail", initials: "R", colour: "teal", shape: "circle", languages: []string{"en"}, did: "record"},
+		{id: "echo", name: "Audio comes back", initials: "E", colour: "teal", shape: "circle", languages: []string{"en"}, did: "echo"},
+	},
+}
