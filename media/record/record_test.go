@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -567,7 +568,7 @@ func BenchmarkSeconds(b *testing.B) {
 				if !behind {
 					break
 				}
-				time.Sleep(time.Millisecond)
+				runtime.Gosched()
 			}
 		}
 	}

@@ -110,6 +110,21 @@ func Open(cfg Config) (*Journal, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("journal: no folder given")
 	}
+	j := prepare(cfg)
+	problems := j.repair()
+	j.wait.Add(2)
+	go j.guard(j.writeLoop)
+	go j.guard(j.syncLoop)
+	for _, p := range problems {
+		j.cfg.Log.Error("journal: damage at start", "key", p.key, "error", p.text)
+		j.Raise(platform, p.key, p.text, Critical)
+	}
+	j.clearHandled()
+	return j, nil
+}
+
+// prepare returns a journal that does nothing yet.
+func prepare(cfg Config) *Journal {
 	cfg.Files = fileOr(cfg.Files)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Now == nil {
@@ -117,7 +132,7 @@ func Open(cfg Config) (*Journal, error) {
 	}
 	cfg.SegmentBytes = cmp.Or(cfg.SegmentBytes, segmentBytes)
 	cfg.MemoryEvents = cmp.Or(cfg.MemoryEvents, memoryEvents)
-	j := &Journal{
+	return &Journal{
 		cfg:         cfg,
 		changed:     make(chan struct{}),
 		closed:      make(chan struct{}),
@@ -126,16 +141,6 @@ func Open(cfg Config) (*Journal, error) {
 		alarms:      map[alarmKey]*OpenAlarm{},
 		shipWake:    make(chan struct{}, 1),
 	}
-	problems := j.repair()
-	j.wait.Add(2)
-	go j.guard(j.writeLoop)
-	go j.guard(j.syncLoop)
-	for _, p := range problems {
-		cfg.Log.Error("journal: damage at start", "key", p.key, "error", p.text)
-		j.Raise(platform, p.key, p.text, Critical)
-	}
-	j.clearHandled()
-	return j, nil
 }
 
 func fileOr(o Opener) Opener {

@@ -420,6 +420,43 @@ func TestAfterAFailedSyncEverythingIsWrittenAgain(t *testing.T) {
 	}
 }
 
+// The write loop had taken its batch when the sync loop found that earlier events have to be written again.
+func TestAFailedSyncBetweenTwoWritesLosesNothing(t *testing.T) {
+	t.Parallel()
+	j := prepare(Config{Dir: t.TempDir(), Node: "n1"})
+	if problems := j.repair(); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	write := func() {
+		batch, ok := j.nextBatch()
+		if !ok {
+			t.Fatal("nothing to write")
+		}
+		if err := j.writeBatch(batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.accept(event("a", 1))
+	j.accept(event("a", 2))
+	write()
+	j.accept(event("a", 3))
+	batch, _ := j.nextBatch()
+	j.distrust()
+	if err := j.writeBatch(batch); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(j.pending); n != 3 {
+		t.Fatalf("%d events wait to be written, want 3", n)
+	}
+	write()
+	if got := fmt.Sprint(calls(replay(t, j))); got != "[1 2 3 1 2 3]" {
+		t.Errorf("on disk: %s", got)
+	}
+	for _, out := range append(j.disk.retired, j.disk.current) {
+		_ = out.file.Close()
+	}
+}
+
 func TestWhenMemoryIsFullTooSyncTellsTheTruth(t *testing.T) {
 	t.Parallel()
 	var full atomic.Bool

@@ -106,8 +106,13 @@ func (j *Journal) writeBatch(batch []entry) error {
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if out != j.disk.current {
-		return nil // a failed sync made us give this file up; its events are pending again
+	if out != j.disk.current || len(j.pending) == 0 || j.pending[0].n != batch[0].n {
+		// A failed sync came in between: earlier events are pending again and must be written first. What was written
+		// now is written again after them.
+		if out == j.disk.current {
+			j.retire()
+		}
+		return nil
 	}
 	j.settle(out, batch[:whole])
 	if err != nil {
