@@ -132,22 +132,22 @@ func makeRoles(ctx context.Context, conn *pgx.Conn, secret []byte) error {
 }
 
 func makeRole(ctx context.Context, conn *pgx.Conn, role, password string) error {
-	const attributes = " LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOINHERIT PASSWORD '"
 	var err error
 	for range roleTries {
 		var there bool
 		if err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role).Scan(&there); err != nil {
 			return err
 		}
-		verb := "CREATE ROLE "
+		statement := "CREATE ROLE " + role + " LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOINHERIT"
 		if there {
-			verb = "ALTER ROLE "
 			if !mayMakeRoles(ctx, conn) {
 				return nil // made for us by an administrator, passwords too
 			}
+			// Only a superuser may so much as name the other attributes here; a role that has them is refused when it connects.
+			statement = "ALTER ROLE " + role + " LOGIN"
 		}
 		// role is a constant and the password base64url: nothing here can end a literal.
-		if _, err = conn.Exec(ctx, verb+pgx.Identifier{role}.Sanitize()+attributes+password+"'"); err == nil {
+		if _, err = conn.Exec(ctx, statement+" PASSWORD '"+password+"'"); err == nil {
 			return nil
 		}
 		if !clash(err) {

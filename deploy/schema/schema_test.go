@@ -5,11 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -17,6 +19,7 @@ import (
 
 	"holdfast/deploy/schema"
 	"holdfast/deploy/servers/serverstest"
+	"holdfast/tenants/store"
 )
 
 var update = flag.Bool("update", false, "write testdata/schema.golden")
@@ -235,5 +238,72 @@ func TestTheSecretIsTheOwnersPasswordOrAKeptFile(t *testing.T) {
 	urls, err := schema.RoleURLs("postgres://o:hunter2@db:5432/holdfast?sslmode=require", own)
 	if err != nil || !strings.HasPrefix(urls.App, "postgres://holdfast_app:") || strings.Contains(urls.App, "hunter2") || !strings.HasSuffix(urls.App, "@db:5432/holdfast?sslmode=require") {
 		t.Fatalf("%s, %v", urls.App, err)
+	}
+}
+
+func run(t *testing.T, conn *pgx.Conn, statements ...string) {
+	t.Helper()
+	for _, q := range statements {
+		if _, err := conn.Exec(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+}
+
+// A managed database gives its owner no superuser; its network gives nobody trust.
+func TestAPlainOwnerMigratesAndTheRolesNeedTheirPasswords(t *testing.T) {
+	t.Parallel()
+	private := serverstest.Private(t)
+	admin := connect(t, private.DatabaseURL)
+	run(t, admin, "CREATE ROLE plain LOGIN CREATEROLE PASSWORD 'hunter2'", "CREATE DATABASE managed OWNER plain")
+	u, err := url.Parse(private.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User, u.Path = url.UserPassword("plain", "hunter2"), "/managed"
+	owner := u.String()
+	secret, err := schema.Secret(owner, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := schema.Migrate(t.Context(), owner, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hba := lines(t, admin, "SHOW hba_file")[0]
+	if err := os.WriteFile(hba, []byte("local all holdfast_owner trust\nlocal all all scram-sha-256\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, admin, "SELECT pg_reload_conf()")
+	urls, err := schema.RoleURLs(owner, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := schema.RoleURLs(owner, []byte("hunter3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func() bool {
+		conn, err := pgx.Connect(t.Context(), wrong.App)
+		if err == nil {
+			_ = conn.Close(t.Context())
+		}
+		return err != nil
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !refused(); <-tick.C { // the reload is not announced
+		if time.Now().After(deadline) {
+			t.Fatal("a wrong password is accepted")
+		}
+	}
+	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker, Wait: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Ready(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,11 +1,13 @@
 package servers
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,7 +19,20 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// supervise makes this test binary a supervisor of the folder that it names, to be killed.
+const supervise = "HOLDFAST_TEST_SUPERVISE"
+
+func TestMain(m *testing.M) {
+	if data := os.Getenv(supervise); data != "" {
+		if _, err := Start(context.Background(), Config{Data: data, Log: quiet()}); err != nil {
+			_, _ = os.Stdout.WriteString(err.Error())
+			os.Exit(1)
+		}
+		_, _ = os.Stdout.WriteString("up\n")
+		<-make(chan struct{}) // until killed
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
@@ -260,5 +275,34 @@ func TestSocketPathsStayShortInDeepFolders(t *testing.T) {
 	}
 	if _, err := socketFolder(deep, own); !errors.Is(err, ErrFolder) {
 		t.Fatalf("a folder open to all was taken: %v", err)
+	}
+}
+
+func TestServersDieWithAKilledSupervisorAndTheNextStartGoesOn(t *testing.T) {
+	data := folder(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), supervise+"="+data)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	if line != "up\n" {
+		t.Fatalf("supervisor: %s", line)
+	}
+	pids := []int{pidOf(t, data, Postgres), pidOf(t, data, Redis)}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()      // killed
+	s := start(t, data) // at once, while the old ones may still be ending
+	if out, err := query(t.Context(), s.DatabaseURL, "SELECT 'alive'"); err != nil || out != "alive" {
+		t.Fatal(out, err)
+	}
+	for _, pid := range pids {
+		eventually(t, "the old server's end", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
 	}
 }
