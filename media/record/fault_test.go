@@ -1,0 +1,221 @@
+package record
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdfast/media"
+	"holdfast/tenants"
+)
+
+// faulty makes files that misbehave as told, over real ones.
+type faulty struct {
+	onWrite func(path string, b []byte) (int, error)
+	onSync  func(path string) error
+}
+
+type faultyFile struct {
+	*os.File
+	faulty
+}
+
+func (f faulty) open(path string, flag int) (File, error) {
+	file, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return faultyFile{file, f}, nil
+}
+
+func (f faultyFile) Write(b []byte) (int, error) {
+	if f.onWrite == nil {
+		return f.File.Write(b)
+	}
+	n, fault := f.onWrite(f.Name(), b)
+	if n, err := f.File.Write(b[:n]); err != nil {
+		return n, err
+	}
+	return n, fault
+}
+
+func (f faultyFile) Sync() error {
+	if f.onSync != nil {
+		if err := f.onSync(f.Name()); err != nil {
+			return err
+		}
+	}
+	return f.File.Sync()
+}
+
+func TestAFullFirstFolderSendsTakesToTheSecond(t *testing.T) {
+	t.Parallel()
+	first, second := t.TempDir(), t.TempDir()
+	var full atomic.Bool
+	files := faulty{onWrite: func(path string, b []byte) (int, error) {
+		if full.Load() && strings.HasPrefix(path, first) {
+			return len(b) / 3, syscall.ENOSPC
+		}
+		return len(b), nil
+	}}
+	var alarms atomic.Int64
+	s := newStore(t, Config{Dir: first, Second: second, Files: files.open, Alarm: func(open bool, _ string) {
+		if open {
+			alarms.Add(1)
+		}
+	}})
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 5*chunkBytes+100)
+	say(take, media.PCMU, 0, said[:2*chunkBytes])
+	eventually(t, "two seconds are on disk", func() bool { return fileSize(first, take.id, partSuffix) == headerBytes+2*sealedChunk })
+	full.Store(true)
+	say(take, media.PCMU, 2*chunkBytes, said[2*chunkBytes:])
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+	if fileSize(second, take.id, fullSuffix) < 0 || fileSize(first, take.id, partSuffix) >= 0 {
+		t.Error("it is not where it should be")
+	}
+	if alarms.Load() != 1 {
+		t.Errorf("%d alarms", alarms.Load())
+	}
+}
+
+func fileSize(dir string, id tenants.VoicemailID, suffix string) int64 {
+	info, err := os.Stat(filepath.Join(dir, string(tenant), string(id)+suffix))
+	if err != nil {
+		return -1
+	}
+	return info.Size()
+}
+
+func TestAFullOnlyFolderIsTriedToTheEndAndStopTellsTheTruth(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	files := faulty{onWrite: func(_ string, b []byte) (int, error) {
+		if full.Load() {
+			return len(b) / 3, syscall.ENOSPC
+		}
+		return len(b), nil
+	}}
+	alarm, told := make(chan bool, 10), make(chan Event, 10)
+	s := newStore(t, Config{Files: files.open, StopWait: time.Second, Alarm: func(open bool, _ string) { alarm <- open }})
+
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 5*chunkBytes+100)
+	say(take, media.PCMU, 0, said[:chunkBytes])
+	eventually(t, "a second is on disk", func() bool { return fileSize(s.cfg.Dir, take.id, partSuffix) == headerBytes+sealedChunk })
+	full.Store(true)
+	say(take, media.PCMU, chunkBytes, said[chunkBytes:])
+	if !<-alarm {
+		t.Error("no alarm")
+	}
+	full.Store(false)
+	if _, err := take.Stop(t.Context()); err != nil { // space came back in time
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+	if <-alarm {
+		t.Error("the alarm did not end")
+	}
+
+	full.Store(true)
+	late := create(t, s, Limits{Longest: time.Minute}, func(e Event) { told <- e })
+	say(late, media.PCMU, 0, said)
+	if _, err := late.Stop(t.Context()); !errors.Is(err, ErrNotDurable) {
+		t.Fatalf("stopped: %v", err)
+	}
+	full.Store(false)
+	if e := <-told; e != TooLate {
+		t.Errorf("told %v", e)
+	}
+	mustHear(t, s, late.id, said)
+}
+
+func TestAStallSendsTheTakeToTheSecondFolder(t *testing.T) {
+	t.Parallel()
+	first, second := t.TempDir(), t.TempDir()
+	release := make(chan struct{})
+	files := faulty{onWrite: func(path string, b []byte) (int, error) {
+		if strings.HasPrefix(path, first) {
+			<-release
+		}
+		return len(b), nil
+	}}
+	s := newStore(t, Config{Dir: first, Second: second, Files: files.open, Stall: 300 * time.Millisecond, Writers: 2})
+	var takes []*Take
+	said := noise(1, 3*chunkBytes+7)
+	for range 5 {
+		take := create(t, s, Limits{Longest: time.Minute}, nil)
+		start := time.Now()
+		say(take, media.PCMU, 0, said)
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("the audio path was held for %v", d)
+		}
+		takes = append(takes, take)
+	}
+	for _, take := range takes {
+		if _, err := take.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustHear(t, s, take.id, said)
+	}
+	close(release)
+	eventually(t, "the first folder is clean", func() bool {
+		left, err := filepath.Glob(filepath.Join(first, "*", "*"))
+		return err == nil && len(left) == 0
+	})
+}
+
+func TestAStallWithoutASecondFolderIsToldTruthfullyAndRecoversLater(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	var stalls atomic.Bool
+	stalls.Store(true)
+	files := faulty{onSync: func(string) error {
+		if stalls.Load() {
+			<-release
+		}
+		return nil
+	}}
+	told := make(chan Event, 1)
+	s := newStore(t, Config{Files: files.open, Stall: 200 * time.Millisecond, StopWait: 500 * time.Millisecond, Writers: 1})
+	take := create(t, s, Limits{Longest: time.Minute}, func(e Event) { told <- e })
+	said := noise(1, 2*chunkBytes)
+	say(take, media.PCMU, 0, said)
+	if _, err := take.Stop(t.Context()); !errors.Is(err, ErrNotDurable) {
+		t.Errorf("stopped: %v", err)
+	}
+	stalls.Store(false)
+	close(release)
+	if e := <-told; e != TooLate {
+		t.Errorf("told %v", e)
+	}
+	mustHear(t, s, take.id, said)
+}
+
+func TestAfterAFailedSyncTheFileIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	var failures atomic.Int64
+	failures.Store(2)
+	files := faulty{onSync: func(string) error {
+		if failures.Add(-1) >= 0 {
+			return syscall.EIO
+		}
+		return nil
+	}}
+	s := newStore(t, Config{Files: files.open})
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 3*chunkBytes+5)
+	say(take, media.PCMU, 0, said)
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+}
