@@ -51,7 +51,7 @@ func Binary(t testing.TB) string {
 			return
 		}
 		binary = filepath.Join(dir, "holdfast")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "holdfast/cmd/holdfast").CombinedOutput(); err != nil { //nolint:gosec // our own
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "holdfast/cmd/holdfast").CombinedOutput(); err != nil { // our own
 			buildErr = fmt.Errorf("build holdfast: %w\n%s", err, out)
 		}
 	})
@@ -86,7 +86,7 @@ func folder(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // to be passed through, not read
+	if err := os.Chmod(dir, 0o711); err != nil { // to be passed through, not read
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })

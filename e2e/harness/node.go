@@ -121,7 +121,7 @@ func (n *Node) Run() {
 	if n.options.Up {
 		verb = "up"
 	}
-	cmd := exec.Command(Binary(n.t), verb) //nolint:noctx,gosec // ended by Stop; our own binary
+	cmd := exec.Command(Binary(n.t), verb) //nolint:noctx // ended by Stop; our own binary
 	cmd.Env = n.env()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = &n.lines
@@ -139,7 +139,7 @@ func (n *Node) Run() {
 	go func() {
 		defer close(ended)
 		n.read(out, ready)
-		_ = cmd.Wait() //nolint:errcheck // how it ended stands in the state
+		_ = cmd.Wait() // how it ended stands in the state
 		n.mu.Lock()
 		n.state = cmd.ProcessState
 		n.mu.Unlock()

@@ -47,7 +47,7 @@ func post(ctx context.Context, client *http.Client, to *url.URL, token string, b
 	}
 	if response.StatusCode/100 != 2 {
 		var p problem
-		_ = json.Unmarshal(raw, &p) //nolint:errcheck // a proxy's page has no problem in it; the status says enough
+		_ = json.Unmarshal(raw, &p) // a proxy's page has no problem in it; the status says enough
 		err := fmt.Errorf("%s: %s: %s %s", to.Path, response.Status, p.Title, p.Detail)
 		if response.StatusCode/100 == 4 && response.StatusCode != http.StatusTooManyRequests {
 			return fmt.Errorf("%w: %w", ErrRefused, err)

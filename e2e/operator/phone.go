@@ -214,7 +214,7 @@ func (p *phone) arrived(seq uint16) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count.Received++
-	if ahead := int16(seq - p.last); !p.heard || ahead > 0 { //nolint:gosec // wraps around by design
+	if ahead := int16(seq - p.last); !p.heard || ahead > 0 { // wraps around by design
 		if !p.heard {
 			ahead = 1
 		}

@@ -41,11 +41,11 @@ func (e *Ear) Audio(f media.Frame) {
 		e.recent[e.at] = s
 		e.at = (e.at + 1) % window
 	}
-	gap := int32(f.Timestamp - e.next) //nolint:gosec // wraps around by design
+	gap := int32(f.Timestamp - e.next) // wraps around by design
 	if gap < 0 && gap > -longestGap {
 		return // late or twice
 	}
-	e.next = f.Timestamp + uint32(len(f.Payload)) //nolint:gosec // below 1,500
+	e.next = f.Timestamp + uint32(len(f.Payload)) // below 1,500
 	if !e.keep {
 		return
 	}

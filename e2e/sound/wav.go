@@ -23,7 +23,7 @@ const (
 
 // LoadWAV reads a file of 8 kHz, one channel, 16 bit, µ-law or A-law, and codes it. It returns ErrWAV for anything else.
 func LoadWAV(path string, to media.Codec) ([]byte, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // the user names it
+	raw, err := os.ReadFile(path) // the user names it
 	if err != nil {
 		return nil, fmt.Errorf("read what to say: %w", err)
 	}
@@ -75,7 +75,7 @@ func code(format uint16, data []byte, to media.Codec) ([]byte, error) {
 	case formatPCM:
 		samples := make([]int16, len(data)/2)
 		for i := range samples {
-			samples[i] = int16(binary.LittleEndian.Uint16(data[2*i:])) //nolint:gosec // two's complement
+			samples[i] = int16(binary.LittleEndian.Uint16(data[2*i:])) // two's complement
 		}
 		return codec.Encode(nil, to, samples), nil
 	}
@@ -85,7 +85,7 @@ func code(format uint16, data []byte, to media.Codec) ([]byte, error) {
 // SaveWAV writes 16-bit samples of 8 kHz, one channel.
 func SaveWAV(path string, samples []int16) error {
 	var b bytes.Buffer
-	size := uint32(2 * len(samples)) //nolint:gosec // a call of 74 hours would be too long
+	size := uint32(2 * len(samples)) // a call of 74 hours would be too long
 	b.WriteString("RIFF")
 	_ = binary.Write(&b, binary.LittleEndian, 36+size)
 	b.WriteString("WAVEfmt ")
@@ -97,7 +97,7 @@ func SaveWAV(path string, samples []int16) error {
 	b.WriteString("data")
 	_ = binary.Write(&b, binary.LittleEndian, size)
 	_ = binary.Write(&b, binary.LittleEndian, samples)
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil { //nolint:gosec // a recording for the user to read
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil { // a recording for the user to read
 		return fmt.Errorf("write the recording: %w", err)
 	}
 	return nil

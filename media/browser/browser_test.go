@@ -17,7 +17,7 @@ import (
 // speak lets the page say a tone through its microphone.
 func (p *page) speak(freq float64, law media.Codec) (stop func()) {
 	return tone(p.t, freq, law, func(f media.Frame) {
-		_ = p.voice.WriteRTP(&rtp.Packet{ //nolint:errcheck // the page may be gone
+		_ = p.voice.WriteRTP(&rtp.Packet{ // the page may be gone
 			Header:  rtp.Header{Version: 2, SequenceNumber: f.Seq, Timestamp: f.Timestamp, Marker: f.Marker},
 			Payload: f.Payload,
 		})

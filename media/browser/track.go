@@ -40,7 +40,7 @@ func (t *track) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, err
 		defer t.mu.Unlock()
 		t.codec, t.writer = law, c.WriteStream()
 		t.header = rtp.Header{Version: 2, PayloadType: uint8(params.PayloadType), SSRC: uint32(c.SSRC())}
-		t.line = timeline{seq: uint16(rand.Uint32()), timestamp: rand.Uint32()} //nolint:gosec // unpredictable enough: SRTP guards it
+		t.line = timeline{seq: uint16(rand.Uint32()), timestamp: rand.Uint32()} // unpredictable enough: SRTP guards it
 		return params, nil
 	}
 	return webrtc.RTPCodecParameters{}, media.ErrNoCodec
