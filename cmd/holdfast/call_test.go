@@ -18,7 +18,7 @@ import (
 )
 
 // call runs "holdfast call" with arguments and returns what it printed.
-func call(t *testing.T, args ...string) (string, error) {
+func runCall(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var c callCmd
 	parser, err := kong.New(&c)
@@ -73,16 +73,16 @@ func TestCallPrintsOneLineAndSaysByItsStatusHowItWent(t *testing.T) {
 	defer s.Stop()
 	node := s.Addr().String()
 
-	text, err := call(t, "--to", "+16085550101", "--node", node, "--seconds", "1", "--bind", "127.0.0.7", "--codec", "pcma", "--transport", "tcp", "--dtmf", "1,,2#")
+	text, err := runCall(t, "--to", "+16085550101", "--node", node, "--seconds", "1", "--bind", "127.0.0.7", "--codec", "pcma", "--transport", "tcp", "--dtmf", "1,,2#")
 	var result map[string]any
 	if jsonErr := json.Unmarshal([]byte(text), &result); err != nil || jsonErr != nil || result["call_id"] != "the-call" || result["ended_by"] != "caller" {
 		t.Errorf("%q: %v, %v", text, err, jsonErr)
 	}
-	if text, err = call(t, "--to", "busy", "--node", node); !errors.Is(err, exitNotAnswered) || json.Unmarshal([]byte(text), &result) != nil || result["sip_status"] != 486.0 {
+	if text, err = runCall(t, "--to", "busy", "--node", node); !errors.Is(err, exitNotAnswered) || json.Unmarshal([]byte(text), &result) != nil || result["sip_status"] != 486.0 {
 		t.Errorf("%q: %v", text, err)
 	}
 	for _, args := range [][]string{{"--to", "x", "--bind", "nowhere"}, {"--to", "x", "--node", "nowhere"}, {"--to", "x", "--dtmf", "?"}} {
-		if text, err := call(t, args...); !errors.Is(err, exitUsage) || text != "" {
+		if text, err := runCall(t, args...); !errors.Is(err, exitUsage) || text != "" {
 			t.Errorf("%v: %q, %v", args, text, err)
 		}
 	}

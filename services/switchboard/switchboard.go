@@ -74,11 +74,7 @@ func (b *Switchboard) Offer(m acd.Match) {
 		b.cfg.Queue.Leave(m.Call)
 		return
 	}
-	name := ""
-	if d := b.duty(m.Operator); d != nil {
-		name = d.who.Name
-	}
-	c.post(call.Event{Type: call.Picked, Operator: m.Operator, Name: name})
+	c.post(call.Event{Type: call.Picked, Operator: m.Operator, Name: m.Name})
 }
 
 // Unstaffed takes the queue's news that no eligible operator is on duty for a waiting call any more.

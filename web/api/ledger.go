@@ -50,8 +50,8 @@ var (
 	_ EndedAlarms = Ledger{}
 )
 
-// translate gives the services' errors the API's names.
-func translate(err error) error {
+// Translate gives the services' errors the API's names.
+func Translate(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -85,7 +85,7 @@ func (l Ledger) ListCalls(ctx context.Context, tenant tenants.TenantID, f CallFi
 		Number: f.Number, Since: f.Since, State: state, Cursor: f.Cursor, Limit: f.Limit,
 	})
 	if err != nil {
-		return CallList{}, translate(err)
+		return CallList{}, Translate(err)
 	}
 	out := CallList{Items: make([]Call, 0, len(found)), Next: next(cursor)}
 	for _, c := range found {
@@ -98,7 +98,7 @@ func (l Ledger) ListCalls(ctx context.Context, tenant tenants.TenantID, f CallFi
 func (l Ledger) GetCall(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) (Call, error) {
 	c, err := l.History.GetCall(ctx, tenant, id)
 	if err != nil {
-		return Call{}, translate(err)
+		return Call{}, Translate(err)
 	}
 	return recordOf(c), nil
 }
@@ -124,7 +124,7 @@ func recordOf(c journal.CallRecord) Call {
 func (l Ledger) CallEvents(ctx context.Context, tenant tenants.TenantID, id tenants.CallID) ([]Event, error) {
 	found, err := l.History.CallEvents(ctx, tenant, id)
 	if err != nil {
-		return nil, translate(err)
+		return nil, Translate(err)
 	}
 	out := make([]Event, 0, len(found))
 	for _, e := range found {
@@ -141,7 +141,7 @@ func (l Ledger) CallEvents(ctx context.Context, tenant tenants.TenantID, id tena
 func (l Ledger) ListEndedAlarms(ctx context.Context, tenant tenants.TenantID, _ string, limit int) (AlarmList, error) {
 	found, err := l.History.ListAlarms(ctx, tenant, true)
 	if err != nil {
-		return AlarmList{}, translate(err)
+		return AlarmList{}, Translate(err)
 	}
 	out := AlarmList{Items: []Alarm{}}
 	for _, a := range found {
@@ -163,7 +163,7 @@ func (l Ledger) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f V
 	}
 	found, cursor, err := l.Messages.ListVoicemails(ctx, tenant, filter)
 	if err != nil {
-		return VoicemailList{}, translate(err)
+		return VoicemailList{}, Translate(err)
 	}
 	out := VoicemailList{Items: make([]Voicemail, 0, len(found)), Next: next(cursor)}
 	for _, v := range found {
@@ -176,7 +176,7 @@ func (l Ledger) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f V
 func (l Ledger) GetVoicemail(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (Voicemail, error) {
 	v, err := l.Messages.GetVoicemail(ctx, tenant, id)
 	if err != nil {
-		return Voicemail{}, translate(err)
+		return Voicemail{}, Translate(err)
 	}
 	return messageOf(v), nil
 }
@@ -185,7 +185,7 @@ func (l Ledger) GetVoicemail(ctx context.Context, tenant tenants.TenantID, id te
 func (l Ledger) MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenants.VoicemailID, c VoicemailChange) (Voicemail, error) {
 	v, err := l.Messages.GetVoicemail(ctx, actor.Tenant, id)
 	if err != nil {
-		return Voicemail{}, translate(err)
+		return Voicemail{}, Translate(err)
 	}
 	change := voicemail.Change{Urgent: c.Urgent, Note: c.Note}
 	if c.State != nil {
@@ -194,7 +194,7 @@ func (l Ledger) MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenan
 	}
 	now := l.Now()
 	if v, err = voicemail.Mark(v, change, actor, now); err != nil {
-		return Voicemail{}, translate(err)
+		return Voicemail{}, Translate(err)
 	}
 	command := voicemail.Command(v, actor, now)
 	command.Node = l.Node
@@ -249,7 +249,7 @@ type Opened func(tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCl
 func (o Opened) OpenRecording(_ context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error) {
 	audio, err := o(tenant, id)
 	if err != nil {
-		return nil, translate(err)
+		return nil, Translate(err)
 	}
 	return audio, nil
 }

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"holdfast/deploy/schema/demo"
+	"holdfast/media/record"
+	"holdfast/services/journal"
+	"holdfast/services/numbers"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// serveCmd is "holdfast serve": one node, with the stores that are configured.
+type serveCmd struct{}
+
+// Run answers calls until SIGTERM or SIGINT, drains, and stops; a second signal stops at once.
+func (serveCmd) Run() error {
+	s, err := readSettings()
+	if err != nil {
+		return err
+	}
+	if s.DatabaseURL == "" || s.RedisURL == "" {
+		return errors.New(`HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL are not set: set them, or let "holdfast up" run private servers`)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	slog.SetDefault(log)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	n, err := newNode(s, log)
+	if err != nil {
+		return err
+	}
+	defer n.stop()
+	if err := n.start(); err != nil {
+		return err
+	}
+	if err := n.untilSignal(signals); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	defer cancel()
+	go func() {
+		<-signals
+		cancel()
+	}()
+	log.Info("shutting down: live calls may end", "limit", drainLimit)
+	n.answering.drain(ctx)
+	return nil
+}
+
+// node is one process of the service: what answers calls, and beside it what keeps and shows.
+type node struct {
+	settings  *settings
+	log       *slog.Logger
+	journal   *journal.Journal
+	tapes     *record.Store
+	book      *routing.Book
+	compiler  *numbers.Compiler
+	answering *answering
+	stores    *stores
+	site      *site
+	failed    chan error
+}
+
+// newNode makes everything, in the order of need: disk, then what answers, then stores, then pages. Nothing of it
+// connects anywhere.
+func newNode(s *settings, log *slog.Logger) (n *node, err error) {
+	n = &node{settings: s, log: log, book: &routing.Book{}, failed: make(chan error, 1)}
+	for _, dir := range []string{"run", "keys", "spool", "recordings", "routing"} {
+		if err := os.MkdirAll(s.dir(dir), 0o700); err != nil { // a disk that refuses must not keep callers from an answer
+			log.Error("the data folder cannot be used", "folder", dir, "err", err)
+		}
+	}
+	if n.journal, err = journal.Open(journal.Config{Dir: s.dir("spool"), Node: s.Node, Log: log}); err != nil {
+		return nil, err
+	}
+	keys, err := loadRecordingKeys(s)
+	if err != nil {
+		return nil, err
+	}
+	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
+		return nil, err
+	}
+	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book); err != nil {
+		return nil, err
+	}
+	if n.stores, err = newStores(s, log, n.journal, n.answering.queue); err != nil {
+		return nil, err
+	}
+	n.compiler = numbers.New(numbers.Config{
+		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Book: n.book,
+		Trunks: n.answering.trunks.SetTrunks, Alarms: warnings{n.journal}, Log: log,
+	})
+	n.site, err = newSite(n)
+	return n, err
+}
+
+func loadRecordingKeys(s *settings) (*record.Keys, error) {
+	path := s.MasterKeyFile
+	if path == "" {
+		path = filepath.Join(s.dir("keys"), "master")
+	}
+	keys, err := record.LoadKeys(path)
+	if err != nil {
+		return nil, fmt.Errorf("the master key of the recordings (%s): %w", path, err)
+	}
+	return keys, nil
+}
+
+func (n *node) tapeAlarm(open bool, text string) {
+	if open {
+		n.journal.Raise(tenants.Platform, "recording_disk", text, journal.Critical)
+	} else {
+		n.journal.Clear(tenants.Platform, "recording_disk")
+	}
+}
+
+// warnings lets packages raise alarms without knowing severities.
+type warnings struct{ j *journal.Journal }
+
+func (w warnings) Raise(t tenants.TenantID, key, text string) {
+	w.j.Raise(t, key, text, journal.Warning)
+}
+func (w warnings) Clear(t tenants.TenantID, key string) { w.j.Clear(t, key) }
+
+// start answers calls first, from what is on this disk, and then looks for everything else.
+func (n *node) start() error {
+	n.answering.closeCrashed(n.log, n.journal, n.tapes)
+	n.tapes.Start()
+	known := n.compiler.Restore()
+	if err := n.answering.start(); err != nil {
+		return err
+	}
+	n.log.Info("answering calls", "sip", n.settings.SIP, "tenants", known)
+	n.stores.start(n.prepare)
+	if err := n.site.start(n.failed); err != nil {
+		return err
+	}
+	go n.announce()
+	return nil
+}
+
+// prepare brings the database up to this build, loads what was asked for, and lets the worker begin. It is tried again
+// until it succeeds.
+func (n *node) prepare(ctx context.Context) error {
+	if err := n.stores.migrate(ctx); err != nil {
+		return err
+	}
+	if n.settings.Demo == "1" {
+		loaded, err := demo.Load(ctx, n.stores.db, n.settings.demoTrunk)
+		if err != nil {
+			return fmt.Errorf("load demonstration data: %w", err)
+		}
+		n.log.Info("demonstration data", "loaded", loaded)
+	}
+	if err := demo.Bench(ctx, n.stores.db, n.settings.Bench); err != nil {
+		return fmt.Errorf("bench users: %w", err)
+	}
+	if err := n.compiler.Check(ctx); err != nil {
+		return err
+	}
+	n.compiler.Start()
+	return nil
+}
+
+// announce prints the ready line once /readyz is 200, and who may sign in to the demonstration.
+func (n *node) announce() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !n.site.ready(ctx) {
+		select {
+		case <-n.site.closed:
+			return
+		case <-tick.C:
+		}
+	}
+	note := ""
+	if n.site.selfSigned {
+		note = " certificate=self-signed"
+	}
+	fmt.Printf("holdfast ready http=%s sip=%s data=%s%s\n", n.settings.PublicURL, n.settings.SIP, n.settings.Data, note)
+	if n.settings.Demo != "1" {
+		return
+	}
+	fmt.Println("demonstration sign-ins, password " + demo.Password + ":")
+	for _, p := range demo.SignIns() {
+		page := "/desk"
+		if slices.Contains([]tenants.Role{tenants.RoleAdmin, tenants.RoleSupervisor, tenants.RolePlatform}, p.Role) {
+			page = "/portal"
+		}
+		fmt.Printf("  %-26s %s%s  (%s)\n", p.Email, n.settings.PublicURL, page, p.Tenant)
+	}
+}
+
+// untilSignal serves until a signal comes or a listener fails.
+func (n *node) untilSignal(signals <-chan os.Signal) error {
+	select {
+	case <-signals:
+		return nil
+	case err := <-n.failed:
+		return err
+	}
+}
+
+// stop ends everything in the reverse order; what was written is on disk afterwards.
+func (n *node) stop() {
+	if n.site != nil {
+		n.site.stop()
+	}
+	if n.answering != nil {
+		n.answering.stop()
+	}
+	if n.compiler != nil {
+		n.compiler.Stop()
+	}
+	if n.tapes != nil {
+		n.tapes.Stop()
+	}
+	if n.stores != nil {
+		n.stores.stop()
+	}
+	if err := n.journal.Stop(); err != nil {
+		n.log.Error("the journal could not be kept whole", "err", err)
+	}
+}

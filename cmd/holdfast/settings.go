@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// settings are the HOLDFAST_ variables; README describes each.
+type settings struct {
+	HTTP           string   `env:"HTTP" envDefault:"127.0.0.1:8080"`
+	SIP            string   `env:"SIP" envDefault:"127.0.0.1:5060"`
+	PublicURL      string   `env:"PUBLIC_URL"`
+	TLSCert        string   `env:"TLS_CERT"`
+	TLSKey         string   `env:"TLS_KEY"`
+	PublicIP       string   `env:"PUBLIC_IP"`
+	RTPPorts       string   `env:"RTP_PORTS" envDefault:"16384-32767"`
+	WebRTC         string   `env:"WEBRTC"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES"`
+	Roles          []string `env:"ROLES" envDefault:"call,web,worker"`
+	Node           string   `env:"NODE"`
+	Data           string   `env:"DATA" envDefault:"./var"`
+	DatabaseURL    string   `env:"DATABASE_URL"`
+	RedisURL       string   `env:"REDIS_URL"`
+	DemoTrunk      string   `env:"DEMO_TRUNK" envDefault:"127.0.0.0/16"`
+	Demo           string   `env:"DEMO"` // "1" loads demonstration data, "0" does not, unset: "up" on loopback does
+	Bench          bool     `env:"BENCH"`
+	MetricsToken   string   `env:"METRICS_TOKEN"`
+	MasterKeyFile  string   `env:"MASTER_KEY_FILE"`
+
+	httpAddr  netip.AddrPort
+	sipAddr   netip.AddrPort
+	publicIP  netip.Addr
+	rtpLow    uint16
+	rtpHigh   uint16
+	webrtc    uint16
+	demoTrunk netip.Prefix
+	proxies   []netip.Prefix
+}
+
+// readSettings reads and checks the environment. Its errors name the variable and what is wrong with it.
+func readSettings() (*settings, error) {
+	s, err := env.ParseAsWithOptions[settings](env.Options{Prefix: "HOLDFAST_"})
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	for _, check := range []func() error{s.addresses, s.ports, s.trust, s.places, s.public} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return &s, nil
+}
+
+func (s *settings) addresses() (err error) {
+	if s.httpAddr, err = netip.ParseAddrPort(s.HTTP); err != nil {
+		return fmt.Errorf("HOLDFAST_HTTP must be IP:PORT: %w", err)
+	}
+	if s.sipAddr, err = netip.ParseAddrPort(s.SIP); err != nil {
+		return fmt.Errorf("HOLDFAST_SIP must be IP:PORT: %w", err)
+	}
+	if s.PublicIP != "" {
+		if s.publicIP, err = netip.ParseAddr(s.PublicIP); err != nil {
+			return fmt.Errorf("HOLDFAST_PUBLIC_IP must be an IP address: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *settings) ports() error {
+	low, high, ok := strings.Cut(s.RTPPorts, "-")
+	l, err1 := strconv.ParseUint(low, 10, 16)
+	h, err2 := strconv.ParseUint(high, 10, 16)
+	if !ok || err1 != nil || err2 != nil || l < 1024 || h < l+9 {
+		return fmt.Errorf("HOLDFAST_RTP_PORTS must be LOW-HIGH, at least ten ports above 1023, not %q", s.RTPPorts)
+	}
+	s.rtpLow, s.rtpHigh = uint16(l), uint16(h)
+	if s.WebRTC == "" { // the first of the range, which then belongs to the browsers alone
+		s.webrtc = s.rtpLow
+		s.rtpLow += 2
+		return nil
+	}
+	p, err := strconv.ParseUint(strings.TrimPrefix(s.WebRTC, ":"), 10, 16)
+	if err != nil || p == 0 {
+		return fmt.Errorf("HOLDFAST_WEBRTC must be a UDP port, not %q", s.WebRTC)
+	}
+	s.webrtc = uint16(p)
+	return nil
+}
+
+func (s *settings) trust() (err error) {
+	if s.demoTrunk, err = netip.ParsePrefix(s.DemoTrunk); err != nil {
+		return fmt.Errorf("HOLDFAST_DEMO_TRUNK must be a CIDR: %w", err)
+	}
+	for _, p := range s.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return fmt.Errorf("HOLDFAST_TRUSTED_PROXIES must be a list of CIDRs: %w", err)
+		}
+		s.proxies = append(s.proxies, prefix)
+	}
+	if s.Bench && !s.loopback() {
+		return errors.New("HOLDFAST_BENCH is refused unless HOLDFAST_HTTP and HOLDFAST_SIP listen on loopback: its users answer anybody")
+	}
+	return nil
+}
+
+// loopback reports whether nobody but this machine can reach the service.
+func (s *settings) loopback() bool {
+	return s.httpAddr.Addr().IsLoopback() && s.sipAddr.Addr().IsLoopback()
+}
+
+func (s *settings) places() error {
+	data, err := filepath.Abs(s.Data)
+	if err != nil {
+		return fmt.Errorf("HOLDFAST_DATA: %w", err)
+	}
+	s.Data = data
+	if s.Node == "" {
+		if s.Node, err = os.Hostname(); err != nil {
+			return fmt.Errorf("HOLDFAST_NODE is not set and the host has no name: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *settings) public() error {
+	if s.PublicURL == "" {
+		s.PublicURL = "http://" + s.HTTP
+		if s.TLSCert != "" {
+			s.PublicURL = "https://" + s.HTTP
+		}
+		return nil
+	}
+	u, err := url.Parse(s.PublicURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("HOLDFAST_PUBLIC_URL must be an origin such as https://answer.example, not %q", s.PublicURL)
+	}
+	if u.Scheme == "http" && !local(u.Hostname()) {
+		return fmt.Errorf("HOLDFAST_PUBLIC_URL may be http only for localhost and 127.0.0.0/8: browsers give no microphone otherwise")
+	}
+	s.PublicURL = u.Scheme + "://" + u.Host
+	return nil
+}
+
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// dir is a folder inside HOLDFAST_DATA.
+func (s *settings) dir(name string) string { return filepath.Join(s.Data, name) }
+
+// has reports whether this process has a role.
+func (s *settings) has(role string) bool {
+	for _, r := range s.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/services/call"
+	"holdfast/services/journal"
+	"holdfast/services/numbers/numbersql"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+	"holdfast/web"
+	"holdfast/web/api"
+	"holdfast/web/api/metrics"
+	"holdfast/web/live"
+)
+
+// site is the HTTP side of a node: API, pages, sockets, metrics.
+type site struct {
+	server       *http.Server
+	sockets      *live.Server
+	boards       *live.Boards
+	dependencies []api.Dependency
+	listen       string
+	cert         *tls.Certificate
+	selfSigned   bool
+	closed       chan struct{}
+	once         sync.Once
+}
+
+// siteStop is how long requests may still take at the end.
+const siteStop = 3 * time.Second
+
+func newSite(n *node) (*site, error) {
+	st := n.stores
+	w := &site{listen: n.settings.HTTP, closed: make(chan struct{})}
+	people := api.People{Service: st.people}
+	meter := metrics.New(metrics.Config{
+		Phases: func() map[call.Phase]int { return w.boards.Phases() }, Alarms: func() map[string]int { return w.boards.Alarms() }, Spool: n.journal.Behind, Dropped: n.dropped,
+		Up: map[string]func(context.Context) error{"postgres": st.db.Ready, "redis": st.redisReady},
+	})
+	w.boards = live.NewBoards(live.BoardsConfig{
+		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n},
+		Ended: meter.Ended, Log: n.log,
+	})
+	board := live.Switchboard{Board: n.answering.board}
+	w.sockets = live.NewServer(live.Config{
+		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Log: n.log,
+	})
+	w.dependencies = []api.Dependency{
+		{Name: "postgres", Check: st.db.Ready},
+		{Name: "redis", Check: st.redisReady},
+		{Name: "routing", Check: func(context.Context) error { return routingReady(n.book) }},
+	}
+	ledger := api.Ledger{History: st.history, Messages: st.messages, Writer: n.journal, Node: n.settings.Node, Now: time.Now}
+	handler, err := api.Handler(api.Config{
+		Ports: api.Ports{
+			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
+			Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
+			Activator: administration{n}, Trunks: administration{n}, SignedOut: w.sockets.SignedOut,
+		},
+		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),
+		DeskSocket: w.sockets.DeskSocket(), PortalSocket: w.sockets.PortalSocket(),
+		Metrics: meter.Handler(), MetricsToken: n.settings.MetricsToken, Dependencies: w.dependencies, Log: n.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.server = api.HTTPServer(handler, n.log)
+	w.cert, w.selfSigned, err = certificate(n.settings)
+	return w, err
+}
+
+// routingReady: a node that knows no tenant yet cannot route a call.
+func routingReady(b *routing.Book) error {
+	if len(b.Tenants()) == 0 {
+		return errors.New("no routing copy is on this node yet")
+	}
+	return nil
+}
+
+func (n *node) dropped() map[string]uint64 {
+	all := map[string]uint64{}
+	for _, counts := range []map[string]uint64{n.answering.engine.Dropped(), n.answering.trunks.Dropped()} {
+		for why, count := range counts {
+			all[why] += count
+		}
+	}
+	return all
+}
+
+func (n *node) openRecording(tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error) {
+	return n.tapes.Open(tenant, id)
+}
+
+// certificate loads the configured certificate, or makes one where the public URL is https and none is given.
+func certificate(s *settings) (cert *tls.Certificate, selfSigned bool, err error) {
+	certFile, keyFile := s.TLSCert, s.TLSKey
+	switch {
+	case certFile == "" && !strings.HasPrefix(s.PublicURL, "https://"):
+		return nil, false, nil
+	case certFile == "":
+		selfSigned = true
+		certFile, keyFile = filepath.Join(s.dir("keys"), "self-signed.crt"), filepath.Join(s.dir("keys"), "self-signed.key")
+		if err := selfSign(s.PublicURL, certFile, keyFile); err != nil {
+			return nil, false, err
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, false, fmt.Errorf("HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY: %w", err)
+	}
+	return &pair, selfSigned, nil
+}
+
+// start listens; an address that is taken is one clear error.
+func (w *site) start(failed chan<- error) error {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", w.listen)
+	if err != nil {
+		return fmt.Errorf("HOLDFAST_HTTP %s cannot be listened on: %w", w.listen, err)
+	}
+	if w.cert != nil {
+		l = tls.NewListener(l, &tls.Config{
+			Certificates: []tls.Certificate{*w.cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
+	}
+	w.boards.Start()
+	go func() {
+		if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("HTTP: %w", err)
+		}
+	}()
+	return nil
+}
+
+func (w *site) ready(ctx context.Context) bool {
+	for _, d := range w.dependencies {
+		if d.Check(ctx) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *site) stop() {
+	w.once.Do(func() {
+		close(w.closed)
+		w.sockets.Stop()
+		ctx, cancel := context.WithTimeout(context.Background(), siteStop)
+		defer cancel()
+		_ = w.server.Shutdown(ctx) // what is still open is cut
+		w.boards.Stop()
+	})
+}
+
+// unhandled counts voicemails for the boards.
+type unhandled struct{ n *node }
+
+func (u unhandled) Unhandled(ctx context.Context, t tenants.TenantID) (int, time.Time, error) {
+	c, err := u.n.stores.messages.CountUnhandled(ctx, t)
+	var oldest time.Time
+	if c.Oldest != nil {
+		oldest = *c.Oldest
+	}
+	return c.Count, oldest, err
+}
+
+// administration changes the plan in PostgreSQL, journals who did it, and brings the routing copies up to date.
+type administration struct{ n *node }
+
+func (a administration) done(ctx context.Context, actor tenants.Actor, what string, data any) error {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", what, err)
+	}
+	j := a.n.journal
+	j.Append(journal.Event{
+		Tenant: actor.Tenant, Kind: journal.Command, ID: tenants.NewID(), Seq: 1, At: time.Now(), Node: a.n.settings.Node,
+		Type: what, Final: true, Data: raw,
+	})
+	if err := j.Sync(ctx); err != nil {
+		return fmt.Errorf("%w: %w", api.ErrNotKept, err)
+	}
+	return a.n.compiler.Check(ctx)
+}
+
+func (a administration) Activate(ctx context.Context, actor tenants.Actor, state routing.State, cause string) (api.Activation, error) {
+	now := time.Now()
+	if err := a.n.stores.numbers.SetState(ctx, actor.Tenant, state, cause, now); err != nil {
+		return api.Activation{}, missing(err)
+	}
+	if err := a.done(ctx, actor, "activation", map[string]any{"state": state, "cause": cause, "by": actor.User, "by_name": actor.Name}); err != nil {
+		return api.Activation{}, err
+	}
+	if state == routing.Live {
+		a.n.journal.Clear(actor.Tenant, "calls_while_standby")
+	}
+	c := a.n.book.Copy(actor.Tenant)
+	return api.Activation{State: api.ActivationState(c.State), Since: c.Since, Cause: c.Cause}, nil
+}
+
+func (a administration) ListTrunks(context.Context) ([]routing.Trunk, error) {
+	return a.n.book.Trunks(), nil
+}
+
+func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk) error {
+	if err := a.n.stores.numbers.PutTrunk(ctx, t); err != nil {
+		return missing(err)
+	}
+	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})
+}
+
+func (a administration) DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error {
+	if err := a.n.stores.numbers.DeleteTrunk(ctx, name); err != nil {
+		return missing(err)
+	}
+	return a.done(ctx, actor, "trunk.delete", map[string]any{"name": name, "by": actor.User, "by_name": actor.Name})
+}
+
+// missing gives the database's errors the API's names.
+func missing(err error) error {
+	if errors.Is(err, numbersql.ErrNotFound) {
+		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
+	}
+	return api.Translate(err)
+}
