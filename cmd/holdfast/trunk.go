@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+const (
+	trunkLimit   = 10 * time.Second // for one request
+	trunkAnswer  = 1 << 20          // bytes read of one answer
+	demoPlatform = "noc@holdfast.example"
+	demoPassword = "holdfast-demo"
+)
+
+// trunkCmd is "holdfast trunk": the carriers' ways in, changed through the API of a running service.
+type trunkCmd struct {
+	Add    trunkAdd    `cmd:"" help:"Let a carrier in, or change where it may come from."`
+	List   trunkList   `cmd:"" help:"Show who is let in."`
+	Remove trunkRemove `cmd:"" help:"Let a carrier in no more; calls that go on are not touched."`
+}
+
+// platform is who asks, and where.
+type platform struct {
+	URL      string `help:"Where Holdfast is; default: the public URL of this machine's settings."`
+	SignIn   string `help:"E-mail of a platform administrator; on loopback the demonstration's." placeholder:"EMAIL"`
+	Password string `help:"Password; better in HOLDFAST_PASSWORD, which other users of the machine do not see." env:"HOLDFAST_PASSWORD"`
+}
+
+// trunkAdd is "holdfast trunk add".
+type trunkAdd struct {
+	platform
+	Name    string   `arg:"" help:"Name of the trunk: small letters, digits, hyphens."`
+	IP      []string `help:"Where its SIP comes from." required:"" placeholder:"CIDR" name:"ip"`
+	Media   []string `help:"Where its media comes from; default: as --ip." placeholder:"CIDR"`
+	Options string   `help:"Whom to ask by OPTIONS whether the carrier is there." placeholder:"HOST:PORT"`
+}
+
+// trunkList is "holdfast trunk list".
+type trunkList struct{ platform }
+
+// trunkRemove is "holdfast trunk remove".
+type trunkRemove struct {
+	platform
+	Name string `arg:"" help:"Name of the trunk."`
+}
+
+// trunkView is a trunk as the API has it.
+type trunkView struct {
+	Name    string   `json:"name"`
+	Signal  []string `json:"signal"`
+	Media   []string `json:"media,omitempty"`
+	Options string   `json:"options,omitempty"`
+}
+
+// Run lets a carrier in.
+func (c *trunkAdd) Run() error {
+	var made trunkView
+	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options}
+	if err := c.as(func(do request) error { return do(http.MethodPost, "/trunks", view, &made) }); err != nil {
+		return err
+	}
+	return printTrunks(made)
+}
+
+// Run shows who is let in.
+func (c *trunkList) Run() error {
+	var list struct {
+		Items []trunkView `json:"items"`
+	}
+	if err := c.as(func(do request) error { return do(http.MethodGet, "/trunks", nil, &list) }); err != nil {
+		return err
+	}
+	return printTrunks(list.Items...)
+}
+
+// Run lets a carrier in no more.
+func (c *trunkRemove) Run() error {
+	return c.as(func(do request) error { return do(http.MethodDelete, "/trunks/"+url.PathEscape(c.Name), nil, nil) })
+}
+
+func printTrunks(trunks ...trunkView) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS") // kept until Flush
+	for _, t := range trunks {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
+			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"))
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print the trunks: %w", err)
+	}
+	return nil
+}
+
+// request sends one request as somebody who is signed in and reads the answer into out, where it is not nil.
+type request func(method, path string, body, out any) error
+
+// as signs in, does something, and signs out.
+func (p *platform) as(something func(request) error) error {
+	if err := p.complete(); err != nil {
+		return err
+	}
+	token := ""
+	do := func(method, path string, body, out any) error { return p.send(token, method, path, body, out) }
+	var session struct {
+		AccessToken string `json:"access_token"`
+	}
+	who := map[string]string{"email": p.SignIn, "password": p.Password}
+	if err := do(http.MethodPost, "/sessions", who, &session); err != nil {
+		return fmt.Errorf("sign in as %s: %w", p.SignIn, err)
+	}
+	token = session.AccessToken
+	return errors.Join(something(do), do(http.MethodDelete, "/sessions/current", nil, nil))
+}
+
+// complete fills in what was not said: this machine, and on it the demonstration's administrator.
+func (p *platform) complete() error {
+	if p.URL == "" {
+		s, err := readSettings()
+		if err != nil {
+			return err
+		}
+		p.URL = s.PublicURL
+	}
+	at, err := url.Parse(p.URL)
+	if err != nil || at.Host == "" {
+		return fmt.Errorf("--url must be like http://127.0.0.1:8080, not %q", p.URL)
+	}
+	p.URL = strings.TrimSuffix(p.URL, "/")
+	ip, err := netip.ParseAddr(at.Hostname())
+	if at.Hostname() == "localhost" || err == nil && ip.IsLoopback() {
+		p.SignIn, p.Password = cmp.Or(p.SignIn, demoPlatform), cmp.Or(p.Password, demoPassword)
+	}
+	if p.SignIn == "" || p.Password == "" {
+		return errors.New("--sign-in and HOLDFAST_PASSWORD are needed: a platform administrator of " + p.URL)
+	}
+	return nil
+}
+
+func (p *platform) send(token, method, path string, body, out any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), trunkLimit)
+	defer cancel()
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("write the request: %w", err)
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, p.URL+"/api/v1"+path, bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("make the request: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("no Holdfast answers: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }() // read to the end or of no interest
+	answer, err := io.ReadAll(io.LimitReader(response.Body, trunkAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if response.StatusCode/100 != 2 {
+		return problem(response.Status, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return nil
+}
+
+// problem is what the API says is wrong (RFC 9457), as one line.
+func problem(status string, answer []byte) error {
+	var said struct{ Title, Detail string }
+	if err := json.Unmarshal(answer, &said); err != nil || said.Title == "" {
+		return errors.New("the server says " + status)
+	}
+	return errors.New(strings.TrimSuffix(said.Title, ".") + ": " + said.Detail)
+}
