@@ -96,7 +96,8 @@ func NewBoards(cfg BoardsConfig) *Boards {
 	return b
 }
 
-// Start subscribes and returns at once: every event that the journal takes from now on is shown.
+// Start subscribes and returns at once: every event that the journal takes from now on is shown. It comes before anything
+// appends to the journal, else a story's beginning is missed.
 func (b *Boards) Start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,0 +1,346 @@
+package isolation_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"holdfast/deploy/schema/demo"
+	"holdfast/deploy/servers/serverstest"
+	"holdfast/services/call"
+	"holdfast/services/identity"
+	"holdfast/services/identity/identitysql"
+	"holdfast/services/journal"
+	"holdfast/services/journal/journalsql"
+	"holdfast/services/numbers"
+	"holdfast/services/numbers/numbersql"
+	"holdfast/services/voicemail/voicemailsql"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+	"holdfast/tenants/store"
+	"holdfast/web/api"
+	"holdfast/web/live"
+)
+
+func TestMain(m *testing.M) { serverstest.Main(m) }
+
+const (
+	harborCall  = "0192f0c4-0000-7000-8000-000000000001"
+	harborLive  = "0192f0c4-0000-7000-8000-000000000002"
+	harborVoice = "0192f0c4-0000-7000-8000-000000000003"
+	mesaCall    = "0192f0c4-0000-7000-8000-000000000004"
+	mesaVoice   = "0192f0c4-0000-7000-8000-000000000005"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// origin is the pages' in these tests.
+const origin = "http://127.0.0.1:8080"
+
+// nobody takes no orders.
+type nobody struct{}
+
+func (nobody) Order(context.Context, tenants.Actor, live.Command) error { return nil }
+
+type house struct {
+	t       *testing.T
+	handler http.Handler
+	tokens  map[string]string // by e-mail
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	urls := serverstest.Database(t)
+	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker, Wait: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if _, err := demo.Load(t.Context(), db, netip.MustParsePrefix("127.0.0.0/16")); err != nil {
+		t.Fatal(err)
+	}
+	book := &routing.Book{}
+	compiler := numbers.New(numbers.Config{Source: numbersql.New(db), Shelf: numbers.Shelf{Dir: t.TempDir()}, Book: book})
+	if err := compiler.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := identity.OpenKeys(filepath.Join(t.TempDir(), "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := identitysql.New(db)
+	people, err := identity.New(identity.Config{Credentials: rows, Sessions: rows, Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(journal.Config{Dir: t.TempDir(), Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Stop() })
+	boards := live.NewBoards(live.BoardsConfig{Book: book})
+	sockets := live.NewServer(live.Config{
+		Origins: []string{origin}, Tickets: api.People{Service: people}, Supervisor: nobody{}, Boards: boards,
+	})
+	t.Cleanup(func() { _ = sockets.Stop() })
+	ship(t, journalsql.New(db, nil, voicemailsql.Project), boards)
+	ledger := api.Ledger{
+		History: journalsql.Queries{DB: db}, Messages: voicemailsql.Queries{DB: db}, Writer: j, Node: "n1", Now: time.Now,
+	}
+	handler, err := api.Handler(api.Config{
+		Ports: api.Ports{
+			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
+			Voicemails: ledger, Alarms: ledger, Explainer: api.Routes{Book: book}, SignedOut: sockets.SignedOut,
+		},
+		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, handler: handler, tokens: map[string]string{}}
+	for _, email := range []string{"ada@harbor.example", "admin@harbor.example", "zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
+		var s api.Session
+		got := h.do("POST", "/api/v1/sessions", "", `{"email":"`+email+`","password":"`+demo.Password+`"}`)
+		if err := json.Unmarshal(got.Body.Bytes(), &s); err != nil || got.Code != 201 {
+			t.Fatalf("%s: %d %s", email, got.Code, got.Body)
+		}
+		h.tokens[email] = s.AccessToken
+	}
+	return h
+}
+
+// ship writes one call with a message for each of harbor and mesa, an alarm of harbor's, and a live call of harbor's.
+func ship(t *testing.T, s *journalsql.Store, boards *live.Boards) {
+	t.Helper()
+	for _, c := range []struct {
+		tenant    tenants.TenantID
+		account   tenants.AccountID
+		id, voice string
+		caller    string
+	}{
+		{"harbor", "lakeside-cardiology", harborCall, harborVoice, "+16085550177"},
+		{"mesa", "red-rock-dental", mesaCall, mesaVoice, "+16085550188"},
+	} {
+		events := told(c.tenant, c.id,
+			call.Event{Type: call.Invited, Call: tenants.CallID(c.id), Plan: &call.Plan{
+				Tenant: c.tenant, Account: c.account, AccountName: string(c.account), Caller: c.caller, Called: "+16085550101",
+				CallerName: "caller of " + string(c.tenant), Kind: call.ForQueue, Languages: []string{"en"},
+			}},
+			call.Event{Type: call.NodeLost, Take: &call.Take{N: 1, Voicemail: tenants.VoicemailID(c.voice), StartedAt: noon, DurationMS: 4200, CutShort: true}},
+		)
+		if err := s.Ship(t.Context(), events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, _ := json.Marshal(journal.AlarmData{Text: "something of harbor's", Severity: journal.Warning, Since: noon, Count: 1})
+	alarm := journal.Event{Tenant: "harbor", Kind: journal.Alarm, ID: "harbor-alarm", Seq: 1, At: noon, Node: "n1", Type: journal.TypeRaised, Data: data}
+	ended := alarm
+	ended.Seq, ended.Type, ended.Final = 2, journal.TypeCleared, true
+	if err := s.Ship(t.Context(), []journal.Event{alarm, ended}); err != nil {
+		t.Fatal(err)
+	}
+	boards.Fold(alarm)
+	for _, e := range told("harbor", harborLive, call.Event{Type: call.Invited, Call: harborLive, Plan: &call.Plan{
+		Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Caller: "+16085550177", Kind: call.ForQueue, OnDuty: 1,
+	}}) {
+		boards.Fold(e)
+	}
+}
+
+func told(tenant tenants.TenantID, id string, facts ...call.Event) []journal.Event {
+	var out []journal.Event
+	for i, f := range facts {
+		f.At = noon.Add(time.Duration(i) * time.Second)
+		data, _ := json.Marshal(f)
+		out = append(out, journal.Event{Tenant: tenant, Kind: journal.Call, ID: id, Seq: uint64(i + 1), At: f.At, Node: "n1", Type: string(f.Type), Data: data})
+	}
+	return out
+}
+
+func (h *house) do(method, path, token, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	rec := httptest.NewRecorder()
+	h.handler.ServeHTTP(rec, r)
+	return rec
+}
+
+// asked is how a path of the contract is asked for something of harbor's; "" is not asked here.
+var asked = map[string][]string{
+	"/calls":                 {"/calls", "/calls?state=live", "/calls?state=ended", "/calls?number=%2B16085550177", "/calls?limit=1"},
+	"/calls/{id}":            {"/calls/" + harborCall, "/calls/" + harborLive},
+	"/calls/{id}/events":     {"/calls/" + harborCall + "/events", "/calls/" + harborLive + "/events"},
+	"/voicemails":            {"/voicemails", "/voicemails?state=new"},
+	"/voicemails/{id}":       {"/voicemails/" + harborVoice},
+	"/voicemails/{id}/audio": {"/voicemails/" + harborVoice + "/audio"},
+	"/accounts/{id}":         {"/accounts/lakeside-cardiology"},
+	"/alarms":                {"/alarms", "/alarms?state=ended"},
+	"/route":                 {"/route?to=%2B16085550101", "/route?to=%2B16085550301&diversion=%3Csip:%2B16085550101@x%3E"},
+}
+
+// secrets are words that only harbor's data has.
+var secrets = []string{"lakeside", "Lakeside", "prairie", "Prairie", "Harbor", "harbor", "+16085550177", harborCall, harborLive, harborVoice, "Ada", "Ben"}
+
+func TestMesaSeesNothingOfHarborsOnAnyRoute(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	spec, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for path, item := range spec.Paths.Map() {
+		if item.Get == nil || strings.HasPrefix(path, "/tenants") || strings.HasPrefix(path, "/trunks") {
+			continue
+		}
+		urls := asked[path]
+		if urls == nil {
+			urls = []string{path}
+		}
+		for _, url := range urls {
+			url = "/api/v1" + url
+			if got := h.do("GET", url, "", ""); got.Code != 401 {
+				t.Errorf("%s without a token: %d", url, got.Code)
+			}
+			own := h.do("GET", url, h.tokens["admin@harbor.example"], "")
+			if own.Code == 200 && containsAny(own.Body.String(), secrets) {
+				shown++
+			}
+			for _, email := range []string{"zoe@mesa.example", "admin@mesa.example"} {
+				got := h.do("GET", url, h.tokens[email], "")
+				if got.Code >= 500 || (strings.Contains(path, "{id}") && got.Code != 404 && got.Code != 403) {
+					t.Errorf("%s as %s: %d %s", url, email, got.Code, got.Body)
+				}
+				if containsAny(strings.ReplaceAll(got.Body.String(), "@harbor", ""), secrets) {
+					t.Errorf("%s as %s shows harbor's: %s", url, email, got.Body)
+				}
+			}
+		}
+	}
+	if shown < 14 {
+		t.Errorf("harbor itself sees its own on %d addresses only: the test proves nothing", shown)
+	}
+}
+
+func containsAny(s string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestMesaChangesNothingOfHarbors(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	url := "/api/v1/voicemails/" + harborVoice
+	body := `{"state":"handled","note":"mesa was here"}`
+	for _, email := range []string{"zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
+		if got := h.do("PATCH", url, h.tokens[email], body); got.Code != 404 {
+			t.Errorf("%s: %d %s", email, got.Code, got.Body)
+		}
+	}
+	var v api.Voicemail
+	got := h.do("GET", url, h.tokens["ada@harbor.example"], "")
+	if err := json.Unmarshal(got.Body.Bytes(), &v); err != nil || v.State != api.VoicemailStateNew || v.Note != "" || !v.CutShort {
+		t.Errorf("%+v %v", v, err)
+	}
+	if got := h.do("PATCH", url, h.tokens["ada@harbor.example"], `{"state":"heard"}`); got.Code != 200 {
+		t.Errorf("ada: %d %s", got.Code, got.Body)
+	}
+}
+
+func TestTheDatabaseDoesNotSayWhetherAForeignIDExists(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	token := h.tokens["admin@mesa.example"]
+	for _, path := range []string{"/calls/%s", "/calls/%s/events", "/voicemails/%s", "/voicemails/%s/audio"} {
+		id := harborCall
+		if strings.HasPrefix(path, "/voicemails") {
+			id = harborVoice
+		}
+		foreign := h.do("GET", "/api/v1"+fmt.Sprintf(path, id), token, "")
+		missing := h.do("GET", "/api/v1"+fmt.Sprintf(path, "0192f0c4-0000-7000-8000-0000000000ff"), token, "")
+		a, _, _ := strings.Cut(foreign.Body.String(), `"request_id"`)
+		b, _, _ := strings.Cut(missing.Body.String(), `"request_id"`)
+		if foreign.Code != 404 || missing.Code != 404 || a != b {
+			t.Errorf("%s: %d %q, %d %q", path, foreign.Code, a, missing.Code, b)
+		}
+	}
+}
+
+// portal opens the portal's socket of a signed-in user through the whole server, limits and all.
+func (h *house) portal(url, email string) (*websocket.Conn, live.Board) {
+	h.t.Helper()
+	var ticket api.Ticket
+	got := h.do("POST", "/api/v1/tickets", h.tokens[email], `{"purpose":"portal"}`)
+	if err := json.Unmarshal(got.Body.Bytes(), &ticket); err != nil {
+		h.t.Fatalf("%d %s", got.Code, got.Body)
+	}
+	conn, _, err := websocket.Dial(h.t.Context(), url+"/portal/socket?ticket="+ticket.Ticket, &websocket.DialOptions{
+		HTTPHeader: http.Header{"Origin": {origin}},
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = conn.CloseNow() })
+	var m live.Message
+	_, data, err := conn.Read(h.t.Context())
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil || m.Board == nil {
+		h.t.Fatalf("%v: %s", err, data)
+	}
+	return conn, *m.Board
+}
+
+func TestEachPortalsSocketShowsItsOwnTenantAndEndsWithTheSignIn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := httptest.NewUnstartedServer(h.handler)
+	s.Config = api.HTTPServer(h.handler, slog.New(slog.DiscardHandler))
+	s.Start()
+	t.Cleanup(s.Close)
+	conn, harbor := h.portal(s.URL, "admin@harbor.example")
+	_, mesa := h.portal(s.URL, "admin@mesa.example")
+	if harbor.TenantName != "Harbor Answering" || len(harbor.Calls) != 1 || len(harbor.Alarms) != 1 || len(harbor.Operators) != 2 {
+		t.Errorf("harbor sees %+v", harbor)
+	}
+	if text, _ := json.Marshal(mesa); mesa.Tenant != "mesa" || containsAny(string(text), secrets) {
+		t.Errorf("mesa sees %s", text)
+	}
+	if got := h.do("DELETE", "/api/v1/sessions/current", h.tokens["admin@harbor.example"], ""); got.Code != 204 {
+		t.Fatalf("sign out: %d %s", got.Code, got.Body)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		_, data, err := conn.Read(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(data), `"bye":"signed_out"`) {
+			break
+		}
+	}
+	if got := h.do("GET", "/api/v1/me", h.tokens["admin@harbor.example"], ""); got.Code != 401 {
+		t.Errorf("after signing out: %d", got.Code)
+	}
+}
