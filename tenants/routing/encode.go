@@ -50,7 +50,7 @@ func (c *Copy) Hash() string {
 	same.Since = same.Since.UTC()
 	raw, err := json.Marshal(same) // canonical: fields in order of declaration, keys of maps sorted
 	if err != nil {
-		panic(err) // a Copy holds nothing that JSON cannot say
+		raw = fmt.Appendf(nil, "%v", same) // a year beyond 9999 is all that JSON cannot say; it is no reason to stop
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])

@@ -193,20 +193,3 @@ func TestReadersOfTheBookNeverWait(t *testing.T) {
 	}
 	wait.Wait()
 }
-
-func FuzzDecode(f *testing.F) {
-	raw, err := routing.Encode(sample())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw)
-	f.Add([]byte("HFRC"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if c, err := routing.Decode(raw); err == nil {
-			var b routing.Book
-			b.Put(c)
-			c.Hash()
-		}
-		_, _ = routing.DecodeTrunks(raw)
-	})
-}
