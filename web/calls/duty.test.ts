@@ -68,7 +68,8 @@ describe('the truthful line', () => {
     expect(reach(change(desk()), T0 + 100)).toMatchObject({ can: 'no', why });
   });
   it.each([
-    [{ state: 'checking' }, 'unchecked'],
+    [{ state: 'checking', checked: false }, 'unchecked'],
+    [{ state: 'checking' }, 'checked'],
     [{ state: 'paused', why: 'asked' }, 'paused'],
     [{ state: 'paused', why: 'missed' }, 'missed'],
     [{ state: 'paused', why: 'supervisor' }, 'supervisor'],

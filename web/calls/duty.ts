@@ -70,6 +70,7 @@ export type ReachWhy =
   | 'connection'
   | 'audio'
   | 'unchecked'
+  | 'checked'
   | 'paused'
   | 'missed'
   | 'supervisor'
@@ -91,9 +92,10 @@ export function reach(desk: Desk, now: number): Reach {
   const since = localTime(duty.since, desk.skew) ?? now;
   switch (duty.state) {
     case 'checking':
+      return { can: 'no', why: duty.checked ? 'checked' : 'unchecked', since };
     case 'away':
     case '':
-      return { can: 'no', why: 'unchecked', since };
+      return { can: 'no', why: 'ended', since };
     case 'paused':
       return { can: 'no', why: pauseOf(duty), since };
     case 'lost':
@@ -182,5 +184,5 @@ export function markOf(desk: Desk, now: number): Mark {
   const r = reach(desk, now);
   if (r.can === 'yes') return 'ready';
   if (r.can === 'busy') return 'call';
-  return ['paused', 'missed', 'supervisor', 'unchecked'].includes(r.why) ? 'paused' : 'lost';
+  return ['paused', 'missed', 'supervisor', 'unchecked', 'checked'].includes(r.why) ? 'paused' : 'lost';
 }

@@ -280,7 +280,7 @@ export class DeskStore {
   /** Waits until the line is up, at most as long as a check may take. */
   private async lineUp(): Promise<void> {
     const until = Date.now() + CHECK_LIMIT_MS;
-    while (this.desk.audio.state !== 'up') {
+    while (this.desk.audio.state !== 'up' || !this.desk.duty?.media) {
       if (Date.now() > until) throw new AudioError('line');
       await new Promise((done) => setTimeout(done, 100));
     }

@@ -41,5 +41,5 @@ function finer(type: string, text: (key: string) => string): string {
 }
 
 function reasonWords(reason: string): string {
-  return reason ? tOr(`reason.${reason}`, reason.replaceAll('_', ' ')) : '';
+  return reason ? `: ${tOr(`reason.${reason}`, reason.replaceAll('_', ' '))}` : '';
 }

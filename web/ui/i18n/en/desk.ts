@@ -28,7 +28,8 @@ export const desk = {
   'reach.no.connecting': 'Callers cannot reach you yet: connecting.',
   'reach.no.connection': 'Callers cannot reach you: connection lost {ago} ago, retrying.',
   'reach.no.audio': 'Callers cannot reach you: the audio line is down for {ago}, repairing.',
-  'reach.no.unchecked': 'Callers cannot reach you yet: your line is not in use.',
+  'reach.no.unchecked': 'Callers cannot reach you yet: check your line first.',
+  'reach.no.checked': 'Callers cannot reach you yet: you are not taking calls.',
   'reach.no.paused': 'Callers cannot reach you: paused for {ago}.',
   'reach.no.missed': 'Callers cannot reach you: paused because an offer was not answered.',
   'reach.no.supervisor': 'Callers cannot reach you: a supervisor paused you {ago} ago.',
@@ -122,6 +123,7 @@ export const desk = {
   'mic.on': 'Mic ON',
   'mic.off.more': 'Switched off at the source between calls: nobody can hear you.',
   'mic.on.more': 'The caller hears you.',
+  'mic.on.lost': 'Open for the call; nobody hears you at this moment.',
 
   'now.available': 'Waiting for the next caller',
   'now.available.more': 'Ready since',

@@ -30,7 +30,8 @@ export const desk: Record<keyof typeof en, string> = {
   'reach.no.connecting': 'A hívók még nem érik el: kapcsolódás folyamatban.',
   'reach.no.connection': 'A hívók nem érik el: a kapcsolat {ago} óta szünetel, újra próbáljuk.',
   'reach.no.audio': 'A hívók nem érik el: a hangvonal {ago} óta nem működik, javítás alatt.',
-  'reach.no.unchecked': 'A hívók még nem érik el: a vonala nincs használatban.',
+  'reach.no.unchecked': 'A hívók még nem érik el: előbb ellenőrizze a vonalát.',
+  'reach.no.checked': 'A hívók még nem érik el: nem fogad hívást.',
   'reach.no.paused': 'A hívók nem érik el: szünet {ago} óta.',
   'reach.no.missed': 'A hívók nem érik el: szünet, mert egy hívást nem fogadott.',
   'reach.no.supervisor': 'A hívók nem érik el: a felügyelő {ago} óta szünetelteti.',
@@ -125,6 +126,7 @@ export const desk: Record<keyof typeof en, string> = {
   'mic.on': 'Mikrofon BE',
   'mic.off.more': 'Hívások között a forrásnál kikapcsolva: senki sem hallja Önt.',
   'mic.on.more': 'A hívó hallja Önt.',
+  'mic.on.lost': 'Nyitva a híváshoz; ebben a pillanatban senki sem hallja.',
 
   'now.available': 'Várakozás a következő hívóra',
   'now.available.more': 'Fogadásra kész ennyi ideje:',
