@@ -31,7 +31,7 @@ type Count struct {
 	Known     bool
 }
 
-// BoardsConfig is what Boards needs; all but Book and Subscribe have defaults.
+// BoardsConfig is what Boards needs. Book has no default, and nor has Subscribe where Boards is started.
 type BoardsConfig struct {
 	Book      Book
 	Subscribe func(buffer int) (<-chan journal.Event, func()) // journal.Journal.Subscribe
@@ -63,6 +63,10 @@ type Boards struct {
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
+	// Of the goroutine that follows, once it runs.
+	events      <-chan journal.Event
+	unsubscribe func()
+
 	mu       sync.Mutex
 	pictures map[tenants.TenantID]*picture
 	due      map[tenants.TenantID]countDue
@@ -76,7 +80,8 @@ type countDue struct {
 	again bool
 }
 
-// NewBoards folds the stories that are open already; Start follows the journal.
+// NewBoards folds the stories that are open already and subscribes, so that nothing is missed from here on; Start begins
+// to follow. It is made before anything appends to the journal, else a story's beginning is missed.
 func NewBoards(cfg BoardsConfig) *Boards {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Now == nil {
@@ -93,11 +98,13 @@ func NewBoards(cfg BoardsConfig) *Boards {
 			b.Fold(e)
 		}
 	}
+	if cfg.Subscribe != nil {
+		b.events, b.unsubscribe = cfg.Subscribe(eventBuffer)
+	}
 	return b
 }
 
-// Start subscribes and returns at once: every event that the journal takes from now on is shown. It comes before anything
-// appends to the journal, else a story's beginning is missed.
+// Start shows every event that the journal has taken since NewBoards, and from now on. It returns at once.
 func (b *Boards) Start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,9 +114,8 @@ func (b *Boards) Start() {
 	b.started = true
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop = cancel
-	events, unsubscribe := b.cfg.Subscribe(eventBuffer)
 	b.wait.Add(2)
-	go b.guard(ctx, func() { b.follow(ctx, &events, &unsubscribe) })
+	go b.guard(ctx, func() { b.follow(ctx) })
 	go b.guard(ctx, func() { b.count(ctx) })
 }
 
@@ -147,13 +153,13 @@ func (b *Boards) once(loop func()) (clean bool) {
 }
 
 // follow folds events until ctx ends. The subscription outlives a panic of the loop.
-func (b *Boards) follow(ctx context.Context, events *<-chan journal.Event, unsubscribe *func()) {
+func (b *Boards) follow(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			(*unsubscribe)()
+			b.unsubscribe()
 			return
-		case e, ok := <-*events:
+		case e, ok := <-b.events:
 			if ok {
 				b.Fold(e)
 				continue
@@ -165,7 +171,7 @@ func (b *Boards) follow(ctx context.Context, events *<-chan journal.Event, unsub
 			return
 		case <-time.After(resubscribeAfter):
 		}
-		*events, *unsubscribe = b.cfg.Subscribe(eventBuffer)
+		b.events, b.unsubscribe = b.cfg.Subscribe(eventBuffer)
 	}
 }
 

@@ -107,6 +107,21 @@ func TestEventsThatDoNotFitChangeNothing(t *testing.T) {
 	}
 }
 
+func TestWhatHappensBeforeTheStartIsShownAfterIt(t *testing.T) {
+	t.Parallel()
+	f := &feed{}
+	b := live.NewBoards(live.BoardsConfig{Book: book{}, Subscribe: f.subscribe, Log: slog.New(slog.DiscardHandler)})
+	changes, cancel := b.Watch("harbor")
+	defer cancel()
+	f.subs[0] <- invited(callID) // calls are answered before the pages are served
+	b.Start()
+	defer b.Stop()
+	within(t, changes)
+	if len(b.Live("harbor")) != 1 {
+		t.Error("the call is missing")
+	}
+}
+
 func TestBoardsGoOnAfterBeingCutOff(t *testing.T) {
 	t.Parallel()
 	f := &feed{}
