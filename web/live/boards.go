@@ -36,6 +36,7 @@ type BoardsConfig struct {
 	Book      Book
 	Subscribe func(buffer int) (<-chan journal.Event, func()) // journal.Journal.Subscribe
 	Stories   []journal.Story                                 // open at start: journal.Journal.OpenStories
+	Alarms    []journal.OpenAlarm                             // raised since, by the journal's own opening: journal.Journal.Alarms
 	Counter   Counter                                         // nil: the count stays unknown
 	Ended     func(call.State)                                // told of every call that ended; for metrics; must not block
 	Log       *slog.Logger
@@ -97,6 +98,9 @@ func NewBoards(cfg BoardsConfig) *Boards {
 		for _, e := range s.Events {
 			b.Fold(e)
 		}
+	}
+	for _, a := range cfg.Alarms {
+		b.picture(a.Tenant).open(a)
 	}
 	if cfg.Subscribe != nil {
 		b.events, b.unsubscribe = cfg.Subscribe(eventBuffer)

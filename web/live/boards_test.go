@@ -110,7 +110,13 @@ func TestEventsThatDoNotFitChangeNothing(t *testing.T) {
 func TestWhatHappensBeforeTheStartIsShownAfterIt(t *testing.T) {
 	t.Parallel()
 	f := &feed{}
-	b := live.NewBoards(live.BoardsConfig{Book: book{}, Subscribe: f.subscribe, Log: slog.New(slog.DiscardHandler)})
+	b := live.NewBoards(live.BoardsConfig{
+		Book: book{}, Subscribe: f.subscribe, Log: slog.New(slog.DiscardHandler),
+		Alarms: []journal.OpenAlarm{{Tenant: "platform", Key: "journal_damaged", AlarmData: journal.AlarmData{Text: "a segment was set aside"}}},
+	})
+	if a := b.Snapshot("platform").Alarms; len(a) != 1 || a[0].Key != "journal_damaged" {
+		t.Errorf("alarms: %+v", a)
+	}
 	changes, cancel := b.Watch("harbor")
 	defer cancel()
 	f.subs[0] <- invited(callID) // calls are answered before the pages are served

@@ -168,8 +168,17 @@ func (p *picture) foldAlarm(e journal.Event) (bool, error) {
 	if data.Since.IsZero() {
 		data.Since = e.At
 	}
-	p.alarms[e.ID] = &liveAlarm{seq: e.Seq, alarm: Alarm{
-		Key: e.ID, Text: data.Text, Severity: string(data.Severity), Since: data.Since, Count: data.Count,
-	}}
+	p.alarms[e.ID] = &liveAlarm{seq: e.Seq, alarm: alarmOf(e.ID, data)}
 	return true, nil
+}
+
+// open shows an alarm whose events were before our time, unless they were not.
+func (p *picture) open(a journal.OpenAlarm) {
+	if p.alarms[a.Key] == nil {
+		p.alarms[a.Key] = &liveAlarm{alarm: alarmOf(a.Key, a.AlarmData)}
+	}
+}
+
+func alarmOf(key string, d journal.AlarmData) Alarm {
+	return Alarm{Key: key, Text: d.Text, Severity: string(d.Severity), Since: d.Since, Count: d.Count}
 }
