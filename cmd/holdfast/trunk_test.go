@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"holdfast/deploy/servers"
+)
+
+// command runs another subcommand with the machine's settings to its end.
+func (m *machine) command(args ...string) (text string, status int) {
+	m.t.Helper()
+	cmd := exec.CommandContext(m.t.Context(), os.Args[0], args...)
+	cmd.Env = m.env
+	out, _ := cmd.CombinedOutput() // how it ended stands in the state
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	if text, status := m.command("trunk", "list"); status != 1 || !strings.HasPrefix(text, "holdfast: ") || !strings.Contains(text, "no Holdfast answers") {
+		t.Errorf("without a service: %d, %q", status, text)
+	}
+	m.up().ready()
+	text, status := m.command("trunk", "add", "carrier-a", "--ip", "127.77.0.0/24", "--ip", "127.77.9.1/32", "--media", "127.78.0.0/24", "--options", "127.77.0.1:5060")
+	if status != 0 || !strings.Contains(text, "carrier-a") {
+		t.Fatalf("add: %d, %q", status, text)
+	}
+	m.eventually("the trunk is listed", func() bool {
+		text, status = m.command("trunk", "list")
+		return status == 0 && strings.Contains(text, "carrier-a")
+	})
+	for _, want := range []string{"127.77.0.0/24,127.77.9.1/32", "127.78.0.0/24", "127.77.0.1:5060", "demo", "as SIP"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the list has no %q:\n%s", want, text)
+		}
+	}
+	if text, status = m.command("trunk", "remove", "carrier-a"); status != 0 {
+		t.Fatalf("remove: %d, %q", status, text)
+	}
+	m.eventually("the trunk is gone", func() bool {
+		text, status = m.command("trunk", "list")
+		return status == 0 && !strings.Contains(text, "carrier-a")
+	})
+	for _, wrong := range [][]string{{"add", "carrier-b", "--ip", "everywhere"}, {"remove", "nobody"}, {"list", "--sign-in", "ada@harbor.example"}, {"list", "--password", "wrong"}} {
+		if text, status = m.command(append([]string{"trunk"}, wrong...)...); status != 1 || !strings.HasPrefix(text, "holdfast: ") || strings.Count(text, "\n") != 1 {
+			t.Errorf("%v: %d, %q", wrong, status, text)
+		}
+	}
+}
+
+func TestMigrateMakesADatabaseReadyAndMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	if text, status := m.command("migrate"); status != 1 || !strings.Contains(text, "HOLDFAST_DATABASE_URL is not set") {
+		t.Errorf("without a database: %d, %q", status, text)
+	}
+	s, err := servers.Start(t.Context(), servers.Config{Data: m.data, SkipRedis: true, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	m.env = append(m.env, "HOLDFAST_DATABASE_URL="+s.DatabaseURL)
+	for range 2 {
+		if text, status := m.command("migrate"); status != 0 || !strings.HasPrefix(text, "the database has schema ") {
+			t.Fatalf("%d, %q", status, text)
+		}
+	}
+}
