@@ -18,10 +18,11 @@ import (
 
 const (
 	httpIn    = 10 * time.Second
-	connectIn = 15 * time.Second // ICE, DTLS and their negotiation
-	checkIn   = 20 * time.Second // the server's part of the line check
-	playIn    = 10 * time.Second // until its playback is heard
-	changeIn  = 10 * time.Second // until the duty shows what was asked
+	connectIn = 15 * time.Second       // ICE, DTLS and their negotiation
+	checkIn   = 20 * time.Second       // the server's part of the line check
+	playIn    = 10 * time.Second       // until its playback is heard
+	playedOut = 200 * time.Millisecond // without a packet: the playback is over
+	changeIn  = 10 * time.Second       // until the duty shows what was asked
 	settleIn  = 500 * time.Millisecond
 	retryMin  = 200 * time.Millisecond
 	retryMax  = 2 * time.Second
@@ -317,21 +318,37 @@ func (o *Operator) check(ctx context.Context) error {
 	if m.Check == nil || !m.Check.OK {
 		return fmt.Errorf("%w: the check failed: %+v", ErrProblem, m.Check)
 	}
-	limit := time.NewTimer(playIn)
-	defer limit.Stop()
-	poll := time.NewTicker(media.FrameTime)
-	defer poll.Stop()
-	for !o.ear.Heard(defaultTone) {
-		select {
-		case <-poll.C:
-		case <-limit.C:
-			return errors.New("the playback is not heard")
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the playback: %w", ctx.Err())
+	if err := o.until(ctx, playIn, func() bool { return o.ear.Heard(defaultTone) }); err != nil {
+		return fmt.Errorf("the playback is not heard: %w", err)
+	}
+	// It is listened to until its end: what is said with headphones on is not over at the first word.
+	newest, at := uint64(0), time.Now()
+	if err := o.until(ctx, playIn, func() bool {
+		if n := p.counted().Received; n != newest {
+			newest, at = n, time.Now()
 		}
+		return time.Since(at) > playedOut
+	}); err != nil {
+		return fmt.Errorf("the playback does not end: %w", err)
 	}
 	_, err = s.ask(ctx, live.Command{Do: live.DoHeard}, replyIn)
 	return err
+}
+
+// until waits for something that is heard.
+func (o *Operator) until(ctx context.Context, within time.Duration, ok func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	poll := time.NewTicker(media.FrameTime)
+	defer poll.Stop()
+	for !ok() {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Close ends everything without ceremony (GoHome ends the duty properly), and writes the recording. It may be repeated.

@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"holdfast/e2e/harness"
+	"holdfast/e2e/operator"
+	"holdfast/services/duty"
+)
+
+func TestAnOperatorWhoReloadsIsBackWithTheSameCaller(t *testing.T) {
+	n := harness.Start(t)
+	o := n.Operator(ada)
+	c := n.Call(prairie)
+	id := joined(t, n, c, o)
+	began := time.Now()
+	o.Drop()
+	harness.Eventually(t, 5*time.Second, "the operator's tone is gone", func() bool { return !c.Heard(operatorHz) })
+	must(t, o.Resume(limited(t, 10*time.Second)))
+	n.Phase(o, 10*time.Second, duty.Talking)
+	hear(t, c, o)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("back after %v", took)
+	}
+	c.Hangup()
+	if got := ended(t, n.SignIn(admin), id); got.Result != "answered" || len(got.Offered) != 1 {
+		t.Errorf("the record: %+v", got)
+	}
+}
+
+func TestACallerWhoseOperatorIsLostGoesFirst(t *testing.T) {
+	n := harness.Start(t)
+	first := n.Operator(ada)
+	lost := n.Call(prairie)
+	joined(t, n, lost, first)
+	waiting := n.Call(lakeside) // of higher priority, and waits
+	n.Answered(waiting, 5*time.Second)
+	first.Drop()
+	second := n.Operator(ben)
+	event(t, second, operator.Offer, 5*time.Second) // the waiting one: the lost operator may still come back
+	must(t, second.Decline(limited(t, byeBar)))
+	offer := event(t, second, operator.Offer, 20*time.Second)
+	if string(offer.CallID) != lost.CallID() {
+		t.Errorf("offered %s, not the caller who lost an operator", offer.CallID)
+	}
+	must(t, second.Accept(limited(t, joinBar)))
+	hear(t, lost, second)
+}
+
+func TestAChangedNetworkKeepsTheCall(t *testing.T) {
+	n := harness.Start(t)
+	o := n.Operator(ada)
+	c := n.Call(prairie)
+	joined(t, n, c, o)
+	must(t, o.ChangeNetwork(limited(t, 10*time.Second)))
+	hear(t, c, o)
+}

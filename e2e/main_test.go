@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"holdfast/e2e/harness"
+	"holdfast/e2e/operator"
+	"holdfast/e2e/sound"
+	"holdfast/media"
+	"holdfast/media/codec"
+	lives "holdfast/services/call"
+)
+
+// The numbers and people of the demonstration data.
+const (
+	lakeside = "+16085550101" // Lakeside Cardiology of harbor: English, Spanish; medical
+	prairie  = "+16085550102" // Prairie Plumbing of harbor
+	kovacs   = "+3615550201"  // Kovács Fogászat of duna, in standby
+	ada      = "ada@harbor.example"
+	ben      = "ben@harbor.example"
+	admin    = "admin@harbor.example"
+	duna     = "admin@duna.example"
+	mesa     = "admin@mesa.example"
+	noc      = "noc@holdfast.example"
+)
+
+// The bars: how long each thing may take.
+const (
+	answerBar = time.Second      // INVITE to 200
+	offerBar  = time.Second      // a waiting call with an idle operator is offered
+	joinBar   = 2 * time.Second  // from accepting until both hear each other
+	byeBar    = 3 * time.Second  // from one hanging up until the other is told
+	beepBar   = 8 * time.Second  // from the 200 to the beep where nobody is on duty
+	keptBar   = 10 * time.Second // from the end of a message until it is listed
+	shipBar   = 10 * time.Second // from an event until the API knows it from the database
+)
+
+// The tones: what callers and operators say, and the beep.
+const (
+	callerHz   = 440
+	operatorHz = 1000
+	beepHz     = 1000
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// call is a call as the API shows it.
+type call struct {
+	ID         string `json:"id"`
+	Tenant     string `json:"tenant"`
+	Account    string `json:"account"`
+	Called     string `json:"called"`
+	Caller     string `json:"caller"`
+	State      string `json:"state"`
+	Result     string `json:"result"`
+	Reason     string `json:"reason"`
+	Operator   string `json:"operator_name"`
+	Candidates []struct {
+		Source string `json:"source"`
+		Chosen bool   `json:"chosen"`
+	} `json:"candidates"`
+	Offered []struct {
+		Name    string `json:"name"`
+		Outcome string `json:"outcome"`
+	} `json:"offered"`
+	EndedAt *time.Time `json:"ended_at"`
+}
+
+// voicemail is a message as the API shows it.
+type voicemail struct {
+	ID         string `json:"id"`
+	CallID     string `json:"call_id"`
+	Account    string `json:"account"`
+	Caller     string `json:"caller"`
+	DurationMS int64  `json:"duration_ms"`
+	CutShort   bool   `json:"cut_short"`
+	Empty      bool   `json:"empty"`
+	SHA256     string `json:"sha256"`
+	Urgent     bool   `json:"urgent"`
+	State      string `json:"state"`
+	HandledBy  string `json:"handled_by"`
+	Note       string `json:"note"`
+	AudioURL   string `json:"audio_url"`
+}
+
+// alarm is an alarm as the API shows it.
+type alarm struct {
+	Key  string `json:"key"`
+	Text string `json:"text"`
+}
+
+// list is one page of anything.
+type list[T any] struct {
+	Items []T `json:"items"`
+}
+
+// ended waits until the API shows a call as ended.
+func ended(t *testing.T, api *harness.Client, id string) (c call) {
+	t.Helper()
+	harness.Eventually(t, shipBar, "call "+id+" is shown as ended", func() bool {
+		c = call{}
+		status, raw, err := api.Try(http.MethodGet, "/api/v1/calls/"+id, nil)
+		return err == nil && status == http.StatusOK && decode(raw, &c) && c.State == "ended"
+	})
+	replay(t, api, c)
+	return c
+}
+
+// replay folds a call's events again: they must give the state that the record shows.
+func replay(t *testing.T, api *harness.Client, c call) {
+	t.Helper()
+	var told list[struct {
+		Type string          `json:"type"`
+		Data json.RawMessage `json:"data"`
+	}]
+	api.Get("/calls/"+c.ID+"/events?limit=200", &told)
+	events := make([]lives.Event, len(told.Items))
+	for i, e := range told.Items {
+		if err := json.Unmarshal(e.Data, &events[i]); err != nil {
+			t.Fatalf("event %d of call %s: %v", i+1, c.ID, err)
+		}
+	}
+	state, err := lives.Fold(events)
+	if err != nil || string(state.ID) != c.ID || state.Phase != lives.Ended || string(state.Result) != c.Result || state.Reason != c.Reason {
+		t.Errorf("call %s replays to %q, %q, %q (%v); the record says %+v", c.ID, state.Phase, state.Result, state.Reason, err, c)
+	}
+}
+
+// message waits until the API lists the voicemail of a call.
+func message(t *testing.T, api *harness.Client, id string) (found voicemail) {
+	t.Helper()
+	harness.Eventually(t, keptBar, "the voicemail of call "+id+" is listed", func() bool {
+		var messages list[voicemail]
+		status, raw, err := api.Try(http.MethodGet, "/api/v1/voicemails", nil)
+		if err != nil || status != http.StatusOK || !decode(raw, &messages) {
+			return false
+		}
+		for _, m := range messages.Items {
+			if m.CallID == id {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// audio downloads a voicemail and returns its samples.
+func audio(t *testing.T, api *harness.Client, m voicemail) []int16 {
+	t.Helper()
+	status, raw, err := api.Try(http.MethodGet, "/api/v1/voicemails/"+m.ID+"/audio", nil)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("download of voicemail %s: %d %v %.200s", m.ID, status, err, raw)
+	}
+	if !bytes.HasPrefix(raw, []byte("RIFF")) {
+		t.Fatalf("voicemail %s is no WAV: % x", m.ID, raw[:min(16, len(raw))])
+	}
+	path := filepath.Join(t.TempDir(), "message.wav")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clip, err := sound.LoadWAV(path, media.PCMU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codec.Decode(nil, media.PCMU, clip)
+}
+
+// limited is the test's context with a limit.
+func limited(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// event waits for the operator's next event of a kind; others are passed over.
+func event(t *testing.T, o *operator.Operator, kind string, bar time.Duration) operator.Event {
+	t.Helper()
+	limit := time.NewTimer(bar)
+	defer limit.Stop()
+	for {
+		select {
+		case e := <-o.Events():
+			if e.Event == kind {
+				return e
+			}
+		case <-limit.C:
+			t.Fatalf("the operator has no %q within %v", kind, bar)
+		}
+	}
+}
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"holdfast/e2e/carrier"
+	"holdfast/e2e/harness"
+	"holdfast/services/duty"
+)
+
+func TestWithBothStoresAwayCallsGoOnAndNothingIsLost(t *testing.T) {
+	n := harness.Start(t)
+	o := n.Operator(ada)
+	live := n.Call(prairie)
+	liveID := joined(t, n, live, o)
+	n.StoresDown()
+	hear(t, live, o)
+	message1 := n.Call(lakeside, func(o *carrier.Options) { o.Tone = 0 })
+	id1 := n.Answered(message1, 3*time.Second)
+	message1.SendDigits("*")
+	beep(t, message1, beepBar+5*time.Second)
+	speak(t, message1, 2*time.Second)
+	message1.Hangup()
+	hear(t, live, o)
+	must(t, o.HangUp(limited(t, byeBar)))
+	n.Over(live, byeBar)
+	n.Phase(o, 10*time.Second, duty.Available)
+	second := n.Call(prairie)
+	secondID := joined(t, n, second, o)
+	second.Hangup()
+	n.Phase(o, byeBar, duty.WrapUp, duty.Available)
+	n.StoresUp()
+	api := signInEventually(t, n, admin)
+	for _, id := range []string{liveID, secondID} {
+		if got := endedLater(t, api, id); got.Result != "answered" {
+			t.Errorf("the record of %s: %+v", id, got)
+		}
+	}
+	if got := endedLater(t, api, id1); got.Result != "voicemail" {
+		t.Errorf("the record of %s: %+v", id1, got)
+	}
+	var calls list[call]
+	api.Get("/calls?limit=100", &calls)
+	seen := map[string]int{}
+	for _, c := range calls.Items {
+		seen[c.ID]++
+	}
+	for _, id := range []string{liveID, secondID, id1} {
+		if seen[id] != 1 {
+			t.Errorf("call %s is listed %d times", id, seen[id])
+		}
+	}
+	if m := message(t, api, id1); m.CutShort || m.DurationMS < 1500 {
+		t.Errorf("the message: %+v", m)
+	}
+}
+
+func TestHoldfastKilledAndStartedWithoutItsStoresAnswersAndTheOperatorIsBack(t *testing.T) {
+	n := harness.Start(t)
+	o := n.Operator(ada)
+	n.StoresDown()
+	n.Kill()
+	n.Run()
+	n.Healthy()
+	c := n.Call(prairie)
+	n.Answered(c, 3*time.Second)
+	n.Phase(o, 15*time.Second, duty.Available, duty.Offered)
+	harness.Eventually(t, 15*time.Second, "the operator is offered the call", func() bool { return o.View().State == duty.Offered })
+	must(t, o.Accept(limited(t, joinBar)))
+	hear(t, c, o)
+	id := c.CallID()
+	c.Hangup()
+	n.StoresUp()
+	if got := endedLater(t, signInEventually(t, n, admin), id); got.Result != "answered" {
+		t.Errorf("the record: %+v", got)
+	}
+}
+
+func TestAKilledNodeKeepsTheMessageThatWasBeingRecorded(t *testing.T) {
+	n := harness.Start(t)
+	c := n.Call(prairie, func(o *carrier.Options) { o.Tone = 0 })
+	id := n.Answered(c, 5*time.Second)
+	beep(t, c, beepBar)
+	speak(t, c, 4*time.Second)
+	n.Kill()
+	n.Run()
+	n.Ready()
+	api := n.SignIn(admin)
+	m := message(t, api, id)
+	if !m.CutShort || m.DurationMS < 2000 {
+		t.Errorf("the message: %+v", m)
+	}
+	if samples := audio(t, api, m); len(samples) < 2*second {
+		t.Errorf("%d samples are left", len(samples))
+	}
+}
+
+// endedLater is ended, for records that are still on their way.
+func endedLater(t *testing.T, api *harness.Client, id string) (c call) {
+	t.Helper()
+	harness.Eventually(t, 30*time.Second, "call "+id+" is merged", func() bool {
+		c = call{}
+		status, raw, err := api.Try(http.MethodGet, "/api/v1/calls/"+id, nil)
+		return err == nil && status == http.StatusOK && decode(raw, &c) && c.State == "ended"
+	})
+	replay(t, api, c)
+	return c
+}
+
+// signInEventually signs in as soon as the database is back.
+func signInEventually(t *testing.T, n *harness.Node, email string) *harness.Client {
+	t.Helper()
+	harness.Eventually(t, 30*time.Second, "the database is back", func() bool {
+		status, _, err := n.Anybody().Try(http.MethodPost, "/api/v1/sessions", map[string]string{"email": email, "password": harness.Password})
+		return err == nil && status/100 == 2
+	})
+	return n.SignIn(email)
+}
