@@ -38,6 +38,8 @@ export interface AudioConfig {
 const GATHER_LIMIT_MS = 1_500;
 /** "disconnected" often heals by itself; after this it is repaired. */
 const HEAL_MS = 1_000;
+/** A line takes a round trip or two to come up; one that needs longer is tried again. */
+const CONNECT_LIMIT_MS = 5_000;
 /** Restarts of ICE before the whole connection is built anew. */
 const RESTARTS = 2;
 const REPAIR_PAUSE_MS = 1_000;
@@ -61,10 +63,15 @@ export class LineAudio {
     this.config = config;
   }
 
-  /** Sees to it that there is a line; call it whenever the socket has opened. A line that is up is kept. */
+  /** Sees to it that there is a line. One that is up, or on its way, or being repaired, is left alone. */
   async connect(): Promise<void> {
-    if (this.state === 'up' || this.busy) return;
+    if (this.state !== 'off' || this.busy) return;
     await this.alone(() => this.build());
+  }
+
+  /** The way to the server is open again: a line that is down is repaired now, not at its next turn. */
+  nudge(): void {
+    if (this.state === 'down') this.later(0);
   }
 
   /** The server knows nothing of this line (it was started anew, say): a new one at once. */
@@ -184,6 +191,7 @@ export class LineAudio {
     peer.onconnectionstatechange = () => this.changed(peer);
     try {
       await this.negotiate(peer, false);
+      this.later(CONNECT_LIMIT_MS);
     } catch (cause) {
       if (peer === this.peer) this.fallen();
       throw new AudioError('line', cause);

@@ -32,6 +32,9 @@ export class DeskStore {
   refused = $state('');
   stage = $state<CheckStage>('before');
   check = $state<Check | null>(null);
+  /** The line is checked although the duty does not ask for it: wished for, or on a machine that is new to the duty. */
+  recheck = $state(false);
+  private fresh = false;
   speakingSince = $state(0);
   devices = $state<Devices>(readDevices());
   private accepting = false;
@@ -49,6 +52,7 @@ export class DeskStore {
       onConnection: (connection) => {
         this.happen({ is: 'connection', connection });
         if (connection.state === 'ended') this.ended(connection.why ?? '');
+        if (connection.state === 'open') this.audio.nudge();
       },
     });
     this.audio = new LineAudio({
@@ -83,6 +87,7 @@ export class DeskStore {
     await this.session.signIn(email, password);
     this.session.forgetDuty();
     this.begin();
+    this.fresh = true;
   }
 
   private begin(): void {
@@ -90,6 +95,7 @@ export class DeskStore {
     this.signedIn = true;
     this.stage = 'before';
     this.check = null;
+    this.recheck = this.fresh = false;
     this.happen({ is: 'reset', now: Date.now() });
     this.socket.start();
   }
@@ -138,7 +144,12 @@ export class DeskStore {
     this.happen({ is: 'message', message, now: Date.now() });
     const duty = message.duty;
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
-    if (duty && this.desk.audio.state !== 'up') void this.audio.connect().catch(() => {});
+    if (duty && this.fresh) {
+      // A duty that another page began was proven there; this machine's line was not.
+      this.fresh = false;
+      this.recheck = duty.state === 'paused';
+    }
+    if (duty && this.desk.audio.state === 'off') void this.audio.connect().catch(() => {});
     if (message.check && !message.id) this.heardCheck(message.check);
     this.agree();
   }
@@ -287,8 +298,16 @@ export class DeskStore {
   }
 
   async heard(): Promise<void> {
-    await this.order({ do: 'heard' });
+    if (this.desk.duty?.state === 'checking') await this.order({ do: 'heard' });
+    this.recheck = false;
     this.stage = 'before';
+  }
+
+  /** Checks the line again, in a pause. */
+  checkAgain(): void {
+    this.stage = 'before';
+    this.check = null;
+    this.recheck = true;
   }
 
   notHeard(): void {

@@ -1,0 +1,199 @@
+// A person at a desk, in a real browser: what the stories do with the pages. Chromium takes its microphone from a WAV
+// file, and what it plays is measured where it is heard: at the far end of the peer connection.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const web = createRequire(new URL('../../web/package.json', import.meta.url));
+const { chromium } = web('playwright-core');
+
+/** Where the server is. */
+export const URL_ = process.env.HOLDFAST_URL ?? 'http://127.0.0.1:8080';
+const PASSWORD = process.env.HOLDFAST_PASSWORD ?? 'holdfast-demo';
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** No step of a story waits longer. */
+export const STEP_MS = 15_000;
+
+const FLAGS = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--use-fake-ui-for-media-stream',
+  '--use-fake-device-for-media-stream',
+  '--allow-loopback-in-peer-connection',
+];
+
+/**
+ * A browser with a profile of its own.
+ * @param {{microphone?: string, language?: 'en'|'hu', width?: number, height?: number}} options microphone: a WAV file
+ */
+export async function openBrowser(options = {}) {
+  const profile = await mkdtemp(join(tmpdir(), 'holdfast-desk-'));
+  const args = [...FLAGS];
+  if (options.microphone) args.push(`--use-file-for-fake-audio-capture=${options.microphone}`);
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    args,
+    headless: true,
+    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+    locale: options.language === 'hu' ? 'hu-HU' : 'en-US',
+    permissions: ['microphone'],
+  });
+  context.setDefaultTimeout(STEP_MS);
+  await context.addInitScript(listen);
+  await context.addInitScript((language) => {
+    localStorage.setItem('holdfast.language', language);
+    // Tones must arrive as they were played.
+    localStorage.setItem('holdfast.devices', JSON.stringify({ raw: true }));
+  }, options.language ?? 'en');
+  return {
+    context,
+    close: async () => {
+      await context.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs in the page, before its own scripts: remembers every remote track, so that a story can ask what is heard. */
+function listen() {
+  const Peer = globalThis.RTCPeerConnection;
+  if (!Peer) return;
+  globalThis.heardTracks = [];
+  globalThis.RTCPeerConnection = class extends Peer {
+    constructor(...args) {
+      super(...args);
+      globalThis.lastPeer = this;
+      this.addEventListener('track', (event) => globalThis.heardTracks.push(event.track));
+    }
+  };
+}
+
+/** One desk in one tab. */
+export class Desk {
+  constructor(page) {
+    this.page = page;
+    this.errors = [];
+    page.on('pageerror', (error) => this.errors.push(String(error)));
+    page.on('console', (message) => {
+      if (message.type() === 'error' && /Content Security Policy/.test(message.text())) this.errors.push(message.text());
+    });
+  }
+
+  static async open(browser, url = URL_) {
+    const desk = new Desk(await browser.context.newPage());
+    await desk.page.goto(`${url}/desk`);
+    return desk;
+  }
+
+  async signIn(email, password = PASSWORD) {
+    await this.page.fill('input[name=email]', email);
+    await this.page.fill('input[name=password]', password);
+    await this.page.click('button[type=submit]');
+    await this.page.waitForSelector('[data-state]');
+  }
+
+  /** Passes the line check: speaks (the microphone's file does), and says that the playback was heard. */
+  async checkLine() {
+    const first = this.page.locator('section.check button').first();
+    await this.page.waitForSelector('section.check button:enabled');
+    await first.click();
+    await this.page.waitForSelector('[data-check=listening]');
+    await first.click();
+    await this.page.waitForSelector('section.check', { state: 'detached' });
+  }
+
+  /** Goes on duty. */
+  async takeCalls() {
+    await this.page.keyboard.press('r');
+    await this.state('available');
+  }
+
+  /** Waits for a state of the duty. */
+  async state(name) {
+    await this.page.waitForSelector(`[data-state="${name}"]`);
+  }
+
+  /** Waits for an offer and gives what the band says. */
+  async offer() {
+    const band = this.page.locator('[data-band=offer]');
+    await band.waitFor();
+    return {
+      account: await band.locator('h2').innerText(),
+      phrase: await band.locator('.phrase').innerText(),
+      facts: await band.locator('.facts').innerText(),
+      focused: await this.page.evaluate(() => document.activeElement?.tagName ?? ''),
+    };
+  }
+
+  async answer() {
+    await this.page.keyboard.press('a');
+    await this.page.waitForSelector('[data-band=call]');
+  }
+
+  async decline() {
+    await this.page.keyboard.press('n');
+  }
+
+  async hangUp() {
+    await this.page.keyboard.press('Shift+Escape');
+  }
+
+  /** Reloads in the middle of whatever goes on; the page must find its own way back. */
+  async reload() {
+    await this.page.reload();
+    await this.page.waitForSelector('[data-audio=up]');
+  }
+
+  async microphone() {
+    return await this.page.evaluate(
+      () =>
+        globalThis.lastPeer
+          ?.getSenders()
+          .some((s) => s.track?.kind === 'audio' && s.track.readyState === 'live' && s.track.enabled) ?? false,
+    );
+  }
+
+  /** What the truthful line says. */
+  async truth() {
+    return await this.page.locator('.sentence').first().innerText();
+  }
+
+  /** Whether a tone of hz stands out of what is heard now (20 dB over the average). */
+  async hears(hz, waitMS = 5_000) {
+    return await this.page.evaluate(measure, { hz, waitMS });
+  }
+}
+
+/** Runs in the page: looks for hz in the newest remote track until it is found or the time is over. */
+async function measure({ hz, waitMS }) {
+  const track = globalThis.heardTracks?.at(-1);
+  if (!track) return false;
+  const context = new AudioContext();
+  await context.resume();
+  const analyser = context.createAnalyser();
+  analyser.fftSize = 8192;
+  context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  const until = Date.now() + waitMS;
+  const OVER_DB = 20;
+  let found = false;
+  while (!found && Date.now() < until) {
+    await new Promise((done) => setTimeout(done, 100));
+    analyser.getFloatFrequencyData(bins);
+    const at = Math.round((hz * analyser.fftSize) / context.sampleRate);
+    const peak = Math.max(...bins.slice(at - 2, at + 3));
+    const voice = bins.slice(0, Math.round((4000 * analyser.fftSize) / context.sampleRate)).filter(Number.isFinite);
+    const mean = voice.reduce((a, b) => a + b, 0) / Math.max(1, voice.length);
+    found = voice.length > 0 && peak > -60 && peak - mean > OVER_DB;
+  }
+  await context.close();
+  return found;
+}

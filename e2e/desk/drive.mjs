@@ -1,0 +1,47 @@
+// Drives one desk by JSON lines: {"do":"sign-in","email":"ada@harbor.example"} in, {"do":"sign-in","ok":true,...} out,
+// one answer a command, in order. Ends with its input. Usage: node drive.mjs [MICROPHONE.wav]
+
+import { createInterface } from 'node:readline';
+import { Desk, openBrowser } from './desk.mjs';
+
+const browser = await openBrowser({ microphone: process.argv[2] });
+let desk = await Desk.open(browser);
+
+const verbs = {
+  'sign-in': (c) => desk.signIn(c.email, c.password),
+  check: () => desk.checkLine(),
+  available: () => desk.takeCalls(),
+  offer: () => desk.offer(),
+  answer: () => desk.answer(),
+  decline: () => desk.decline(),
+  'hang-up': () => desk.hangUp(),
+  reload: () => desk.reload(),
+  state: (c) => desk.state(c.state),
+  hears: async (c) => ({ heard: await desk.hears(c.hz, c.wait_ms) }),
+  microphone: async () => ({ on: await desk.microphone() }),
+  truth: async () => ({ text: await desk.truth() }),
+  press: (c) => desk.page.keyboard.press(c.key),
+  shot: (c) => desk.page.screenshot({ path: c.path, fullPage: true }).then(() => undefined),
+  close: async () => {
+    await desk.page.close();
+    desk = await Desk.open(browser);
+  },
+  errors: () => ({ errors: desk.errors }),
+};
+
+const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+tell({ do: 'open', ok: true });
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line.trim() === '') continue;
+  let name = '';
+  try {
+    const command = JSON.parse(line);
+    name = command.do;
+    if (!Object.hasOwn(verbs, name)) throw new Error(`there is no verb ${name}`);
+    tell({ do: name, ok: true, ...(await verbs[name](command)) });
+  } catch (error) {
+    const band = await desk.page.locator('body').innerText().catch(() => '');
+    tell({ do: name, ok: false, error: String(error).split('\n')[0], page: band.slice(0, 600) });
+  }
+}
+await browser.close();

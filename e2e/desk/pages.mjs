@@ -1,0 +1,86 @@
+// Looks at every page in both languages: a screenshot of each into e2e/shots, and an axe scan for WCAG 2.2 AA. Prints one
+// JSON line a page and ends with 1 when anything is wrong. Needs a server with the demonstration data (HOLDFAST_URL).
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { Desk, openBrowser, STEP_MS, URL_ } from './desk.mjs';
+
+const web = createRequire(new URL('../../web/package.json', import.meta.url));
+const axe = readFileSync(web.resolve('axe-core/axe.min.js'), 'utf8');
+const shots = fileURLToPath(new URL('../shots/', import.meta.url));
+mkdirSync(shots, { recursive: true });
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+let wrong = 0;
+
+/** Scans and photographs what is shown; a page that scrolls sideways on a phone is wrong too. */
+async function look(page, name, errors = []) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate((runOnly) => globalThis.axe.run(document, { runOnly }), RULES);
+  await page.screenshot({ path: `${shots}${name}.png`, fullPage: true });
+  const sideways = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  const found = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+  wrong += found.length + errors.length + (sideways ? 1 : 0);
+  console.log(JSON.stringify({ page: name, violations: found, sideways, errors }));
+}
+
+async function portal(browser, language, email, places) {
+  const page = await browser.context.newPage();
+  const errors = new Desk(page).errors;
+  await page.goto(`${URL_}/portal`);
+  await look(page, `portal-sign-in-${language}`, errors);
+  await page.fill('input[name=email]', email);
+  await page.fill('input[name=password]', process.env.HOLDFAST_PASSWORD ?? 'holdfast-demo');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('[data-connection=open]');
+  await page.waitForSelector('[data-hear]:not([data-hear=""])', { timeout: STEP_MS });
+  for (const place of places) {
+    await page.goto(`${URL_}/portal#/${place}`);
+    await page.waitForSelector('main h1');
+    await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
+    await look(page, `portal-${place}-${language}`, errors);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await look(page, `portal-${place}-phone-${language}`, errors);
+    await page.setViewportSize({ width: 1280, height: 800 });
+  }
+  await page.close();
+}
+
+async function desk(browser, language, email) {
+  const d = await Desk.open(browser);
+  await look(d.page, `desk-sign-in-${language}`, d.errors);
+  await d.signIn(email);
+  await d.page.waitForSelector('section.check button:enabled');
+  await look(d.page, `desk-check-${language}`, d.errors);
+  await d.checkLine();
+  await look(d.page, `desk-checked-${language}`, d.errors);
+  await d.takeCalls();
+  await d.page.waitForSelector('[data-reach=yes]');
+  await look(d.page, `desk-available-${language}`, d.errors);
+  await d.page.keyboard.press('?');
+  await look(d.page, `desk-keys-${language}`, d.errors);
+  await d.page.setViewportSize({ width: 360, height: 740 });
+  await look(d.page, `desk-available-phone-${language}`, d.errors);
+  await d.page.keyboard.press('p');
+  await d.state('paused');
+  await look(d.page, `desk-paused-phone-${language}`, d.errors);
+  await d.page.close();
+}
+
+for (const language of ['en', 'hu']) {
+  const browser = await openBrowser({ language, microphone: process.argv[2] });
+  try {
+    await desk(browser, language, language === 'hu' ? 'eszter@duna.example' : 'ada@harbor.example');
+    await portal(browser, language, language === 'hu' ? 'admin@duna.example' : 'admin@harbor.example', [
+      'board',
+      'voicemail',
+      'calls',
+      'alarms',
+      'accounts',
+    ]);
+    await portal(browser, `platform-${language}`, 'noc@holdfast.example', ['tenants', 'trunks']);
+  } finally {
+    await browser.close();
+  }
+}
+process.exitCode = wrong > 0 ? 1 : 0;
