@@ -51,7 +51,7 @@ func newSite(n *node) (*site, error) {
 	})
 	w.boards = live.NewBoards(live.BoardsConfig{
 		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n},
-		Ended: meter.Ended, Log: n.log,
+		Ended: meter.Ended, Alarms: n.journal.Alarms(tenants.Platform), Log: n.log,
 	})
 	board := live.Switchboard{Board: n.answering.board}
 	w.sockets = live.NewServer(live.Config{
@@ -155,7 +155,7 @@ func (w *site) ready(ctx context.Context) bool {
 func (w *site) stop() {
 	w.once.Do(func() {
 		close(w.closed)
-		w.sockets.Stop()
+		_ = w.sockets.Stop() // sockets that do not say goodbye in time are cut with the server
 		ctx, cancel := context.WithTimeout(context.Background(), siteStop)
 		defer cancel()
 		_ = w.server.Shutdown(ctx) // what is still open is cut

@@ -77,9 +77,9 @@ func (s *Servers) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	place := place{data: cfg.Data, sockets: sockets, user: user, log: cfg.Log}
+	at := place{data: cfg.Data, sockets: sockets, user: user, log: cfg.Log}
 	if !cfg.SkipRedis {
-		r, err := place.redis()
+		r, err := at.redis()
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (s *Servers) start(ctx context.Context, cfg Config) error {
 		s.children = append(s.children, r.child)
 	}
 	if !cfg.SkipPostgres {
-		p, err := place.postgres(ctx, cfg.Binaries)
+		p, err := at.postgres(ctx, cfg.Binaries)
 		if err != nil {
 			return err
 		}

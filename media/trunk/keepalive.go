@@ -14,8 +14,8 @@ import (
 	"holdfast/tenants/routing"
 )
 
-// TrunkStatus is what we know of a trunk's carrier.
-type TrunkStatus struct {
+// Status is what we know of a trunk's carrier.
+type Status struct {
 	Name      string
 	Probed    bool      // it has an address for OPTIONS; otherwise Up is only what we assume
 	Up        bool      // it answered the last OPTIONS, or none was sent yet
@@ -23,19 +23,19 @@ type TrunkStatus struct {
 	LastError string    // why the last OPTIONS failed; "" when it did not
 }
 
-// health is a TrunkStatus that we keep, with the address it is asked at.
+// health is a Status that we keep, with the address it is asked at.
 type health struct {
-	TrunkStatus
+	Status
 	at string
 }
 
 // Status returns what is known of every trunk, sorted by name.
-func (s *Server) Status() []TrunkStatus {
+func (s *Server) Status() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]TrunkStatus, 0, len(s.status))
+	all := make([]Status, 0, len(s.status))
 	for _, h := range s.status {
-		all = append(all, h.TrunkStatus)
+		all = append(all, h.Status)
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all
@@ -50,7 +50,7 @@ func (s *Server) knowTrunks(trunks []routing.Trunk) {
 	for _, t := range trunks {
 		h := before[t.Name]
 		if h == nil || h.at != t.Options {
-			h = &health{at: t.Options, TrunkStatus: TrunkStatus{Name: t.Name, Up: true, Since: s.cfg.Now(), Probed: t.Options != ""}}
+			h = &health{at: t.Options, Status: Status{Name: t.Name, Up: true, Since: s.cfg.Now(), Probed: t.Options != ""}}
 		}
 		s.status[t.Name] = h
 	}

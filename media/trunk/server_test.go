@@ -129,7 +129,7 @@ func TestATrunkIsKnownToBeUpOrDown(t *testing.T) {
 		{Name: "probed", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}, Options: p.addr()},
 		{Name: "plain"},
 	})
-	state := func() TrunkStatus { return n.Status()[1] }
+	state := func() Status { return n.Status()[1] }
 	p.send(sip.NewResponseFromRequest(p.request(sip.OPTIONS), 503, "Away", nil).String())
 	waitFor(t, func() bool { return !state().Up && state().LastError != "" })
 	for !state().Up {

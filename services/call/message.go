@@ -75,8 +75,8 @@ func (m *move) takeEnded() error {
 	*t = *m.e.Take
 	t.Stopped = true
 	m.dropWorse()
-	switch {
-	case m.e.Reason == "key":
+	switch m.e.Reason {
+	case "key":
 		m.enter(Reviewing)
 		m.s.Menus = 0
 		m.menu()
@@ -167,7 +167,7 @@ func (m *move) inClosing() error {
 		m.do(StopTake{m.e.Take.N, "hangup"})
 	case m.e.Type == TakeEnded:
 		return m.takeEnded()
-	case m.e.Type == MessageKept:
+	case m.e.Type == MessageKept && m.stored():
 		m.messageKept()
 	case m.e.Type == KeepFailed, m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
 		m.do(Raise{"recording_disk", "a caller's message could not be stored"})
@@ -185,6 +185,12 @@ func (m *move) inClosing() error {
 		return ErrStale
 	}
 	return nil
+}
+
+// stored reports whether there is a take on disk: only that can become the message.
+func (m *move) stored() bool {
+	t := m.s.take()
+	return t != nil && t.Stopped
 }
 
 func (m *move) messageKept() {

@@ -58,7 +58,6 @@ var (
 	takeBegun  = Event{Type: TakeStarted, Take: &Take{N: 1, Voicemail: "v1"}}
 	takeByKey  = Event{Type: TakeEnded, Reason: "key", Take: &Take{N: 1, Voicemail: "v1", Stopped: true, DurationMS: 4000}}
 	star       = Event{Type: Digit, Digit: "*"}
-	hash       = Event{Type: Digit, Digit: "#"}
 	callerGone = Event{Type: CallerEnded, Reason: "bye"}
 )
 

@@ -42,7 +42,7 @@ type Config struct {
 	App, Signin, Worker string
 
 	// Wait is how long a caller waits for a connection before ErrAway.
-	Wait time.Duration // 300 ms: local pools connect in 10 ms; longer than that the caller is better told
+	Wait time.Duration // 250 ms: local pools connect in 10 ms; longer than that the caller is better told
 	// Connect limits one attempt to connect, which goes on in the background when its caller has gone.
 	Connect time.Duration // 3 s: a fail-over is noticed, a slow TLS handshake is not mistaken for one
 	// Statement is the server's limit for one statement of the app and sign-in roles; the worker has ten times that.
@@ -59,7 +59,7 @@ type DB struct {
 
 // Open makes the pools without connecting: PostgreSQL may be away. It fails only when an address cannot be read.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	cfg.Wait = cmp.Or(cfg.Wait, 300*time.Millisecond)
+	cfg.Wait = cmp.Or(cfg.Wait, 250*time.Millisecond)
 	cfg.Connect = cmp.Or(cfg.Connect, 3*time.Second)
 	cfg.Statement = cmp.Or(cfg.Statement, 5*time.Second)
 	cfg.Conns = cmp.Or(cfg.Conns, 16)

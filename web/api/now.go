@@ -41,7 +41,7 @@ func (h *handlers) GetQueue(ctx context.Context, _ GetQueueRequestObject) (GetQu
 	return out, nil
 }
 
-func liveCallOf(c live.LiveCall) LiveCall {
+func liveCallOf(c live.Call) LiveCall {
 	return LiveCall{
 		ID: string(c.ID), Account: string(c.Account), AccountName: c.AccountName, Caller: c.Caller, CallerName: c.CallerName,
 		Called: c.Called, Language: c.Language, State: c.State, InvitedAt: c.InvitedAt, Since: c.Since, Operator: string(c.Operator),

@@ -122,14 +122,14 @@ type Board struct {
 	Since       time.Time        `json:"since"`
 	CallersHear string           `json:"callers_hear"` // "operator", "queue", "voicemail": what a new caller gets now
 	Queue       Queue            `json:"queue"`
-	Calls       []LiveCall       `json:"calls"`     // longest first
-	Operators   []LiveOperator   `json:"operators"` // by name
+	Calls       []Call           `json:"calls"`     // longest first
+	Operators   []Operator       `json:"operators"` // by name
 	Alarms      []Alarm          `json:"alarms"`    // newest first
 	Numbers     int              `json:"numbers"`   // emergency numbers of the tenant
 }
 
-// LiveCall is one call in progress.
-type LiveCall struct {
+// Call is one call in progress.
+type Call struct {
 	ID           tenants.CallID     `json:"id"`
 	Account      tenants.AccountID  `json:"account"`
 	AccountName  string             `json:"account_name"`
@@ -144,8 +144,8 @@ type LiveCall struct {
 	OperatorName string             `json:"operator_name,omitempty"`
 }
 
-// LiveOperator is one operator of the tenant, on duty or not ("away").
-type LiveOperator struct {
+// Operator is one operator of the tenant, on duty or not ("away").
+type Operator struct {
 	ID        tenants.OperatorID `json:"id"`
 	Name      string             `json:"name"`
 	Email     string             `json:"email"`

@@ -12,10 +12,10 @@ import (
 )
 
 // liveCalls shows the calls in progress, longest first.
-func (p *picture) liveCalls() []LiveCall {
-	out := make([]LiveCall, 0, len(p.calls))
+func (p *picture) liveCalls() []Call {
+	out := make([]Call, 0, len(p.calls))
 	for _, c := range p.states() {
-		out = append(out, LiveCall{
+		out = append(out, Call{
 			ID: c.ID, Account: c.Plan.Account, AccountName: c.Plan.AccountName, Caller: c.Plan.Caller, CallerName: c.Plan.CallerName,
 			Called: c.Plan.Called, Language: c.Plan.Language(), State: string(c.Phase), InvitedAt: c.InvitedAt, Since: c.Since,
 			Operator: c.Operator, OperatorName: c.OperatorName,
@@ -49,9 +49,9 @@ func (p *picture) current() map[tenants.OperatorID]duty.State {
 }
 
 // operators shows everybody of the tenant who answers calls, on duty or not, by name.
-func (p *picture) operators(c *routing.Copy) []LiveOperator {
+func (p *picture) operators(c *routing.Copy) []Operator {
 	duties := p.current()
-	out := make([]LiveOperator, 0, len(c.Operators))
+	out := make([]Operator, 0, len(c.Operators))
 	for _, o := range c.Operators {
 		d, on := duties[o.ID]
 		delete(duties, o.ID)
@@ -59,18 +59,18 @@ func (p *picture) operators(c *routing.Copy) []LiveOperator {
 		case on:
 			out = append(out, operatorOn(d))
 		case o.Role == tenants.RoleOperator || len(o.Languages) > 0:
-			out = append(out, LiveOperator{ID: o.ID, Name: o.Name, Email: o.Email, Languages: grades(o.Languages), State: duty.Away})
+			out = append(out, Operator{ID: o.ID, Name: o.Name, Email: o.Email, Languages: grades(o.Languages), State: duty.Away})
 		}
 	}
 	for _, d := range duties { // taken out of the routing copy while on duty
 		out = append(out, operatorOn(d))
 	}
-	slices.SortFunc(out, func(a, b LiveOperator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(out, func(a, b Operator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return out
 }
 
-func operatorOn(d duty.State) LiveOperator {
-	o := LiveOperator{
+func operatorOn(d duty.State) Operator {
+	o := Operator{
 		ID: d.Operator, Name: d.Name, Email: d.Email, Languages: grades(d.Languages), State: d.Phase, Since: d.Since, Until: d.Until,
 		Why: d.Why, Reachable: d.Answerable(), Calls: d.Calls,
 	}
