@@ -41,10 +41,7 @@ func (m *move) record() {
 func (m *move) inRecording() error {
 	switch m.e.Type {
 	case TakeStarted:
-		if m.e.Take == nil {
-			return m.refuse("a take without its data")
-		}
-		m.s.Takes = append(m.s.Takes, *m.e.Take)
+		return m.takeStarted()
 	case Digit:
 		t := m.s.take()
 		if m.e.Digit != "#" || t == nil || t.Stopped || m.s.Plan.Kind == ForRecord {
@@ -56,6 +53,18 @@ func (m *move) inRecording() error {
 	default:
 		return ErrStale
 	}
+	return nil
+}
+
+// takeStarted takes note of a recording; one is made at a time.
+func (m *move) takeStarted() error {
+	if m.e.Take == nil {
+		return m.refuse("a take without its data")
+	}
+	if t := m.s.take(); t != nil && !t.Stopped {
+		return ErrStale
+	}
+	m.s.Takes = append(m.s.Takes, *m.e.Take)
 	return nil
 }
 
@@ -162,8 +171,10 @@ func (m *move) keep() {
 
 func (m *move) inClosing() error {
 	switch {
-	case m.e.Type == TakeStarted && m.e.Take != nil: // the caller hung up while the take was being begun
-		m.s.Takes = append(m.s.Takes, *m.e.Take)
+	case m.e.Type == TakeStarted: // the caller hung up while the take was being begun
+		if err := m.takeStarted(); err != nil {
+			return err
+		}
 		m.do(StopTake{m.e.Take.N, "hangup"})
 	case m.e.Type == TakeEnded:
 		return m.takeEnded()
