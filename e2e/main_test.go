@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,7 +38,8 @@ const (
 	byeBar    = 3 * time.Second  // from one hanging up until the other is told
 	beepBar   = 8 * time.Second  // from the 200 to the beep where nobody is on duty
 	keptBar   = 10 * time.Second // from the end of a message until it is listed
-	shipBar   = 10 * time.Second // from an event until the API knows it from the database
+	shipBar   = 10 * time.Second // from an event until the API knows it
+	mergeBar  = 30 * time.Second // from the stores' return until everything is in them
 )
 
 // The tones: what callers and operators say, and the beep.
@@ -113,23 +113,29 @@ func ended(t *testing.T, api *harness.Client, id string) (c call) {
 	return c
 }
 
-// replay folds a call's events again: they must give the state that the record shows.
+// replay folds a call's events again, once they are all in the database: they must give the state that the record shows.
 func replay(t *testing.T, api *harness.Client, c call) {
 	t.Helper()
-	var told list[struct {
-		Type string          `json:"type"`
-		Data json.RawMessage `json:"data"`
-	}]
-	api.Get("/calls/"+c.ID+"/events?limit=200", &told)
-	events := make([]lives.Event, len(told.Items))
-	for i, e := range told.Items {
-		if err := json.Unmarshal(e.Data, &events[i]); err != nil {
-			t.Fatalf("event %d of call %s: %v", i+1, c.ID, err)
+	var state lives.State
+	harness.Eventually(t, mergeBar, "all events of call "+c.ID+" are in the database", func() bool {
+		var told list[struct {
+			Data lives.Event `json:"data"`
+		}]
+		status, raw, err := api.Try(http.MethodGet, "/api/v1/calls/"+c.ID+"/events?limit=200", nil)
+		if err != nil || status != http.StatusOK || !decode(raw, &told) {
+			return false
 		}
-	}
-	state, err := lives.Fold(events)
-	if err != nil || string(state.ID) != c.ID || state.Phase != lives.Ended || string(state.Result) != c.Result || state.Reason != c.Reason {
-		t.Errorf("call %s replays to %q, %q, %q (%v); the record says %+v", c.ID, state.Phase, state.Result, state.Reason, err, c)
+		events := make([]lives.Event, len(told.Items))
+		for i, e := range told.Items {
+			events[i] = e.Data
+		}
+		if state, err = lives.Fold(events); err != nil {
+			t.Fatalf("call %s: %v", c.ID, err)
+		}
+		return state.Phase == lives.Ended
+	})
+	if string(state.ID) != c.ID || string(state.Result) != c.Result || state.Reason != c.Reason {
+		t.Errorf("call %s replays to %q, %q; the record says %+v", c.ID, state.Result, state.Reason, c)
 	}
 }
 

@@ -34,11 +34,11 @@ func TestWithBothStoresAwayCallsGoOnAndNothingIsLost(t *testing.T) {
 	n.StoresUp()
 	api := signInEventually(t, n, admin)
 	for _, id := range []string{liveID, secondID} {
-		if got := endedLater(t, api, id); got.Result != "answered" {
+		if got := ended(t, api, id); got.Result != "answered" {
 			t.Errorf("the record of %s: %+v", id, got)
 		}
 	}
-	if got := endedLater(t, api, id1); got.Result != "voicemail" {
+	if got := ended(t, api, id1); got.Result != "voicemail" {
 		t.Errorf("the record of %s: %+v", id1, got)
 	}
 	var calls list[call]
@@ -64,16 +64,16 @@ func TestHoldfastKilledAndStartedWithoutItsStoresAnswersAndTheOperatorIsBack(t *
 	n.Kill()
 	n.Run()
 	n.Healthy()
+	early := n.Call(prairie) // before anybody is on duty again
+	n.Answered(early, 3*time.Second)
+	early.Hangup()
+	n.Phase(o, 15*time.Second, duty.Available)
 	c := n.Call(prairie)
-	n.Answered(c, 3*time.Second)
-	n.Phase(o, 15*time.Second, duty.Available, duty.Offered)
-	harness.Eventually(t, 15*time.Second, "the operator is offered the call", func() bool { return o.View().State == duty.Offered })
-	must(t, o.Accept(limited(t, joinBar)))
-	hear(t, c, o)
+	joined(t, n, c, o)
 	id := c.CallID()
 	c.Hangup()
 	n.StoresUp()
-	if got := endedLater(t, signInEventually(t, n, admin), id); got.Result != "answered" {
+	if got := ended(t, signInEventually(t, n, admin), id); got.Result != "answered" {
 		t.Errorf("the record: %+v", got)
 	}
 }
@@ -97,22 +97,10 @@ func TestAKilledNodeKeepsTheMessageThatWasBeingRecorded(t *testing.T) {
 	}
 }
 
-// endedLater is ended, for records that are still on their way.
-func endedLater(t *testing.T, api *harness.Client, id string) (c call) {
-	t.Helper()
-	harness.Eventually(t, 30*time.Second, "call "+id+" is merged", func() bool {
-		c = call{}
-		status, raw, err := api.Try(http.MethodGet, "/api/v1/calls/"+id, nil)
-		return err == nil && status == http.StatusOK && decode(raw, &c) && c.State == "ended"
-	})
-	replay(t, api, c)
-	return c
-}
-
 // signInEventually signs in as soon as the database is back.
 func signInEventually(t *testing.T, n *harness.Node, email string) *harness.Client {
 	t.Helper()
-	harness.Eventually(t, 30*time.Second, "the database is back", func() bool {
+	harness.Eventually(t, mergeBar, "the database is back", func() bool {
 		status, _, err := n.Anybody().Try(http.MethodPost, "/api/v1/sessions", map[string]string{"email": email, "password": harness.Password})
 		return err == nil && status/100 == 2
 	})

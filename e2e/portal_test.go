@@ -28,19 +28,43 @@ func raised(t *testing.T, api *harness.Client, text string) {
 	})
 }
 
-func TestASupervisorGivesPausesAndSendsToVoicemail(t *testing.T) {
+func TestASupervisorPausesAnOperatorAndTakesThePauseBack(t *testing.T) {
 	n := harness.Start(t)
 	o, api := n.Operator(ada), n.SignIn(admin)
 	who := o.View().Operator
 	must(t, api.Command(live.Command{Do: live.DoPauseOperator, Operator: who}))
-	n.Phase(o, byeBar, duty.Paused)
-	c := n.Call(prairie, func(o *carrier.Options) { o.Tone = 0 })
-	n.Answered(c, 5*time.Second)
+	if v := n.Phase(o, byeBar, duty.Paused); v.Why != "supervisor" {
+		t.Errorf("paused because %q", v.Why)
+	}
 	must(t, api.Command(live.Command{Do: live.DoResumeOperator, Operator: who}))
-	event(t, o, operator.Offer, 5*time.Second)
-	must(t, api.Command(live.Command{Do: live.DoToVoicemail, Call: tenants.CallID(c.CallID())}))
-	event(t, o, operator.Withdrawn, byeBar)
-	beep(t, c, beepBar+5*time.Second)
+	n.Phase(o, byeBar, duty.Available)
+	c := n.Call(prairie)
+	joined(t, n, c, o)
+}
+
+func TestASupervisorGivesAWaitingCallerToAnOperator(t *testing.T) {
+	n := harness.Start(t)
+	first, second, api := n.Operator(ada), n.Operator(ben), n.SignIn(admin)
+	c := n.Call(prairie)
+	n.Answered(c, 5*time.Second)
+	event(t, first, operator.Offer, 5*time.Second)
+	must(t, api.Command(live.Command{Do: live.DoGive, Call: tenants.CallID(c.CallID()), Operator: second.View().Operator}))
+	event(t, second, operator.Offer, 5*time.Second)
+	must(t, second.Accept(limited(t, joinBar)))
+	hear(t, c, second)
+}
+
+func TestASupervisorSendsTheQueueToVoicemail(t *testing.T) {
+	n := harness.Start(t)
+	o, api := n.Operator(ada), n.SignIn(admin)
+	joined(t, n, n.Call(prairie), o)
+	waiting := n.Call(prairie, func(o *carrier.Options) { o.Tone = 0 })
+	id := n.Answered(waiting, 5*time.Second)
+	must(t, api.Command(live.Command{Do: live.DoToVoicemail, Call: tenants.CallID(id)}))
+	beep(t, waiting, beepBar+5*time.Second)
+	speak(t, waiting, 2*time.Second)
+	waiting.Hangup()
+	message(t, api, id)
 }
 
 func TestTheAPIShowsWhatGoesOn(t *testing.T) {

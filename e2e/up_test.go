@@ -82,7 +82,7 @@ func TestUpRunsEverythingRestartsWhatDiesAndLeavesNothing(t *testing.T) {
 func TestABusyPortIsOneClearLine(t *testing.T) {
 	n := harness.Start(t)
 	other := exec.Command(harness.Binary(t), "up")
-	other.Env = append(os.Environ(), "HOLDFAST_DATA="+t.TempDir(), "HOLDFAST_HTTP="+n.Host+":8080", "HOLDFAST_SIP="+n.Host+":9060")
+	other.Env = append(os.Environ(), "HOLDFAST_DATA="+filepath.Join(harness.Folder(t), "data"), "HOLDFAST_HTTP="+n.Host+":8080", "HOLDFAST_SIP="+n.Host+":9060")
 	var said bytes.Buffer
 	other.Stderr = &said
 	if err := other.Run(); err == nil {

@@ -79,8 +79,8 @@ func address(t testing.TB) string {
 	return ""
 }
 
-// folder makes a data folder that the unprivileged user of PostgreSQL can enter, removed after the test.
-func folder(t testing.TB) string {
+// Folder makes a data folder that the unprivileged user of PostgreSQL can enter, removed after the test.
+func Folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "hf-e2e-") // short: socket paths are at most 107 bytes
 	if err != nil {

@@ -75,13 +75,13 @@ func Start(t testing.TB, options ...Options) *Node {
 	host := address(t)
 	n := &Node{URL: "http://" + host + ":" + httpPort, SIP: host + ":" + sipPort, Host: host, t: t, options: o}
 	n.lines.node = n
-	n.Data = filepath.Join(folder(t), "data")
+	n.Data = filepath.Join(Folder(t), "data")
 	t.Cleanup(n.show)
 	if !o.Up {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), storesBar)
 		defer cancel()
 		var err error
-		n.stores, err = servers.Start(ctx, servers.Config{Data: folder(t), Log: slog.New(slog.NewTextHandler(&n.lines, nil))})
+		n.stores, err = servers.Start(ctx, servers.Config{Data: Folder(t), Log: slog.New(slog.NewTextHandler(&n.lines, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
