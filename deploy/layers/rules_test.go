@@ -20,11 +20,11 @@ var floors = map[string]int{
 
 	"web": 50, "web/api/metrics": 51, "web/live": 52, "web/api": 54, "web/api/isolation": 55, "services/drill": 54,
 
-	"e2e/sound": 56, "e2e/carrier": 57, "e2e/operator": 57, "e2e/harness": 58, "e2e...": 59,
+	"e2e/sound": 56, "e2e/carrier": 57, "e2e/operator": 57, "e2e/harness": 58, "e2e/bench...": 59, "e2e/bench": 60, "e2e...": 60,
 
 	"deploy/schema": 10, "deploy/servers": 10, "deploy/schema/demo": 45, "deploy/servers/serverstest": 46, "deploy/layers": 46,
 
-	"cmd...": 60,
+	"cmd...": 61,
 }
 
 // adapters keep something for a package: its SQL, its Redis. They stand beside it, one step up.
