@@ -7,6 +7,7 @@ import (
 
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
+	"holdfast/e2e/operator"
 	"holdfast/services/duty"
 )
 
@@ -67,6 +68,7 @@ func TestHoldfastKilledAndStartedWithoutItsStoresAnswersAndTheOperatorIsBack(t *
 	early := n.Call(prairie) // before anybody is on duty again
 	n.Answered(early, 3*time.Second)
 	early.Hangup()
+	event(t, o, operator.Resumed, 15*time.Second)
 	n.Phase(o, 15*time.Second, duty.Available)
 	c := n.Call(prairie)
 	joined(t, n, c, o)
