@@ -1,0 +1,217 @@
+// Package desk is a person at the desk in a real browser: headless Chromium, driven by drive.mjs over JSON lines. It
+// signs in, checks its line with a tone as its voice, answers, reloads in the middle of a call, and tells what it hears.
+// It needs node, Chromium and the pages' dependencies (web/node_modules).
+package desk
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"holdfast/e2e/sound"
+)
+
+// ErrRefused says that the desk could not do what it was asked; the text says why, and what the page showed.
+var ErrRefused = errors.New("the desk could not")
+
+const (
+	// stepBar is longer than any wait of the driver, which says itself what it waited for.
+	stepBar = 40 * time.Second
+	// closeBar is how long Chromium may take to end before it is killed.
+	closeBar = 10 * time.Second
+	// voiceSeconds of tone are repeated as the microphone.
+	voiceSeconds = 5
+	// lineBytes is more than any answer.
+	lineBytes = 1 << 20
+)
+
+// Options says where the desk is and how it sounds.
+type Options struct {
+	URL      string    // of the server, e.g. http://127.0.0.1:8080
+	Voice    float64   // Hz of the tone that the microphone hears; 0: 1000
+	Folder   string    // for the microphone's file; the caller removes it
+	Complain io.Writer // what node and Chromium print; nil: nowhere
+}
+
+// Desk is one browser with one tab. Its methods must not be called at the same time.
+type Desk struct {
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	answers chan []byte // closed when the driver is gone
+	done    chan error
+}
+
+// Offer is what the band says about a call that is offered.
+type Offer struct {
+	Account string `json:"account"`
+	Phrase  string `json:"phrase"`
+	Facts   string `json:"facts"`
+	Focused string `json:"focused"` // the element that has the focus: an offer must not take it
+}
+
+// Open starts a browser and opens the sign-in page.
+func Open(ctx context.Context, o Options) (*Desk, error) {
+	if o.Voice == 0 {
+		o.Voice = 1000
+	}
+	voice := filepath.Join(o.Folder, fmt.Sprintf("voice-%.0f.wav", o.Voice))
+	if err := sound.SaveWAV(voice, tone(o.Voice)); err != nil {
+		return nil, fmt.Errorf("the desk's voice: %w", err)
+	}
+	_, here, _, _ := runtime.Caller(0)
+	//nolint:noctx // lives as long as the desk; ended by Close
+	cmd := exec.Command("node", filepath.Join(filepath.Dir(here), "drive.mjs"), voice)
+	cmd.Env = append(os.Environ(), "HOLDFAST_URL="+o.URL)
+	cmd.Stderr = o.Complain
+	cmd.WaitDelay = closeBar
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("drive a desk: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("drive a desk: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("drive a desk: %w", err)
+	}
+	d := &Desk{cmd: cmd, in: in, answers: make(chan []byte), done: make(chan error, 1)}
+	go d.read(out)
+	if err := d.await(ctx, "open", nil); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Desk) read(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, lineBytes)
+	for lines.Scan() {
+		d.answers <- append([]byte(nil), lines.Bytes()...)
+	}
+	close(d.answers)
+	d.done <- d.cmd.Wait()
+}
+
+// Do gives one command of drive.mjs and decodes its answer. It returns ErrRefused when the page could not.
+func (d *Desk) Do(ctx context.Context, command map[string]any, into any) error {
+	line, err := json.Marshal(command)
+	if err != nil {
+		return fmt.Errorf("%v: %w", command["do"], err)
+	}
+	if _, err := d.in.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("%v: %w", command["do"], err)
+	}
+	return d.await(ctx, fmt.Sprint(command["do"]), into)
+}
+
+func (d *Desk) await(ctx context.Context, verb string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, stepBar)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%w %s: %w", ErrRefused, verb, ctx.Err())
+	case raw, there := <-d.answers:
+		if !there {
+			return fmt.Errorf("%w %s: the browser is gone", ErrRefused, verb)
+		}
+		var answer struct {
+			OK    bool   `json:"ok"`
+			Error string `json:"error"`
+			Page  string `json:"page"`
+		}
+		if err := json.Unmarshal(raw, &answer); err != nil {
+			return fmt.Errorf("%s: %w", verb, err)
+		}
+		if !answer.OK {
+			return fmt.Errorf("%w %s: %s; the page says %q", ErrRefused, verb, answer.Error, answer.Page)
+		}
+		if into == nil {
+			return nil
+		}
+		return json.Unmarshal(raw, into)
+	}
+}
+
+// TakeCalls signs in, passes the line check and goes on duty.
+func (d *Desk) TakeCalls(ctx context.Context, email string) error {
+	if err := d.Do(ctx, map[string]any{"do": "sign-in", "email": email}, nil); err != nil {
+		return err
+	}
+	if err := d.Do(ctx, map[string]any{"do": "check"}, nil); err != nil {
+		return err
+	}
+	return d.Do(ctx, map[string]any{"do": "available"}, nil)
+}
+
+// Offer waits for a call to be offered.
+func (d *Desk) Offer(ctx context.Context) (o Offer, err error) {
+	err = d.Do(ctx, map[string]any{"do": "offer"}, &o)
+	return o, err
+}
+
+// Verb does what needs no words: "answer", "decline", "hang-up", "reload", "close" (the tab, and a new one).
+func (d *Desk) Verb(ctx context.Context, verb string) error {
+	return d.Do(ctx, map[string]any{"do": verb}, nil)
+}
+
+// State waits until the duty is in a state.
+func (d *Desk) State(ctx context.Context, state string) error {
+	return d.Do(ctx, map[string]any{"do": "state", "state": state}, nil)
+}
+
+// Hears waits up to the bar for a tone of hz in what the browser plays.
+func (d *Desk) Hears(ctx context.Context, hz float64, bar time.Duration) (bool, error) {
+	var answer struct {
+		Heard bool `json:"heard"`
+	}
+	err := d.Do(ctx, map[string]any{"do": "hears", "hz": hz, "wait_ms": bar.Milliseconds()}, &answer)
+	return answer.Heard, err
+}
+
+// Microphone says whether the browser takes sound from its microphone now.
+func (d *Desk) Microphone(ctx context.Context) (bool, error) {
+	var answer struct {
+		On bool `json:"on"`
+	}
+	err := d.Do(ctx, map[string]any{"do": "microphone"}, &answer)
+	return answer.On, err
+}
+
+// Errors are the page's own errors and what its security policy forbade.
+func (d *Desk) Errors(ctx context.Context) ([]string, error) {
+	var answer struct {
+		Errors []string `json:"errors"`
+	}
+	err := d.Do(ctx, map[string]any{"do": "errors"}, &answer)
+	return answer.Errors, err
+}
+
+// Close ends the browser; kill -9 after closeBar. It may be called once.
+func (d *Desk) Close() {
+	_ = d.in.Close() // the driver ends with its input
+	limit := time.AfterFunc(closeBar, func() { _ = d.cmd.Process.Kill() })
+	defer limit.Stop()
+	for range d.answers { // what nobody waits for any more
+	}
+	<-d.done
+}
+
+func tone(hz float64) []int16 {
+	const rate, loud = 8000, 12000
+	samples := make([]int16, voiceSeconds*rate)
+	for i := range samples {
+		samples[i] = int16(loud * math.Sin(2*math.Pi*hz*float64(i)/rate))
+	}
+	return samples
+}

@@ -1,0 +1,136 @@
+package desk_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/e2e/desk"
+	"holdfast/e2e/harness"
+)
+
+const (
+	lakeside = "+16085550101"
+	ada      = "ada@harbor.example"
+
+	hearBar   = 3 * time.Second
+	rejoinBar = 10 * time.Second // after a reload the same operator is back
+	byeBar    = 5 * time.Second
+	lookBar   = 4 * time.Minute // every page, twice
+
+	callerHz   = 440
+	operatorHz = 1000
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// open is a browser at the sign-in page.
+func open(t *testing.T, n *harness.Node) *desk.Desk {
+	t.Helper()
+	ready(t)
+	d, err := desk.Open(t.Context(), desk.Options{URL: n.URL, Voice: operatorHz, Folder: t.TempDir(), Complain: t.Output()})
+	must(t, err)
+	t.Cleanup(d.Close)
+	return d
+}
+
+// ready skips where there is no browser or no pages to look at.
+func ready(t *testing.T) {
+	t.Helper()
+	for _, need := range []string{"node", "chromium"} {
+		if _, err := exec.LookPath(need); err != nil {
+			t.Skip("there is no " + need)
+		}
+	}
+	for _, need := range []string{"../../web/node_modules/playwright-core", "../../web/dist/desk.html"} {
+		if _, err := os.Stat(filepath.FromSlash(need)); err != nil {
+			t.Skip(need + " is missing: npm ci and npm run build in web")
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestABrowserAnswersAndComesBackFromAReload(t *testing.T) {
+	n := harness.Start(t)
+	d, ctx := open(t, n), t.Context()
+	must(t, d.TakeCalls(ctx, ada))
+	silent(t, d)
+
+	c := n.Call(lakeside)
+	offer, err := d.Offer(ctx)
+	must(t, err)
+	if offer.Account != "Lakeside Cardiology" || !strings.Contains(offer.Phrase, "Lakeside Cardiology") || offer.Focused != "BODY" {
+		t.Errorf("the offer: %+v", offer)
+	}
+	silent(t, d)
+	must(t, d.Verb(ctx, "answer"))
+	both := func(when string) {
+		t.Helper()
+		if heard, err := d.Hears(ctx, callerHz, hearBar); err != nil || !heard {
+			t.Errorf("%s: the browser does not hear the caller (%v)", when, err)
+		}
+		harness.Eventually(t, hearBar, when+": the caller hears the browser", func() bool { return c.Heard(operatorHz) })
+	}
+	both("answered")
+
+	began := time.Now()
+	must(t, d.Verb(ctx, "reload"))
+	must(t, d.State(ctx, "talking"))
+	both("reloaded")
+	if took := time.Since(began); took > rejoinBar {
+		t.Errorf("back after %v", took)
+	}
+
+	must(t, d.Verb(ctx, "hang-up"))
+	n.Over(c, byeBar)
+	must(t, d.State(ctx, "available")) // wrap-up is over by itself
+	silent(t, d)
+	if wrong, err := d.Errors(ctx); err != nil || len(wrong) > 0 {
+		t.Errorf("the page's errors: %q (%v)", wrong, err)
+	}
+}
+
+// silent checks that the microphone is off at its source.
+func silent(t *testing.T, d *desk.Desk) {
+	t.Helper()
+	if on, err := d.Microphone(t.Context()); err != nil || on {
+		t.Errorf("the microphone is on between calls: %v (%v)", on, err)
+	}
+}
+
+func TestADeclinedOfferAndAKeyInNoField(t *testing.T) {
+	n := harness.Start(t)
+	d, ctx := open(t, n), t.Context()
+	must(t, d.TakeCalls(ctx, ada))
+	n.Call(lakeside)
+	_, err := d.Offer(ctx)
+	must(t, err)
+	for _, key := range []string{"Space", "Enter", "Escape"} {
+		must(t, d.Do(ctx, map[string]any{"do": "press", "key": key}, nil))
+	}
+	must(t, d.State(ctx, "offered")) // none of them answered or declined
+	must(t, d.Verb(ctx, "decline"))
+	must(t, d.State(ctx, "available"))
+}
+
+func TestEveryPageIsAccessibleInBothLanguages(t *testing.T) {
+	ready(t)
+	n := harness.Start(t)
+	cmd := exec.CommandContext(t.Context(), "node", "pages.mjs")
+	cmd.Env = append(os.Environ(), "HOLDFAST_URL="+n.URL)
+	cmd.WaitDelay = time.Second
+	limit := time.AfterFunc(lookBar, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
