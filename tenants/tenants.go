@@ -34,6 +34,12 @@ type DutyID string
 // VoicemailID names one kept message: a UUIDv7, also the name of its recording.
 type VoicemailID string
 
+// PersonID names somebody in an account's directory, or a department or number there: a UUID.
+type PersonID string
+
+// ScheduleID names a schedule of who is on call: a UUID.
+type ScheduleID string
+
 // NewID returns a fresh time-ordered identifier (UUIDv7, RFC 9562 section 5.7) as text.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
