@@ -103,6 +103,8 @@ type (
 	ClearTimer struct{ Name string }
 	// Raise opens an alarm of the call's tenant.
 	Raise struct{ Key, Text string }
+	// Calm ends an alarm of the call's tenant.
+	Calm struct{ Key string }
 	// Hangup ends the caller's leg.
 	Hangup struct{ Reason string }
 	// Finish is the last effect of every call: the story is complete.
@@ -129,5 +131,6 @@ func (Discard) effect()    {}
 func (SetTimer) effect()   {}
 func (ClearTimer) effect() {}
 func (Raise) effect()      {}
+func (Calm) effect()       {}
 func (Hangup) effect()     {}
 func (Finish) effect()     {}

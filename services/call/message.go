@@ -35,7 +35,13 @@ func (m *move) record() {
 		n = t.N + 1
 	}
 	m.enter(Recording)
-	m.do(ClearTimer{TimerWatchdog}, Silence{}, Record{N: n, Unlimited: m.s.Plan.Kind == ForRecord})
+	unlimited := m.s.Plan.Kind == ForRecord
+	if unlimited {
+		m.do(ClearTimer{TimerWatchdog})
+	} else {
+		m.do(SetTimer{TimerWatchdog, RecordLimit})
+	}
+	m.do(Silence{}, Record{N: n, Unlimited: unlimited})
 }
 
 func (m *move) inRecording() error {
@@ -50,6 +56,11 @@ func (m *move) inRecording() error {
 		m.do(StopTake{t.N, "key"})
 	case TakeEnded:
 		return m.takeEnded()
+	case TimerFired:
+		if m.e.Timer != TimerWatchdog {
+			return ErrStale
+		}
+		m.closeRecording("limit")
 	default:
 		return ErrStale
 	}
@@ -73,12 +84,15 @@ func (m *move) takeEnded() error {
 	if m.e.Take == nil {
 		return m.refuse("a take without its data")
 	}
+	t := m.s.take()
+	if t != nil && (m.e.Take.N < t.N || m.e.Take.N == t.N && (t.Stopped || t.Voicemail != m.e.Take.Voicemail)) {
+		return ErrStale // stopped twice, or of a take that is gone
+	}
 	if m.e.Reason == "failed" {
 		m.takeFailed()
 		return nil
 	}
-	t := m.s.take()
-	if t == nil || t.N != m.e.Take.N || t.Stopped {
+	if t == nil || t.N != m.e.Take.N {
 		return ErrStale
 	}
 	*t = *m.e.Take
@@ -210,6 +224,7 @@ func (m *move) messageKept() {
 	for _, other := range m.s.Takes[:len(m.s.Takes)-1] {
 		m.do(Discard{other.N})
 	}
+	m.do(Calm{"recording_disk"})
 	reason := "message"
 	if t.Empty {
 		reason = "message_empty"
@@ -251,7 +266,7 @@ func (m *move) callerEnded() error {
 		m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "caller_hung_up"})
 		m.end(Answered, m.leg("caller_hangup"))
 	case Recording:
-		m.hungUpRecording()
+		m.closeRecording("hangup")
 	case Reviewing:
 		m.keep()
 	case Closing:
@@ -268,19 +283,18 @@ func (m *move) callerEnded() error {
 	case Arriving:
 		m.end(m.gone("cancelled"))
 	default:
-		if m.s.JoinAfter {
-			m.do(Withdraw{m.s.Operator, m.s.Epoch, "caller_hung_up"})
-		}
+		m.free("caller_hung_up")
 		m.end(m.gone("hung_up_in_queue"))
 	}
 	return nil
 }
 
-func (m *move) hungUpRecording() {
+// closeRecording ends a recording whatever became of it: the caller hung up, or the recorder forgot to end it.
+func (m *move) closeRecording(why string) {
 	m.enter(Closing)
 	m.do(SetTimer{TimerWatchdog, CloseLimit})
 	if t := m.s.take(); t != nil && !t.Stopped {
-		m.do(StopTake{t.N, "hangup"})
+		m.do(StopTake{t.N, why})
 	}
 }
 
@@ -313,17 +327,17 @@ func (m *move) panicked() {
 	m.do(Raise{"call_panic", "a call met a defect and was taken to the next safe step"})
 	m.s.Panics++
 	t := m.s.take()
+	m.free("panic")
+	if m.s.Phase == Talking || m.s.Phase == Rejoining {
+		m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "panic"})
+	}
 	switch again := m.s.Panics > 1 || m.s.AnsweredAt.IsZero(); {
+	case (m.s.Phase == Recording || m.s.Phase == Closing) && t != nil && !t.Stopped:
+		m.closeRecording("hangup") // the second time too: what was said must be stored
 	case again:
 		m.endPanicked(t)
 	case m.s.Phase == Ringing, m.s.Phase == Queued, m.s.Phase == Talking, m.s.Phase == Rejoining:
-		if m.s.Phase == Talking || m.s.Phase == Rejoining || m.s.JoinAfter {
-			m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "panic"})
-		}
 		m.announce(Unavailable)
-	case m.s.Phase == Recording && t != nil && !t.Stopped:
-		m.enter(Closing)
-		m.do(StopTake{t.N, "hangup"}, SetTimer{TimerWatchdog, CloseLimit})
 	case (m.s.Phase == Reviewing || m.s.Phase == Closing || m.s.Phase == Announcing) && t != nil && t.Stopped:
 		m.keep()
 	default:

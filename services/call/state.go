@@ -49,6 +49,8 @@ const (
 	ReviewLimit   = 3 * time.Minute
 	CloseLimit    = 15 * time.Second
 	FarewellLimit = 20 * time.Second
+	// RecordLimit ends a recording that the recorder does not end: longer than the longest message and its storing.
+	RecordLimit = 4 * time.Minute
 	// MenuTimes is how often the review menu is heard before the message is kept as it is.
 	MenuTimes = 3
 )
@@ -56,6 +58,7 @@ const (
 // Plan is what was decided about the call when it came, frozen: a change of the account does not touch a live call.
 type Plan struct {
 	Tenant           tenants.TenantID  `json:"tenant"`
+	TenantName       string            `json:"tenant_name,omitempty"`
 	Account          tenants.AccountID `json:"account"`
 	AccountName      string            `json:"account_name"`
 	Called           string            `json:"called"` // the number that chose the account
@@ -144,6 +147,8 @@ type State struct {
 	EndedAt      time.Time          `json:"ended_at,omitzero"`
 	Epoch        uint64             `json:"epoch"`           // of the newest offer
 	Offer        tenants.OperatorID `json:"offer,omitempty"` // to whom an offer is out
+	Given        bool               `json:"given,omitempty"` // the offer is a supervisor's choice; the queue knows nothing of the call
+	Front        bool               `json:"front,omitempty"` // an operator was lost: before everybody else in the queue
 	Offered      []Offering         `json:"offered,omitempty"`
 	Operator     tenants.OperatorID `json:"operator,omitempty"` // who talks or talked last
 	OperatorName string             `json:"operator_name,omitempty"`

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -127,7 +128,7 @@ func (m *move) inNew() error {
 			m.do(Enqueue{}, SetTimer{TimerWait, p.LongestWait})
 		}
 	case ForStandby:
-		m.do(Raise{"calls_while_standby", "calls are arriving for a tenant which is not activated"})
+		m.do(Raise{"calls_while_standby", "calls are arriving for " + cmp.Or(p.TenantName, string(p.Tenant)) + ", which is not activated"})
 	case ForNobody:
 		m.do(Raise{"unknown_number:" + p.Called, "a call came for " + p.Called + ", which belongs to nobody"})
 	case ForBench, ForEcho, ForRecord:
@@ -152,6 +153,8 @@ func (m *move) inArriving() error {
 		}
 		m.accept()
 		m.s.JoinAfter = true
+	case OperatorEnded, OperatorLost:
+		return m.lostBeforeJoin()
 	default:
 		return m.offers()
 	}
@@ -196,7 +199,7 @@ func (m *move) inQueue() error {
 		m.accept()
 		m.join()
 	case Unstaffed:
-		if m.s.JoinAfter {
+		if m.s.JoinAfter || m.s.Given {
 			return ErrStale
 		}
 		m.announce(Unavailable)
@@ -234,6 +237,9 @@ func (m *move) playedInQueue() error {
 
 func (m *move) timerInQueue() error {
 	switch {
+	case m.s.JoinAfter && m.e.Timer == TimerWatchdog: // the greeting does not end: the parties have waited long enough
+		m.s.Greeting = false
+		m.join()
 	case m.s.JoinAfter:
 		return ErrStale
 	case m.e.Timer == TimerRing && m.s.Phase == Ringing:
@@ -257,9 +263,12 @@ func (m *move) lostBeforeJoin() error {
 	if !m.s.JoinAfter || m.e.Operator != m.s.Operator {
 		return ErrStale
 	}
-	m.s.JoinAfter = false
+	if m.e.Type == OperatorLost { // who comes back comes back to no call
+		m.free("lost_before_join")
+	}
+	m.s.JoinAfter, m.s.Front = false, true
 	m.s.Operator, m.s.OperatorName = "", ""
-	m.do(Enqueue{Front: true}, SetTimer{TimerWait, m.s.Plan.LongestWait})
+	m.do(ClearTimer{TimerWatchdog}, Enqueue{Front: true}, SetTimer{TimerWait, m.s.Plan.LongestWait})
 	return nil
 }
 
@@ -279,7 +288,11 @@ func (m *move) offers() error {
 		if m.e.Type == OfferRefused {
 			outcome = "refused"
 		}
+		given := m.s.Given
 		m.closeOffer(outcome)
+		if given {
+			m.do(Enqueue{Front: m.s.Front})
+		}
 		m.do(Miss{m.e.Operator, m.e.Reason})
 	default:
 		return m.refuse("not while the call is in the queue")
@@ -304,7 +317,7 @@ func (m *move) closeOffer(outcome string) {
 	}
 	last := &m.s.Offered[len(m.s.Offered)-1]
 	last.EndedAt, last.Outcome = m.e.At, outcome
-	m.s.Offer = ""
+	m.s.Offer, m.s.Given = "", false
 }
 
 func (m *move) accept() {
@@ -322,9 +335,13 @@ func (m *move) join() {
 			m.enter(Queued)
 			m.greet()
 		}
+		m.do(SetTimer{TimerWatchdog, AnnounceLimit})
 		return
 	}
-	m.s.JoinAfter = false
+	if m.s.JoinAfter {
+		m.s.JoinAfter = false
+		m.do(ClearTimer{TimerWatchdog})
+	}
 	if m.s.ConnectedAt.IsZero() {
 		m.s.ConnectedAt = m.e.At
 	}
@@ -376,6 +393,7 @@ func (m *move) inRejoining() error {
 // requeue puts a caller who lost the operator first in the queue.
 func (m *move) requeue() {
 	m.enter(Queued)
+	m.s.Front = true
 	m.do(ClearTimer{TimerRejoin}, Enqueue{Front: true}, SetTimer{TimerWait, m.s.Plan.LongestWait})
 	m.comfort()
 }
@@ -391,7 +409,9 @@ func (m *move) ordered() error {
 			return ErrStale
 		}
 		m.withdraw("given_to_another")
+		m.do(Dequeue{}) // the queue must not promise it to anybody else meanwhile
 		m.offer(m.e.Operator, m.e.Name)
+		m.s.Given = true
 	default:
 		return m.refuse("there is no such order")
 	}
@@ -421,6 +441,15 @@ func (m *move) withdraw(why string) {
 	m.closeOffer("withdrawn")
 }
 
+// free tells an operator who accepted and was not joined yet that nothing comes of it.
+func (m *move) free(why string) {
+	if !m.s.JoinAfter {
+		return
+	}
+	m.s.JoinAfter = false
+	m.do(Withdraw{m.s.Operator, m.s.Epoch, why})
+}
+
 // leaveQueue withdraws what is out and takes the call from the queue.
 func (m *move) leaveQueue(why string) {
 	m.withdraw(why)
@@ -429,9 +458,8 @@ func (m *move) leaveQueue(why string) {
 
 // end is the one way out.
 func (m *move) end(r Result, reason string) {
-	if m.s.Offer != "" {
-		m.withdraw("call_ended")
-	}
+	m.withdraw("call_ended")
+	m.free("call_ended")
 	m.enter(Ended)
 	m.s.EndedAt, m.s.Result, m.s.Reason = m.e.At, r, reason
 	if !m.s.CallerGone {

@@ -345,3 +345,31 @@ func TestAMessageThatCannotBeStoredIsNeverCalledSaved(t *testing.T) {
 	}
 	t.Fatalf("the caller is not told: %v", effects)
 }
+
+func TestAnOperatorWhoAcceptedIsToldHoweverTheCallEndsBeforeTheyAreJoined(t *testing.T) {
+	for _, end := range []Event{callerGone, {Type: AnswerFailed, Reason: "no port"}, {Type: Panicked}} {
+		s := mustFold(t, invited(ForQueue), picked, accepted) // accepted before the 200 is out
+		end.At = t0.Add(time.Minute)
+		s, effects, err := Step(s, end)
+		if err != nil || s.Phase != Ended {
+			t.Fatalf("%s: %s, %v", end.Type, s.Phase, err)
+		}
+		told := 0
+		for _, e := range effects {
+			if w, ok := e.(Withdraw); ok && w.Operator == ada && w.Epoch == 1 {
+				told++
+			}
+		}
+		if told != 1 {
+			t.Errorf("after %s the operator is told %d times: %v", end.Type, told, effects)
+		}
+	}
+}
+
+func TestWhatWasSaidIsStoredEvenWhenTheCallPanicsTwice(t *testing.T) {
+	s := mustFold(t, invited(ForQueue), picked, answering, Event{Type: Panicked}, played(2), takeBegun, Event{Type: Panicked}, Event{Type: Panicked},
+		Event{Type: TakeEnded, Reason: "hangup", Take: takeByKey.Take}, Event{Type: MessageKept})
+	if s.Result != Voicemail || s.Message == nil {
+		t.Fatalf("%s %s %s", s.Phase, s.Result, s.Reason)
+	}
+}

@@ -40,6 +40,9 @@ const (
 	TimerGone   = "gone"
 )
 
+// RejoinOver is the Reason of a Withdrawn that tells a lost operator: the caller has waited long enough.
+const RejoinOver = "rejoin_over"
+
 // Who is the operator of a duty.
 type Who struct {
 	Duty      tenants.DutyID           `json:"duty"`

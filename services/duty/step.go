@@ -85,6 +85,7 @@ func (m *move) began() error {
 		Languages: w.Languages, Accounts: w.Accounts, Checked: m.e.Resumed,
 	}
 	m.enter(Checking, "", time.Time{})
+	m.do(SetTimer{TimerGone, LostDuty}) // for a page that connects and never shows life
 	return nil
 }
 
@@ -114,10 +115,14 @@ func (m *move) running() error {
 		}
 		m.s.JoinedAt = m.e.At
 	case HangUp:
-		if m.s.Phase != Talking || m.s.Card.Call != m.e.Call {
+		lost := m.s.Phase == Lost && m.s.Resume == Talking // the page may speak while its audio is away
+		if !lost && m.s.Phase != Talking || m.s.Card.Call != m.e.Call {
 			return ErrStale
 		}
 		m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsHungUp, "hang_up"})
+		if lost {
+			m.do(ClearTimer{TimerRejoin})
+		}
 		m.afterCall()
 	case TimerFired:
 		return m.timer()
@@ -314,20 +319,38 @@ func (m *move) withdrawn() error {
 		m.do(ClearTimer{TimerOffer})
 		m.available()
 	case Talking:
-		if m.s.JoinedAt.IsZero() { // accepted in the very moment the call went away
-			m.next()
-			return nil
-		}
-		m.afterCall()
+		m.callGone()
 	case Lost:
 		m.do(ClearTimer{TimerRejoin})
-		m.s.Card = nil
-		m.s.JoinedAt = time.Time{}
-		m.enter(Paused, "connection_lost", time.Time{})
+		if m.e.Reason == RejoinOver {
+			m.gaveUp()
+			return nil
+		}
+		m.callGone()
 	default:
 		return ErrStale
 	}
 	return nil
+}
+
+// callGone: the call has left an operator who accepted it, and who may still be on the way back.
+func (m *move) callGone() {
+	if m.s.JoinedAt.IsZero() { // accepted in the very moment the call went away
+		m.next()
+		return
+	}
+	m.afterCall()
+}
+
+// gaveUp: a lost operator did not come back in time. A wish to go home is fulfilled, one for a pause is by this.
+func (m *move) gaveUp() {
+	m.s.Card, m.s.PauseNext = nil, ""
+	m.s.JoinedAt = time.Time{}
+	if m.s.HomeNext {
+		m.over("went_home")
+		return
+	}
+	m.enter(Paused, "connection_lost", time.Time{})
 }
 
 func (m *move) afterCall() {
@@ -373,9 +396,7 @@ func (m *move) timer() error {
 		if m.s.Resume == Talking {
 			m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsHungUp, "lost"})
 		}
-		m.s.Card = nil
-		m.s.JoinedAt = time.Time{}
-		m.enter(Paused, "connection_lost", time.Time{})
+		m.gaveUp()
 	case m.e.Timer == TimerGone && !m.s.Socket:
 		m.leaveCall("lost")
 		m.over("connection_lost")

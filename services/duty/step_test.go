@@ -237,3 +237,16 @@ func TestAnOperatorWhoComesBackLateAsksForCallsAgain(t *testing.T) {
 		t.Fatalf("%s %s", s.Phase, s.Why)
 	}
 }
+
+func TestAWishToGoHomeIsFulfilledWhenTheConnectionIsLostInTheCall(t *testing.T) {
+	open := []Event{began, socketUp, mediaUp, checked, ready, offering, accept, joined, {Type: HomeAsked}, {Type: SocketDown}}
+	for _, end := range []Event{
+		{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: RejoinOver},
+		{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: "caller_hung_up"},
+		{Type: TimerFired, Timer: TimerRejoin},
+	} {
+		if s := mustFold(t, append(open[:10:10], end)...); s.Phase != Away || s.Why != "went_home" {
+			t.Errorf("after %s %s: %s %s", end.Type, end.Reason, s.Phase, s.Why)
+		}
+	}
+}
