@@ -8,6 +8,7 @@ import (
 	"holdfast/services/acd"
 	"holdfast/services/call"
 	"holdfast/services/intake"
+	"holdfast/services/journal"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -37,6 +38,9 @@ func (b *Switchboard) Arrive(in media.Incoming) {
 	}
 	b.mu.Unlock()
 	if full {
+		if b.Calls() >= b.cfg.MaxCalls {
+			b.cfg.Journal.Raise(tenants.Platform, "calls_refused", "calls are refused: this node carries as many as it may", journal.Critical)
+		}
 		in.Refuse(retryLater, "Service Unavailable")
 		return
 	}
@@ -70,7 +74,7 @@ func (b *Switchboard) plan(invite *media.Invite) (plan call.Plan, account *routi
 	if account == nil {
 		return plan, nil, ""
 	}
-	plan.AccountName = account.Name
+	plan.TenantName, plan.AccountName = home.Name, account.Name
 	plan.Languages = account.Languages
 	plan.Country = cmp.Or(account.Country, home.Country)
 	plan.Medical, plan.Priority = account.Medical, account.Priority

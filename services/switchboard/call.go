@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type liveCall struct {
 	playing func()       // stops what the caller hears; nil: nothing
 	part    func()       // parts the bridge; nil: not joined
 	takes   map[int]Take // by number
+	stopped map[int]bool // those of takes that were told to end
 	panics  int
 	settled chan struct{} // closed once the INVITE is answered or the call is over
 	settle  sync.Once
@@ -65,7 +67,7 @@ func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account
 		board: b, id: id, tenant: tenant, in: in, account: account,
 		log:   b.log.With("call", string(id)),
 		mail:  newMailbox[any](),
-		takes: map[int]Take{}, settled: make(chan struct{}),
+		takes: map[int]Take{}, stopped: map[int]bool{}, settled: make(chan struct{}),
 	}
 	c.timers = newTimers(func(name string, generation uint64) { c.mail.post(timerDue{name, generation}) })
 	return c
@@ -114,16 +116,61 @@ func (c *liveCall) guarded(item any) {
 		}
 		c.panics++
 		c.log.Error("a call panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()), "phase", string(c.state.Phase))
-		if c.panics > 3 { // voicemail panics too: end it rather than spin
-			c.state.Phase = call.Ended
-			if c.leg != nil {
-				c.leg.Hangup(media.Ending{By: media.ByError, Reason: "panic"})
-			}
+		if c.panics > mostPanics { // voicemail panics too: end it rather than spin
+			c.giveUp()
 			return
 		}
 		c.post(call.Event{Type: call.Panicked, Reason: "panic"})
 	}()
 	c.handle(item)
+}
+
+// mostPanics is how many panics a call survives.
+const mostPanics = 3
+
+// giveUp ends a call whose every step panics, with what the caller has said so far as the message.
+func (c *liveCall) giveUp() {
+	b := c.board
+	end := call.Event{Type: call.NodeLost, At: b.cfg.Now(), Reason: "panic"}
+	b.safely(func() { end.Take = c.rescued() })
+	b.safely(func() {
+		next, effects, err := call.Step(c.state, end)
+		if err != nil {
+			return
+		}
+		c.state = next
+		c.write(end)
+		for _, e := range effects {
+			if w, ok := e.(call.Withdraw); ok { // the operator at least is told
+				c.perform(w)
+			}
+		}
+	})
+	c.state.Phase = call.Ended
+	if c.leg != nil {
+		b.safely(func() { c.leg.Hangup(media.Ending{By: media.ByError, Reason: "panic"}) })
+	}
+}
+
+// rescued is the newest take that is, or can still be made, durable; nil for none.
+func (c *liveCall) rescued() *call.Take {
+	for i := len(c.state.Takes) - 1; i >= 0; i-- {
+		t := c.state.Takes[i]
+		take := c.takes[t.N]
+		if t.Stopped {
+			return &t
+		}
+		if take == nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+		defer cancel()
+		c.stopped[t.N] = true
+		if whole, err := c.durable(ctx, take, t); err == nil {
+			return whole
+		}
+	}
+	return nil
 }
 
 func (c *liveCall) handle(item any) {
@@ -212,27 +259,20 @@ func (c *liveCall) hangup(e media.Ending) {
 
 // release frees all that the call held.
 func (c *liveCall) release() {
+	b := c.board
 	c.settle.Do(func() { close(c.settled) })
 	c.mail.close()
 	c.timers.stop()
-	c.quiet()
-	c.unjoin()
-	for _, t := range c.takes {
-		if t != nil && !c.kept(t) {
-			t.Discard()
+	b.safely(c.quiet)
+	b.safely(c.unjoin)
+	for n, t := range c.takes {
+		// What was stopped is a message, or may yet become one on a slow disk: only the call's own Discard deletes it.
+		if !c.stopped[n] {
+			b.safely(t.Discard)
 		}
 	}
-	b := c.board
 	b.mu.Lock()
 	delete(b.calls, c.id)
 	b.mu.Unlock()
-	b.cfg.Queue.Leave(c.id)
-}
-
-// kept reports whether a take is, or may yet turn out to be, somebody's message: such a take is never deleted.
-func (c *liveCall) kept(t Take) bool {
-	if c.state.Message != nil && c.takes[c.state.Message.N] == t {
-		return true
-	}
-	return c.state.Result != call.Voicemail && len(c.state.Takes) > 0
+	b.safely(func() { b.cfg.Queue.Leave(c.id) })
 }

@@ -88,7 +88,7 @@ func (d *liveDuty) endCheck(o checkOver) {
 	audio, lost := o.tape.stop()
 	c := judge(audio, lost)
 	if len(audio) > 0 {
-		d.board.cfg.Player.Play(o.leg, [][]byte{audio}, false, nil)
+		d.replay = d.board.cfg.Player.Play(o.leg, [][]byte{audio}, false, nil)
 		c.Playing = true
 	}
 	o.reply <- c

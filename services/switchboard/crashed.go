@@ -22,7 +22,7 @@ func (b *Switchboard) CloseCrashed(stories []journal.Story, repaired map[tenants
 		case journal.Duty:
 			e := duty.Event{Type: duty.Closed, At: b.cfg.Now(), Reason: "node_lost"}
 			b.finish(s, string(e.Type), e)
-		case journal.Alarm, journal.Command:
+		case journal.Alarm, journal.Command, journal.Ticket: // these outlive a process
 		}
 	}
 	return calls

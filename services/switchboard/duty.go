@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"holdfast/media"
@@ -29,14 +30,30 @@ type liveDuty struct {
 	timers *timers
 	seat   *Seat
 	leg    atomic.Pointer[openLeg]
-	known  bool // to the queue, as it is
-	was    bool // answerable, as the queue was told
+	known  bool   // to the queue, as it is
+	was    bool   // answerable, as the queue was told
+	replay func() // stops the playback of a line check; nil: none was begun
 }
 
 // openLeg is the leg of the page that is connected now.
 type openLeg struct {
 	media.Leg
 	session string // of the page's SDP
+
+	mu   sync.Mutex
+	part func() // parts the call that was joined last
+}
+
+// join bridges the leg to a call. Should the call before not have parted yet, it is parted now: done later, that would
+// silence this one.
+func (l *openLeg) join(bridge func() (part func())) (part func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.part != nil {
+		l.part()
+	}
+	l.part = sync.OnceFunc(bridge())
+	return l.part
 }
 
 // What a duty's mailbox takes besides duty.Events.
@@ -106,7 +123,7 @@ func (d *liveDuty) run() {
 		}
 		for _, item := range items {
 			if d.state.Phase == duty.Away {
-				refuseLate(item)
+				d.refuseLate(item)
 				continue
 			}
 			d.guarded(item)
@@ -114,9 +131,13 @@ func (d *liveDuty) run() {
 	}
 }
 
-// refuseLate answers what came in the same batch after the duty was over.
-func refuseLate(item any) {
+// refuseLate answers what came after the duty was over: nobody may wait for a duty that has gone, least of all a caller.
+func (d *liveDuty) refuseLate(item any) {
 	switch it := item.(type) {
+	case duty.Event:
+		if it.Type == duty.Offering && it.Card != nil {
+			d.tell(it.Card.Call, call.Event{Type: call.OfferRefused, Epoch: it.Epoch, Reason: string(duty.Away)})
+		}
 	case request:
 		it.reply <- &duty.Refusal{Phase: duty.Away, Event: it.event.Type, Code: "not_now", Reason: "the duty is over"}
 	case peek:
@@ -138,10 +159,19 @@ func (d *liveDuty) guarded(item any) {
 	defer func() {
 		if r := recover(); r != nil {
 			d.log.Error("a duty panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()), "phase", string(d.state.Phase))
+			if asked, ok := item.(request); ok {
+				select {
+				case asked.reply <- errBroken:
+				default: // it was answered before
+				}
+			}
 		}
 	}()
 	d.handle(item)
 }
+
+// errBroken answers a wish on whose way something of ours failed.
+var errBroken = errors.New("the wish met a defect")
 
 func (d *liveDuty) handle(item any) {
 	switch it := item.(type) {
@@ -185,7 +215,7 @@ func (d *liveDuty) step(e duty.Event) error {
 		d.log.Debug("event refused", "why", err.Error())
 		return err
 	}
-	if e.Type != duty.Offering || next.Phase == duty.Offered { // a refused offer changes nothing and is the call's to tell
+	if !refusal(effects) { // a refused offer changes nothing and is the call's to tell
 		before := d.state.Phase
 		d.state = next
 		d.write(e)
@@ -196,10 +226,22 @@ func (d *liveDuty) step(e duty.Event) error {
 	for _, effect := range effects {
 		d.perform(effect)
 	}
+	if d.replay != nil && !d.mayCheck() {
+		d.replay()
+		d.replay = nil
+	}
 	d.announce()
 	d.watch(d.state.Phase == duty.Talking && !d.state.JoinedAt.IsZero() || d.state.Resume == duty.Talking)
 	d.show()
 	return nil
+}
+
+func refusal(effects []duty.Effect) bool {
+	if len(effects) == 0 {
+		return false
+	}
+	_, refused := effects[0].(duty.Refuse)
+	return refused
 }
 
 func (d *liveDuty) write(e duty.Event) {
@@ -280,17 +322,24 @@ func (d *liveDuty) show() {
 	}
 }
 
+// release frees all that the duty held. The queue forgets the operator first: a new duty may begin once the mailbox is
+// closed.
 func (d *liveDuty) release() {
-	d.mail.close()
+	b := d.board
 	d.timers.stop()
 	if d.known {
-		d.board.cfg.Queue.Gone(d.who.Operator)
+		b.safely(func() { b.cfg.Queue.Gone(d.who.Operator) })
 	}
-	d.dropLeg("duty_over")
+	for _, item := range d.mail.close() {
+		b.safely(func() { d.refuseLate(item) })
+	}
+	if d.replay != nil {
+		b.safely(d.replay)
+	}
+	b.safely(func() { d.dropLeg("duty_over") })
 	if d.seat != nil {
-		d.seat.close(d.state.Why)
+		b.safely(func() { d.seat.close(d.state.Why) })
 	}
-	b := d.board
 	b.mu.Lock()
 	if b.duties[d.who.Operator] == d {
 		delete(b.duties, d.who.Operator)

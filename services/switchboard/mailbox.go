@@ -54,11 +54,13 @@ func (m *mailbox[T]) take() (items []T, ok bool) {
 	return nil, false
 }
 
-// close refuses further posts and wakes the owner.
-func (m *mailbox[T]) close() {
+// close refuses further posts and wakes the owner. It returns what nobody has read: whoever posted it may wait for an
+// answer.
+func (m *mailbox[T]) close() (unread []T) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	m.items = nil
+	unread, m.items = m.items, nil
 	m.wake()
+	return unread
 }

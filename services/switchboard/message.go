@@ -23,10 +23,11 @@ func (c *liveCall) record(e call.Record) {
 	if e.Unlimited {
 		limits = Limits{}
 	}
+	t := &call.Take{N: e.N, Voicemail: id, StartedAt: c.board.cfg.Now()}
+	c.post(call.Event{Type: call.TakeStarted, Take: t}) // first: what the recorder tells must meet a take that is known
 	take, err := c.board.cfg.Recorder.Create(c.state.Plan.Tenant, id, limits, func(why string) {
 		c.mail.post(takeOver{e.N, why})
 	})
-	t := &call.Take{N: e.N, Voicemail: id, StartedAt: c.board.cfg.Now()}
 	if err != nil {
 		c.log.Error("recording could not be begun", "err", err)
 		c.post(call.Event{Type: call.TakeEnded, Take: t, Reason: "failed"})
@@ -34,7 +35,6 @@ func (c *liveCall) record(e call.Record) {
 	}
 	c.takes[e.N] = take
 	c.leg.Receive(take)
-	c.post(call.Event{Type: call.TakeStarted, Take: t})
 }
 
 // stopTake makes a take durable, apart from the call's goroutine, and posts what it turned out to be.
@@ -47,45 +47,66 @@ func (c *liveCall) stopTake(n int, why string) {
 			t = &found
 		}
 	}
-	if take == nil || t == nil || t.Stopped {
+	if t == nil || t.Stopped {
 		return
 	}
+	failed := call.Event{Type: call.TakeEnded, Take: t, Reason: "failed"}
+	if take == nil { // it never came to be
+		c.post(failed)
+		return
+	}
+	c.stopped[n] = true
 	c.leg.Receive(nil)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
-		defer cancel()
-		sum, err := take.Stop(ctx)
+	c.apart(failed, func(ctx context.Context) call.Event {
+		whole, err := c.durable(ctx, take, *t)
 		if err != nil {
-			c.log.Error("recording could not be stored", "voicemail", string(t.Voicemail), "err", err)
-			c.post(call.Event{Type: call.TakeEnded, Take: t, Reason: "failed"})
-			return
+			return failed
 		}
 		if why == "failed" { // what there is became durable after all
 			why = "limit"
 		}
-		t.Stopped, t.DurationMS, t.SHA256 = true, sum.Duration.Milliseconds(), sum.SHA256
-		t.Empty, t.CutShort = sum.Empty, sum.CutShort
-		c.post(call.Event{Type: call.TakeEnded, Take: t, Reason: why})
+		return call.Event{Type: call.TakeEnded, Take: whole, Reason: why}
+	})
+}
+
+// durable waits until a take is on the disk for good and returns t with what it turned out to be.
+func (c *liveCall) durable(ctx context.Context, take Take, t call.Take) (*call.Take, error) {
+	sum, err := take.Stop(ctx)
+	if err != nil {
+		c.log.Error("recording could not be stored", "voicemail", string(t.Voicemail), "err", err)
+		return nil, err
+	}
+	t.Stopped, t.DurationMS, t.SHA256 = true, sum.Duration.Milliseconds(), sum.SHA256
+	t.Empty, t.CutShort = sum.Empty, sum.CutShort
+	return &t, nil
+}
+
+// apart does what waits for a disk outside of the call's goroutine and posts the outcome; after a panic it is failed.
+func (c *liveCall) apart(failed call.Event, work func(context.Context) call.Event) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+		defer cancel()
+		outcome := failed
+		c.board.safely(func() { outcome = work(ctx) })
+		c.post(outcome)
 	}()
 }
 
 // keep waits until all that was written of the call is safe, and only then is the message kept.
 func (c *liveCall) keep(int) {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
-		defer cancel()
+	c.apart(call.Event{Type: call.KeepFailed, Reason: "panic"}, func(ctx context.Context) call.Event {
 		if err := c.board.cfg.Journal.Sync(ctx); err != nil {
 			c.log.Error("message could not be journaled", "err", err)
-			c.post(call.Event{Type: call.KeepFailed, Reason: err.Error()})
-			return
+			return call.Event{Type: call.KeepFailed, Reason: err.Error()}
 		}
-		c.post(call.Event{Type: call.MessageKept})
-	}()
+		return call.Event{Type: call.MessageKept}
+	})
 }
 
 func (c *liveCall) discard(n int) {
 	if take := c.takes[n]; take != nil {
 		delete(c.takes, n)
-		go take.Discard()
+		delete(c.stopped, n) // the number may be used again
+		take.Discard()
 	}
 }

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"errors"
 	"strings"
 
 	"holdfast/media"
@@ -55,6 +56,8 @@ func (c *liveCall) perform(effect call.Effect) {
 		c.timers.clear(e.Name)
 	case call.Raise:
 		b.alarm(c.state.Plan.Tenant, e.Key, e.Text)
+	case call.Calm:
+		b.cfg.Journal.Clear(c.state.Plan.Tenant, e.Key)
 	case call.Hangup:
 		c.hangup(media.Ending{By: media.ByServer, Reason: e.Reason})
 	case call.Finish:
@@ -64,6 +67,10 @@ func (c *liveCall) perform(effect call.Effect) {
 
 func (c *liveCall) answer() {
 	leg, err := c.in.Answer(string(c.id))
+	if errors.Is(err, media.ErrGone) {
+		c.post(call.Event{Type: call.CallerEnded, Reason: "cancel"})
+		return
+	}
 	if err != nil {
 		c.log.Info("call could not be answered", "err", err)
 		c.post(call.Event{Type: call.AnswerFailed, Reason: err.Error()})
@@ -113,15 +120,15 @@ func phrase(phrases map[string]string, languages []string) string {
 func (c *liveCall) join(operator tenants.OperatorID) {
 	c.unjoin()
 	d := c.board.duty(operator)
-	var leg media.Leg
+	var leg *openLeg
 	if d != nil {
-		leg = d.audio()
+		leg = d.leg.Load()
 	}
 	if leg == nil {
 		c.post(call.Event{Type: call.OperatorLost, Operator: operator})
 		return
 	}
-	c.part = c.board.cfg.Bridge(c.leg, leg)
+	c.part = leg.join(func() func() { return c.board.cfg.Bridge(c.leg, leg.Leg) })
 	d.post(duty.Event{Type: duty.Joined, Call: c.id})
 }
 

@@ -51,7 +51,7 @@ func inHouse(t *testing.T, story func(h *house)) {
 			Bridge: func(a, b media.Leg) func() {
 				a.Receive(b)
 				b.Receive(a)
-				return func() { a.Receive(nil); b.Receive(nil) }
+				return sync.OnceFunc(func() { a.Receive(nil); b.Receive(nil) })
 			},
 		})
 		met.board = h.board
@@ -180,6 +180,31 @@ type desk struct {
 	mu   sync.Mutex
 	last duty.State
 	bye  string
+	hold chan struct{} // while set, whatever the duty tells this page keeps the duty waiting
+}
+
+// told waits while the page holds its duty up.
+func (d *desk) told() {
+	d.mu.Lock()
+	hold := d.hold
+	d.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+}
+
+// keep makes the page hold its duty up until release is called.
+func (d *desk) keep() (release func()) {
+	hold := make(chan struct{})
+	d.mu.Lock()
+	d.hold = hold
+	d.mu.Unlock()
+	return func() {
+		d.mu.Lock()
+		d.hold = nil
+		d.mu.Unlock()
+		close(hold)
+	}
 }
 
 func (d *desk) state() duty.State { d.mu.Lock(); defer d.mu.Unlock(); return d.last }
@@ -190,8 +215,8 @@ func (h *house) open(id tenants.OperatorID, resume tenants.DutyID) *desk {
 	d := &desk{h: h}
 	actor := tenants.Actor{Tenant: "harbor", User: id, Name: string(id), Role: tenants.RoleOperator}
 	seat, err := h.board.SignOn(actor, resume,
-		func(s duty.State) { d.mu.Lock(); d.last = s; d.mu.Unlock() },
-		func(why string) { d.mu.Lock(); d.bye = why; d.mu.Unlock() })
+		func(s duty.State) { d.mu.Lock(); d.last = s; d.mu.Unlock(); d.told() },
+		func(why string) { d.mu.Lock(); d.bye = why; d.mu.Unlock(); d.told() })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -247,9 +272,19 @@ type ledger struct {
 	events []journal.Event
 	alarms []string
 	broken error
+	slow   call.Type     // whoever writes an event of this type
+	until  chan struct{} // waits for this
 }
 
-func (l *ledger) Append(e journal.Event) { l.mu.Lock(); l.events = append(l.events, e); l.mu.Unlock() }
+func (l *ledger) Append(e journal.Event) {
+	l.mu.Lock()
+	l.events = append(l.events, e)
+	slow, until := l.slow == call.Type(e.Type) && e.Kind == journal.Call, l.until
+	l.mu.Unlock()
+	if slow {
+		<-until
+	}
+}
 
 func (l *ledger) Sync(context.Context) error { l.mu.Lock(); defer l.mu.Unlock(); return l.broken }
 
@@ -300,6 +335,7 @@ type deck struct {
 	mu     sync.Mutex
 	played []string
 	panics bool
+	stuck  bool // no clip ever ends
 }
 
 const clipTime = 2 * time.Second
@@ -312,12 +348,13 @@ func (d *deck) Play(_ media.Sink, clips [][]byte, loop bool, done func()) func()
 	d.mu.Lock()
 	panics := d.panics
 	d.panics = false
+	stuck := d.stuck
 	d.played = append(d.played, strings.Join(names, "+"))
 	d.mu.Unlock()
 	if panics {
 		panic("the deck is broken")
 	}
-	if loop || done == nil {
+	if loop || done == nil || stuck {
 		return func() {}
 	}
 	timer := time.AfterFunc(time.Duration(len(clips))*clipTime, done)
@@ -338,6 +375,7 @@ type tapeTake struct {
 	bytes     int
 	discarded bool
 	broken    error
+	panics    bool
 	ended     func(string)
 }
 
@@ -363,6 +401,9 @@ func (t *tapeTake) Audio(f media.Frame) { t.mu.Lock(); t.bytes += len(f.Payload)
 func (t *tapeTake) Stop(context.Context) (Summary, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.panics {
+		panic("the tape is broken")
+	}
 	d := time.Duration(t.bytes) * time.Second / media.SampleRate
 	return Summary{Duration: d, Empty: d < time.Second, SHA256: "abc"}, t.broken
 }

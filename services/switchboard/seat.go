@@ -22,7 +22,8 @@ type Seat struct {
 }
 
 // SignOn opens the operator's duty, or takes it over, for a page. resume is the duty of an earlier connection, by its
-// secret: the line was checked then. show is told every new state and bye why the server lets go of the page; both are
+// secret: the line was checked then. A node that shuts down begins no duty, but whoever has one here may come back to it.
+// show is told every new state and bye why the server lets go of the page; both are
 // called on the duty's goroutine and must not block.
 func (b *Switchboard) SignOn(actor tenants.Actor, resume tenants.DutyID, show func(duty.State), bye func(string)) (*Seat, error) {
 	who, err := b.who(actor)
@@ -31,19 +32,22 @@ func (b *Switchboard) SignOn(actor tenants.Actor, resume tenants.DutyID, show fu
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if d := b.duties[who.Operator]; d != nil {
+		seat := &Seat{duty: d, show: show, bye: bye}
+		if d.mail.post(glance{seat}) {
+			return seat, nil
+		} // else the duty is over and in its farewell: a new one begins
+	}
 	if b.draining {
 		return nil, ErrDraining
 	}
-	d := b.duties[who.Operator]
-	if d == nil {
-		d = newDuty(b, who)
-		b.duties[who.Operator] = d
-		b.owners.Add(1)
-		d.post(duty.Event{Type: duty.Began, Who: &d.who, Resumed: resume != ""})
-		go d.run()
-	}
+	d := newDuty(b, who)
+	b.duties[who.Operator] = d
+	b.owners.Add(1)
+	d.post(duty.Event{Type: duty.Began, Who: &d.who, Resumed: resume != ""})
 	seat := &Seat{duty: d, show: show, bye: bye}
 	d.mail.post(glance{seat})
+	go d.run()
 	return seat, nil
 }
 
@@ -115,7 +119,7 @@ func (s *Seat) State(ctx context.Context) (duty.State, error) {
 // Open answers the page's SDP offer. An offer of the same session as the present leg's (RFC 8866 section 5.2: the o= line)
 // restarts that leg's ICE, since the page's network changed; any other opens a new leg in place of the old.
 func (s *Seat) Open(ctx context.Context, offer string) (answer string, err error) {
-	if l := s.duty.leg.Load(); l != nil && l.session == session(offer) {
+	if l := s.duty.leg.Load(); l != nil && l.session != "" && l.session == session(offer) {
 		if r, ok := l.Leg.(restarter); ok {
 			s.Alive(false)
 			return r.Restart(ctx, offer)
@@ -164,7 +168,7 @@ func (d *liveDuty) open(it opened) {
 		return
 	}
 	d.dropLeg("replaced")
-	d.leg.Store(&openLeg{it.leg, it.session})
+	d.leg.Store(&openLeg{Leg: it.leg, session: it.session})
 	it.leg.Listen(func(e media.Event) { d.mail.post(legEvent{it.leg, e}) })
 }
 

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -147,6 +149,16 @@ func (b *Switchboard) Stop(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done():
 	}
+}
+
+// safely does one thing of several that must all be done, whatever becomes of each.
+func (b *Switchboard) safely(what func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			b.log.Error("recovered", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	what()
 }
 
 // alarm raises an alarm for the call's tenant.

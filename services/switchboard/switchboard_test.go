@@ -303,7 +303,8 @@ func TestACancelledCallIsAbandoned(t *testing.T) {
 		close(c.gone)
 		h.board.Arrive(c)
 		h.pass(time.Minute)
-		if s := h.story(c); s.Phase != call.Ended || s.Result == call.Answered {
+		c.id = h.ledger.all()[0].ID
+		if s := h.story(c); s.Phase != call.Ended || s.Result != call.Abandoned || s.Reason != "cancelled" {
 			t.Errorf("%s %s %s", s.Phase, s.Result, s.Reason)
 		}
 	})
