@@ -13,6 +13,7 @@ export function now(): number {
 /** Runs the clock while a page is there; returns what stops it. */
 export function runClock(): () => void {
   users++;
+  tick = Date.now();
   timer ??= setInterval(() => {
     tick = Date.now();
   }, TICK_MS);

@@ -445,7 +445,7 @@ export interface components {
         CallResult: "answered" | "voicemail" | "abandoned" | "refused" | "failed";
         /** @description A number found in the call's headers, and what became of it */
         Candidate: {
-            /** @description request-uri, history-info, diversion, p-called-party-id, to, p-asserted-identity */
+            /** @description request-uri, history-info, diversion, called-party, to, asserted */
             source: string;
             raw: string;
             number: string;
