@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"holdfast/deploy/servers"
+	"holdfast/deploy/servers/serverstest"
 )
 
 const (
@@ -54,7 +55,7 @@ type Node struct {
 
 	t       testing.TB
 	options Options
-	stores  *servers.Servers // nil with Up
+	stores  *serverstest.Stores // nil with Up
 	lines   lines
 
 	mu      sync.Mutex
@@ -81,7 +82,7 @@ func Start(t testing.TB, options ...Options) *Node {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), storesBar)
 		defer cancel()
 		var err error
-		n.stores, err = servers.Start(ctx, servers.Config{Data: Folder(t), Log: slog.New(slog.NewTextHandler(&n.lines, nil))})
+		n.stores, err = serverstest.Start(ctx, Folder(t), slog.New(slog.NewTextHandler(&n.lines, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,6 +314,8 @@ func (n *Node) show() {
 	if !n.t.Failed() {
 		return
 	}
-	lines := strings.Split(log, "\n")
+	lines := slices.DeleteFunc(strings.Split(log, "\n"), func(line string) bool {
+		return strings.Contains(line, "msg=http ") && strings.Contains(line, " status=2") // what a story polls
+	})
 	n.t.Logf("the end of the node's log:\n%s", strings.Join(lines[max(0, len(lines)-loglines):], "\n"))
 }

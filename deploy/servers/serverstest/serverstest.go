@@ -1,5 +1,5 @@
 // Package serverstest gives tests real servers: one private PostgreSQL and one Redis for each test binary, started when
-// first asked for, and a fresh migrated database for each test.
+// first asked for, and a fresh migrated database for each test. With HOLDFAST_CONTAINERS=1 they run in containers.
 //
 // A package that uses it calls Main from its TestMain, which stops the servers after the last test:
 //
@@ -9,7 +9,6 @@ package serverstest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -24,6 +23,7 @@ import (
 
 	"holdfast/deploy/schema"
 	"holdfast/deploy/servers"
+	"holdfast/deploy/servers/containers"
 )
 
 // limit bounds every step of the harness.
@@ -34,7 +34,7 @@ const template = "holdfast_template"
 
 var (
 	once     sync.Once
-	shared   *servers.Servers
+	shared   *Stores
 	folder   string
 	failed   error
 	copies   atomic.Int64
@@ -42,6 +42,36 @@ var (
 	copying  sync.Mutex // CREATE DATABASE refuses a template that another copy reads
 	testSeed = []byte("not a secret: tests only, 32 bytes")
 )
+
+// Stores are one PostgreSQL and one Redis, which may be taken down and up.
+type Stores struct {
+	DatabaseURL string // connects as the database's owner
+	RedisURL    string
+	backend
+}
+
+// backend is what runs them.
+type backend interface {
+	Stop() error            // ends both; may be repeated
+	Down(name string) error // kills servers.Postgres or servers.Redis as a crash would, and keeps it down
+	Up(name string) error   // lets it run again
+}
+
+// Start runs stores of the caller's own: from the programs of this machine in a data folder, or in containers.
+func Start(ctx context.Context, data string, log *slog.Logger) (*Stores, error) {
+	if os.Getenv("HOLDFAST_CONTAINERS") == "1" {
+		p, err := containers.Start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &Stores{DatabaseURL: p.DatabaseURL, RedisURL: p.RedisURL, backend: p}, nil
+	}
+	s, err := servers.Start(ctx, servers.Config{Data: data, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return &Stores{DatabaseURL: s.DatabaseURL, RedisURL: s.RedisURL, backend: s}, nil
+}
 
 // Main runs the tests, stops the shared servers, checks for leaked goroutines and ends the process.
 func Main(m *testing.M) {
@@ -84,11 +114,11 @@ func newFolder() (string, error) {
 }
 
 // Private starts servers of the test's own, which it may take down and up.
-func Private(t testing.TB) *servers.Servers {
+func Private(t testing.TB) *Stores {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit)
 	defer cancel()
-	s, err := servers.Start(ctx, servers.Config{Data: Folder(t), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := Start(ctx, Folder(t), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +184,7 @@ func Redis(t testing.TB) string {
 	return both(t).RedisURL + "?db=" + strconv.FormatInt(n, 10)
 }
 
-func both(t testing.TB) *servers.Servers {
+func both(t testing.TB) *Stores {
 	t.Helper()
 	once.Do(func() { failed = startShared() })
 	if failed != nil {
@@ -170,7 +200,7 @@ func startShared() error {
 	if folder, err = newFolder(); err != nil {
 		return err
 	}
-	shared, err = servers.Start(ctx, servers.Config{Data: folder, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	shared, err = Start(ctx, folder, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
