@@ -34,6 +34,9 @@ type DutyID string
 // VoicemailID names one kept message: a UUIDv7, also the name of its recording.
 type VoicemailID string
 
+// TicketID names one message taken for a caller: a UUIDv7. What people call it by is its number.
+type TicketID string
+
 // PersonID names somebody in an account's directory, or a department or number there: a UUID.
 type PersonID string
 

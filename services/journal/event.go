@@ -15,6 +15,7 @@ const (
 	Call    Kind = "call"    // ID is the CallID
 	Duty    Kind = "duty"    // ID is the DutyID
 	Alarm   Kind = "alarm"   // ID is the alarm's key: one open alarm a key
+	Ticket  Kind = "ticket"  // ID is the TicketID; one that was delivered may go on: see services/ticket
 	Command Kind = "command" // ID is fresh: one event, one command
 )
 

@@ -9,16 +9,19 @@ import (
 	"holdfast/tenants"
 )
 
+// Saved says what is on disk of a recording; ok is false when nothing is.
+type Saved func(tenant tenants.TenantID, id tenants.VoicemailID) (s Summary, ok bool)
+
 // CloseCrashed writes the end of the stories that an earlier process of this node left open: its calls and duties died
-// with it. repaired holds what could be saved of each recording that was being made; a call that had one ends as a
-// voicemail, cut short. It returns how many calls were closed.
-func (b *Switchboard) CloseCrashed(stories []journal.Story, repaired map[tenants.VoicemailID]Summary) int {
+// with it. A call of which a recording is on disk, whole or cut short, ends as a voicemail. It returns how many calls were
+// closed.
+func (b *Switchboard) CloseCrashed(stories []journal.Story, saved Saved) int {
 	calls := 0
 	for _, s := range stories {
 		switch s.Kind {
 		case journal.Call:
 			calls++
-			b.closeCall(s, repaired)
+			b.closeCall(s, saved)
 		case journal.Duty:
 			e := duty.Event{Type: duty.Closed, At: b.cfg.Now(), Reason: "node_lost"}
 			b.finish(s, string(e.Type), e)
@@ -28,7 +31,7 @@ func (b *Switchboard) CloseCrashed(stories []journal.Story, repaired map[tenants
 	return calls
 }
 
-func (b *Switchboard) closeCall(s journal.Story, repaired map[tenants.VoicemailID]Summary) {
+func (b *Switchboard) closeCall(s journal.Story, saved Saved) {
 	events := make([]call.Event, 0, len(s.Events))
 	for _, e := range s.Events {
 		var one call.Event
@@ -42,24 +45,29 @@ func (b *Switchboard) closeCall(s journal.Story, repaired map[tenants.VoicemailI
 	if err != nil {
 		b.log.Error("a crashed call cannot be replayed", "call", s.ID, "err", err)
 	}
-	end := call.Event{Type: call.NodeLost, At: b.cfg.Now(), Take: saved(state, repaired)}
+	end := call.Event{Type: call.NodeLost, At: b.cfg.Now(), Take: left(state, s.Tenant, saved)}
 	b.finish(s, string(end.Type), end)
 }
 
-// saved is the message of a crashed call: the newest take that has audio on disk.
-func saved(s call.State, repaired map[tenants.VoicemailID]Summary) *call.Take {
+// left is the message of a crashed call: the newest take that has audio on disk, else an empty one. A take whose end was
+// not journaled any more may be whole.
+func left(s call.State, tenant tenants.TenantID, saved Saved) *call.Take {
+	var message *call.Take
 	for i := len(s.Takes) - 1; i >= 0; i-- {
 		t := s.Takes[i]
-		if t.Stopped {
-			return &t
-		}
-		if sum, ok := repaired[t.Voicemail]; ok {
-			t.Stopped, t.CutShort, t.Empty = true, true, sum.Empty
+		if !t.Stopped {
+			sum, ok := saved(tenant, t.Voicemail)
+			if !ok {
+				continue
+			}
+			t.Stopped, t.CutShort, t.Empty = true, sum.CutShort, sum.Empty
 			t.DurationMS, t.SHA256 = sum.Duration.Milliseconds(), sum.SHA256
-			return &t
+		}
+		if message == nil || message.Empty && !t.Empty {
+			message = &t
 		}
 	}
-	return nil
+	return message
 }
 
 func (b *Switchboard) finish(s journal.Story, kind string, e any) {
