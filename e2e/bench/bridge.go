@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/e2e/bench/load"
+)
+
+// callerHost is where all callers are: inside the demonstration trunk.
+var callerHost = netip.MustParseAddr("127.0.40.1")
+
+const (
+	maxBridges = 2000 // the limit of media/browser
+	lossLimit  = 0.1  // percent
+	settleFor  = 500 * time.Millisecond
+	graceFor   = 300 * time.Millisecond
+)
+
+// stage is a bench server, and the calls that go through it.
+type stage struct {
+	*process
+	studio *load.Studio
+	phone  *load.Phone
+	calls  int
+	once   sync.Once
+	// connect brings up one more call.
+	connect func(ctx context.Context, n int) error
+}
+
+func (b *bench) stage(ctx context.Context, kind string) (*stage, error) {
+	p, err := rival(ctx, kind)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{process: p}
+	if s.studio, err = load.NewStudio(callerHost); err == nil && kind != "floor" {
+		s.phone, err = load.NewPhone(callerHost, netip.MustParseAddrPort(p.host+":5060"))
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.connect = map[string]func(context.Context, int) error{"bridge": s.srtp, "floor": s.floor, "diago": s.diago}[kind]
+	return s, nil
+}
+
+// close may be repeated.
+func (s *stage) close() {
+	s.once.Do(func() {
+		if s.phone != nil {
+			s.phone.Close()
+		}
+		if s.studio != nil {
+			s.studio.Stop()
+		}
+		s.stop()
+	})
+}
+
+// grow brings calls up until there are n.
+func (s *stage) grow(ctx context.Context, n int) error {
+	s.studio.Talk(0)
+	for ; s.calls < n; s.calls++ {
+		if err := s.connect(ctx, s.calls); err != nil {
+			return fmt.Errorf("call %d: %w\n%s", s.calls, err, s.said())
+		}
+	}
+	return nil
+}
+
+// said is the server's log, which may still grow.
+func (s *stage) said() string {
+	s.stop()
+	return s.log.String()
+}
+
+// invite makes one call and returns where its audio is to go.
+func (s *stage) invite(user string, media netip.AddrPort) (netip.AddrPort, error) {
+	c := s.phone.Invite(user, media)
+	if err := s.phone.Settled([]*load.Call{c}); err != nil {
+		return netip.AddrPort{}, err
+	}
+	if !c.Answered() || !c.Media.IsValid() {
+		return netip.AddrPort{}, fmt.Errorf("%s was not answered: status %d", user, c.Status)
+	}
+	return c.Media, nil
+}
+
+func (s *stage) srtp(ctx context.Context, n int) error {
+	if err := s.studio.Connect(ctx, func(ctx context.Context, offer string) (string, error) {
+		return s.ask(ctx, "/operator/"+strconv.Itoa(n), offer)
+	}); err != nil {
+		return err
+	}
+	to, err := s.invite(strconv.Itoa(n), s.studio.CallerAddr())
+	if err == nil {
+		s.studio.AddCaller(to)
+	}
+	return err
+}
+
+func (s *stage) floor(ctx context.Context, n int) error {
+	reply, err := s.ask(ctx, "/pair/"+strconv.Itoa(n), s.studio.CallerAddr().String()+" "+s.studio.OperatorAddr(n).String())
+	if err != nil {
+		return err
+	}
+	a, b, _ := strings.Cut(reply, " ")
+	caller, err := netip.ParseAddrPort(a)
+	operator, err2 := netip.ParseAddrPort(b)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	s.studio.AddCaller(caller)
+	s.studio.AddOperator(operator)
+	return nil
+}
+
+func (s *stage) diago(_ context.Context, n int) error {
+	caller, err := s.invite("a"+strconv.Itoa(n), s.studio.CallerAddr())
+	if err != nil {
+		return err
+	}
+	operator, err := s.invite("b"+strconv.Itoa(n), s.studio.OperatorAddr(n))
+	if err != nil {
+		return err
+	}
+	s.studio.AddCaller(caller)
+	s.studio.AddOperator(operator)
+	return nil
+}
+
+// seen is one measurement of n calls.
+type seen struct {
+	load.Tally
+	busy float64 // of the server's core
+	cost float64 // CPU seconds a packet relayed
+}
+
+func (s *stage) measure(ctx context.Context, n int, d time.Duration) (seen, error) {
+	if err := s.grow(ctx, n); err != nil {
+		return seen{}, err
+	}
+	s.studio.Talk(n)
+	s.studio.Measure(settleFor, 0)
+	var m seen
+	var err error
+	m.busy, err = s.load(func() error { m.Tally = s.studio.Measure(d, graceFor); return ctx.Err() })
+	m.cost = m.busy * d.Seconds() / float64(max(1, m.Received))
+	return m, err
+}
+
+// bridge is the benchmark bridge_srtp.
+func (b *bench) bridge(ctx context.Context) error {
+	where := search{start: 128, max: maxBridges, factor: 2}
+	if b.quick {
+		where = search{start: 20, max: 20, factor: 2}
+	}
+	for run := range b.runs {
+		n, err := b.bridgeOnce(ctx, run, where)
+		if err != nil {
+			return err
+		}
+		where = where.again(n)
+	}
+	return b.out.print()
+}
+
+func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, error) {
+	s, err := b.stage(ctx, "bridge")
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	empty, err := s.resident()
+	if err != nil {
+		return 0, err
+	}
+	idle, err := s.goroutines(ctx)
+	if err != nil {
+		return 0, err
+	}
+	d := 3 * time.Second
+	if b.quick {
+		d = time.Second
+	}
+	var best seen
+	n, err := where.largest(func(n int) (bool, error) {
+		m, err := s.measure(ctx, n, d)
+		note("bridge_srtp run %d: %d calls: %.3f %% lost, p50 %v p99 %v, server's core %.0f %% busy", run+1, n, m.LossPercent(), m.Delay(0.5), m.Delay(0.99), 100*m.busy)
+		if err == nil && m.LossPercent() < lossLimit {
+			best = m
+			return true, nil
+		}
+		return false, err
+	})
+	if err != nil || n == 0 {
+		return n, errors.Join(err, ifZero(n, "not even one call is bridged without loss"))
+	}
+	goroutines, err := s.goroutines(ctx)
+	if err != nil {
+		return 0, err
+	}
+	full, err := s.resident()
+	if err != nil {
+		return 0, err
+	}
+	add := func(metric, unit string, value float64) { b.out.add("bridge_srtp", metric, unit, value) }
+	add("calls_per_core", "calls", float64(n))
+	add("loss_pct", "percent", best.LossPercent())
+	add("delay_p50_ms", "ms", ms(best.Delay(0.5)))
+	add("delay_p99_ms", "ms", ms(best.Delay(0.99)))
+	add("kib_per_call", "KiB", (full-empty)/1024/float64(s.calls))
+	add("goroutines_per_call", "goroutines", float64(goroutines-idle)/float64(s.calls))
+	return n, b.ratios(ctx, s, run, max(1, n/2), d)
+}
+
+// ratios compares the cost of a packet with the rivals', at n calls.
+func (b *bench) ratios(ctx context.Context, s *stage, run, n int, d time.Duration) error {
+	wait := b.record(s.process, "bridge_srtp")
+	ours, err := s.measure(ctx, n, d)
+	wait()
+	if err != nil {
+		return err
+	}
+	s.close() // the core is the rivals' now
+	for _, kind := range []string{"floor", "diago"} {
+		m, err := b.rivalAt(ctx, kind, n, d)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		note("bridge_srtp run %d: at %d calls a packet costs %.1f µs of CPU, %s's %.1f µs (%.3f %% lost)",
+			run+1, n, 1e6*ours.cost, kind, 1e6*m.cost, m.LossPercent())
+		if m.LossPercent() > 1 || ours.cost == 0 {
+			note("bridge_srtp run %d: no ratio to %s: it does not bear %d calls", run+1, kind, n)
+			continue
+		}
+		b.out.add("bridge_srtp", "ratio_to_"+kind, "ratio", m.cost/ours.cost)
+	}
+	return nil
+}
+
+func (b *bench) rivalAt(ctx context.Context, kind string, n int, d time.Duration) (seen, error) {
+	s, err := b.stage(ctx, kind)
+	if err != nil {
+		return seen{}, err
+	}
+	defer s.close()
+	return s.measure(ctx, n, d)
+}
+
+func ifZero(n int, text string) error {
+	if n == 0 {
+		return errors.New(text)
+	}
+	return nil
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,297 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	t1     = 500 * time.Millisecond // RFC 3261 section 17.1.1.1
+	sweep  = 50 * time.Millisecond
+	giveUp = 8 * time.Second // a request without an answer for so long is lost
+)
+
+// Phone makes many calls over one UDP socket. Its SIP is just what a well-behaved caller needs: INVITE repeated until
+// something comes, ACK for each final answer, BYE repeated until answered.
+type Phone struct {
+	conn  *net.UDPConn
+	local netip.AddrPort
+	node  string
+	tag   string // makes Call-IDs of this phone its own
+	quit  chan struct{}
+	wait  sync.WaitGroup
+
+	mu    sync.Mutex
+	calls []*Call
+}
+
+// Call is one call of a phone. Its fields are read after [Phone.Settled].
+type Call struct {
+	InvitedAt  time.Time
+	AnsweredAt time.Time      // of the 200; zero: none came
+	Media      netip.AddrPort // where the server wants audio, by its SDP
+	Status     int            // final status; 0: none came
+	Repeated   int            // INVITEs that had to be sent again
+
+	index   int
+	user    string
+	offer   string
+	remote  string // To with tag
+	target  string // the server's Contact
+	trying  bool
+	sentAt  time.Time // of the request that waits for an answer
+	waits   time.Duration
+	leaving bool // BYE was sent
+	over    bool
+}
+
+// Answered says whether a 200 came.
+func (c *Call) Answered() bool { return c.Status == 200 }
+
+// NewPhone opens a phone at an address, for a server.
+func NewPhone(host netip.Addr, node netip.AddrPort) (*Phone, error) {
+	conn, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, 0)), net.UDPAddrFromAddrPort(node))
+	if err != nil {
+		return nil, fmt.Errorf("open the phone: %w", err)
+	}
+	_ = conn.SetReadBuffer(4 << 20) // less is given: then a burst of answers is repeated by the server
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	p := &Phone{
+		conn: conn, node: node.String(), quit: make(chan struct{}),
+		local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port()), tag: strconv.FormatInt(time.Now().UnixNano(), 36),
+	}
+	p.wait.Add(2)
+	go p.read()
+	go p.repeat()
+	return p, nil
+}
+
+// Close ends the phone, calls and all, without a word.
+func (p *Phone) Close() {
+	close(p.quit)
+	_ = p.conn.Close()
+	p.wait.Wait()
+}
+
+// Invite calls user; audio is wanted at media.
+func (p *Phone) Invite(user string, media netip.AddrPort) *Call {
+	c := &Call{
+		user: user, target: "sip:" + user + "@" + p.node, remote: "<sip:" + user + "@" + p.node + ">", InvitedAt: time.Now(), waits: t1,
+		offer: fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
+			media.Addr(), media.Addr(), media.Port()),
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.index = len(p.calls)
+	p.calls = append(p.calls, c)
+	c.sentAt = c.InvitedAt
+	p.send(c, "INVITE", 1, c.offer)
+	return c
+}
+
+// Bye ends an answered call; false when there is nothing to end.
+func (p *Phone) Bye(c *Call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !c.Answered() || c.leaving {
+		return false
+	}
+	c.leaving, c.sentAt, c.waits = true, time.Now(), t1
+	p.send(c, "BYE", 2, "")
+	return true
+}
+
+// Settled waits until all calls have what they asked for (an answer, or the end of the call), or were given up.
+func (p *Phone) Settled(calls []*Call) error {
+	deadline := time.Now().Add(2 * giveUp)
+	for {
+		if p.settled(calls) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errors.New("calls do not settle")
+		}
+		time.Sleep(sweep / 5)
+	}
+}
+
+func (p *Phone) settled(calls []*Call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range calls {
+		if !c.over && (c.leaving || c.Status == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// send writes a request. The branch is by call and method, so that a repeated request is the same.
+func (p *Phone) send(c *Call, method string, seq int, body string) {
+	b := make([]byte, 0, 1024)
+	b = fmt.Appendf(b, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s%s%d;rport\r\nMax-Forwards: 70\r\n",
+		method, c.target, p.local, p.tag, method, c.index)
+	b = fmt.Appendf(b, "From: <sip:+16085559999@%s>;tag=f%d\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: %d %s\r\n",
+		p.local.Addr(), c.index, c.remote, p.tag, c.index, seq, method)
+	b = fmt.Appendf(b, "Contact: <sip:bench@%s>\r\n", p.local)
+	if body != "" {
+		b = append(b, "Content-Type: application/sdp\r\n"...)
+	}
+	b = fmt.Appendf(b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	_, _ = p.conn.Write(b) // lost is lost: it is sent again
+}
+
+// repeat sends again what has no answer, and gives up.
+func (p *Phone) repeat() {
+	defer p.wait.Done()
+	tick := time.NewTicker(sweep)
+	defer tick.Stop()
+	first := 0 // those before are over
+	for {
+		select {
+		case <-p.quit:
+			return
+		case now := <-tick.C:
+			p.mu.Lock()
+			for first < len(p.calls) && p.calls[first].over {
+				first++
+			}
+			for _, c := range p.calls[first:] {
+				p.again(c, now)
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
+func (p *Phone) again(c *Call, now time.Time) {
+	if c.over || c.Answered() && !c.leaving {
+		return
+	}
+	since := now.Sub(c.sentAt)
+	switch {
+	case since > giveUp:
+		c.over = true
+	case since < c.waits || c.trying && !c.leaving:
+	case c.leaving:
+		c.waits *= 2
+		p.send(c, "BYE", 2, "")
+	default:
+		c.waits *= 2
+		c.Repeated++
+		p.send(c, "INVITE", 1, c.offer)
+	}
+}
+
+func (p *Phone) read() {
+	defer p.wait.Done()
+	buf := make([]byte, 65535)
+	for {
+		n, err := p.conn.Read(buf)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err == nil:
+			p.take(buf[:n], time.Now())
+		}
+	}
+}
+
+// take looks at one message.
+func (p *Phone) take(m []byte, now time.Time) {
+	rest, isResponse := bytes.CutPrefix(m, []byte("SIP/2.0 "))
+	if !isResponse {
+		p.asked(m)
+		return
+	}
+	status, err := strconv.Atoi(string(rest[:min(3, len(rest))]))
+	id, ok := bytes.CutPrefix(header(m, "Call-ID"), []byte(p.tag+"-"))
+	index, err2 := strconv.Atoi(string(id))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil || !ok || err2 != nil || index < 0 || index >= len(p.calls) {
+		return
+	}
+	c := p.calls[index]
+	if bytes.HasSuffix(header(m, "CSeq"), []byte("BYE")) {
+		c.over = c.over || status >= 200 && c.leaving
+		return
+	}
+	if status < 200 {
+		c.trying = true
+		return
+	}
+	if c.Status == 0 {
+		c.Status, c.remote = status, string(header(m, "To"))
+		if status == 200 {
+			c.AnsweredAt = now
+			c.Media = mediaOf(m)
+			if uri := header(m, "Contact"); len(uri) > 2 {
+				c.target = string(bytes.Trim(uri, "<>"))
+			}
+		} else {
+			c.over = true
+		}
+	}
+	if status == 200 {
+		p.send(c, "ACK", 1, "")
+	} else {
+		p.refused(c)
+	}
+}
+
+// refused acknowledges a refusal inside the INVITE's transaction: same branch, same request line.
+func (p *Phone) refused(c *Call) {
+	b := fmt.Appendf(nil, "ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%sINVITE%d;rport\r\nMax-Forwards: 70\r\n",
+		c.target, p.local, p.tag, c.index)
+	b = fmt.Appendf(b, "From: <sip:+16085559999@%s>;tag=f%d\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+		p.local.Addr(), c.index, c.remote, p.tag, c.index)
+	_, _ = p.conn.Write(b)
+}
+
+// asked answers the server's own requests (BYE, OPTIONS) with 200.
+func (p *Phone) asked(m []byte) {
+	if bytes.HasPrefix(m, []byte("ACK ")) {
+		return
+	}
+	b := []byte("SIP/2.0 200 OK\r\n")
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
+		b = fmt.Appendf(b, "%s: %s\r\n", name, header(m, name))
+	}
+	_, _ = p.conn.Write(append(b, "Content-Length: 0\r\n\r\n"...))
+}
+
+// header finds the first header of a name, written as Holdfast and diago write it.
+func header(m []byte, name string) []byte {
+	for line := range bytes.Lines(m) {
+		if len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			return bytes.TrimSpace(line[len(name)+1:])
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// mediaOf reads address and port of the audio out of an answer's SDP.
+func mediaOf(m []byte) netip.AddrPort {
+	var addr netip.Addr
+	var port uint64
+	for line := range bytes.Lines(m) {
+		fields := bytes.Fields(line)
+		switch {
+		case len(fields) == 3 && bytes.Equal(fields[0], []byte("c=IN")):
+			addr, _ = netip.ParseAddr(string(fields[2])) // not valid: no audio will come, and that is seen
+		case len(fields) > 2 && bytes.Equal(fields[0], []byte("m=audio")):
+			port, _ = strconv.ParseUint(string(fields[1]), 10, 16)
+		}
+	}
+	return netip.AddrPortFrom(addr, uint16(port)) //nolint:gosec // 16 bits
+}

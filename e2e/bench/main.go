@@ -1,0 +1,117 @@
+// Command bench measures Holdfast on this machine: what one core carries. deploy/bench builds and runs it.
+//
+//	bench [--quick] [--runs N] [--profile DIR] [NAME...]
+//
+// It prints one JSON object a line and says on standard error how it got there. The server under test is a process of its
+// own on core 0 with GOMAXPROCS=1, the generator and the stores are on core 1; all packets go over real sockets.
+//
+//   - bridge_srtp: a caller in plain RTP and an operator's browser in SRTP hear each other (holdfast/e2e/bench/serve says
+//     what serves). calls_per_core is the largest number of calls at which less than 0.1 % of the packets are lost; loss,
+//     delay (server only), memory and goroutines are those at that number. ratio_to_floor and ratio_to_diago compare the
+//     server's CPU time a packet at half that number, in the same run: 0.5 to floor is twice the floor's cost, 2 to diago
+//     half of diago's, although diago relays plain RTP.
+//   - setup_answer: callers call the bench user "answer" of a whole node with its stores. calls_per_second is the
+//     highest rate at which 99.9 % are answered before a caller would repeat its INVITE (500 ms), the rest are answered late.
+//   - voicemail: callers talk to the bench user "record". recordings_per_core is the largest number at once of which
+//     less than 0.1 % of the frames are missing in the sealed recordings, read back after the calls.
+//
+// With --quick loads are small and fixed: it proves that all of it works, and its figures measure nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"holdfast/e2e/bench/serve"
+)
+
+// Cores by number: the machine needs two.
+const (
+	serverCore    = "0"
+	generatorCore = "1"
+)
+
+// bench is one run of the command.
+type bench struct {
+	holdfast string // path of the binary
+	quick    bool
+	runs     int
+	profile  string // folder; "" for none
+	out      *report
+}
+
+func main() {
+	var err error
+	if len(os.Args) == 4 && os.Args[1] == "serve" {
+		err = serveRival(os.Args[2], os.Args[3])
+	} else {
+		err = measure(os.Args[1:])
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func serveRival(kind, host string) error {
+	switch kind {
+	case "bridge":
+		return serve.Bridge(host)
+	case "floor":
+		return serve.Floor(host)
+	case "diago":
+		return serve.Diago(host)
+	}
+	return fmt.Errorf("nothing serves %q", kind)
+}
+
+func measure(args []string) error {
+	b := &bench{out: &report{to: os.Stdout}}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&b.holdfast, "holdfast", "deploy/bin/holdfast", "the binary to measure")
+	flags.BoolVar(&b.quick, "quick", false, "prove that it works, in less than a minute")
+	flags.IntVar(&b.runs, "runs", 3, "runs, of which the median is printed")
+	flags.StringVar(&b.profile, "profile", "", "folder for profiles of the server (needs perf)")
+	if err := flags.Parse(args); err != nil {
+		return flag.ErrHelp // it was printed
+	}
+	all := []string{"bridge_srtp", "setup_answer", "voicemail"}
+	run := map[string]func(context.Context) error{"bridge_srtp": b.bridge, "setup_answer": b.setup, "voicemail": b.voicemail}
+	names := flags.Args()
+	if len(names) == 0 {
+		names = all
+	}
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return fmt.Errorf("no benchmark is called %q; there are %v", name, all)
+		}
+	}
+	if b.quick {
+		b.runs = 1
+	}
+	if b.runs < 1 {
+		return errors.New("at least one run is needed")
+	}
+	runtime.GOMAXPROCS(4) // the audio's thread waits in the kernel; others must go on meanwhile
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	for _, name := range names {
+		if err := run[name](ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// note tells a person what is going on.
+func note(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"holdfast/deploy/servers"
+	"holdfast/e2e/bench/serve"
+)
+
+const (
+	readyIn  = 60 * time.Second
+	stopIn   = 20 * time.Second
+	askIn    = 15 * time.Second
+	clockHz  = 100 // of /proc/PID/stat, on every Linux that Go runs on
+	profileS = 5   // seconds
+)
+
+// process is a server on the server's core.
+type process struct {
+	host  string
+	cmd   *exec.Cmd
+	stdin io.Closer
+	log   *bytes.Buffer // complete once ended is closed
+	ended chan struct{}
+}
+
+// host is a loopback address of this process's own; the end-to-end tests have 127.100 to 127.199.
+func host(n int) string { return fmt.Sprintf("127.%d.%d.1", 210+n, 1+os.Getpid()%250) }
+
+// start runs a program on the server's core and waits for a line that begins with ready.
+func start(ctx context.Context, host, ready string, env []string, program string, args ...string) (*process, error) {
+	cmd := exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...) //nolint:noctx // ended by stop; our own
+	cmd.Env = append(os.Environ(), append(env, "GOMAXPROCS=1")...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	p := &process{host: host, cmd: cmd, log: &bytes.Buffer{}, ended: make(chan struct{})}
+	cmd.Stderr = p.log
+	var err error
+	if p.stdin, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	announced := make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		lines := bufio.NewScanner(out)
+		for told := false; lines.Scan(); {
+			if !told && strings.HasPrefix(lines.Text(), ready) {
+				told = true
+				close(announced)
+			}
+		}
+		_ = cmd.Wait() // how it ended matters to nobody after this
+	}()
+	limit := time.NewTimer(readyIn)
+	defer limit.Stop()
+	select {
+	case <-announced:
+		return p, nil
+	case <-p.ended:
+		err = fmt.Errorf("%s %v ended at once", program, args)
+	case <-limit.C:
+		err = fmt.Errorf("%s %v is not ready in %v", program, args, readyIn)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	p.stop()
+	return nil, fmt.Errorf("%w:\n%s", err, p.log)
+}
+
+// rival runs one of our bench servers.
+func rival(ctx context.Context, kind string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	address := host(0)
+	return start(ctx, address, "ready", nil, self, "serve", kind, address)
+}
+
+// stop ends the process: by the end of its input, by SIGTERM twice, by force.
+func (p *process) stop() {
+	_ = p.stdin.Close()
+	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL} {
+		_ = p.cmd.Process.Signal(s) // it may be gone
+		wait := time.NewTimer(stopIn / 4)
+		select {
+		case <-p.ended:
+			wait.Stop()
+			return
+		case <-wait.C:
+		}
+	}
+	<-p.ended
+}
+
+// ask sends a request to a bench server.
+func (p *process) ask(ctx context.Context, path, body string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askIn)
+	defer cancel()
+	method := http.MethodPost
+	if body == "" {
+		method = http.MethodGet
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.host+":"+serve.ControlPort+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	raw, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, response.Status, raw)
+	}
+	return string(raw), err
+}
+
+// goroutines of a bench server.
+func (p *process) goroutines(ctx context.Context) (int, error) {
+	raw, err := p.ask(ctx, "/figures", "")
+	if err != nil {
+		return 0, err
+	}
+	var f serve.Figures
+	err = json.Unmarshal([]byte(raw), &f)
+	return f.Goroutines, err
+}
+
+// cpu is what the process has used so far, all threads.
+func (p *process) cpu() (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(raw), ") ")
+	fields := strings.Fields(after)
+	if len(fields) < 13 {
+		return 0, errors.New("/proc/PID/stat is short")
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * time.Second / clockHz, errors.Join(err, err2)
+}
+
+// resident is the process's memory in bytes.
+func (p *process) resident() (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(raw))
+	if len(fields) < 2 {
+		return 0, errors.New("/proc/PID/statm is short")
+	}
+	pages, err := strconv.ParseFloat(fields[1], 64)
+	return pages * float64(os.Getpagesize()), err
+}
+
+// load is how busy the process is while fn runs, 1 being its whole core.
+func (p *process) load(fn func() error) (float64, error) {
+	before, err := p.cpu()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := fn(); err != nil {
+		return 0, err
+	}
+	after, err := p.cpu()
+	return float64(after-before) / float64(time.Since(began)), err
+}
+
+// record takes a profile of the process into the folder for profiles; wait ends it.
+func (b *bench) record(p *process, name string) (wait func()) {
+	if b.profile == "" {
+		return func() {}
+	}
+	path := filepath.Join(b.profile, name+".perf")
+	cmd := exec.Command("perf", "record", "-q", "-g", "-F", "999", "-o", path, "-p", strconv.Itoa(p.cmd.Process.Pid), //nolint:noctx // ends by itself
+		"--", "sleep", strconv.Itoa(profileS))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		note("no profile: %v", err)
+		return func() {}
+	}
+	return func() {
+		if err := cmd.Wait(); err != nil {
+			note("no profile: %v", err)
+			return
+		}
+		note("a profile of %s is in %s", name, path)
+	}
+}
+
+// node is a whole Holdfast with stores.
+type node struct {
+	*process
+	stores *servers.Servers
+	folder string
+	data   string
+}
+
+// startNode runs "holdfast serve" with the bench users, and stores of its own on the generator's core.
+func (b *bench) startNode(ctx context.Context) (n *node, err error) {
+	n = &node{}
+	defer func() {
+		if err != nil {
+			n.stopNode()
+		}
+	}()
+	if n.folder, err = os.MkdirTemp("", "hf-bench-"); err != nil {
+		return n, err
+	}
+	if err = os.Chmod(n.folder, 0o711); err != nil { // the stores' user must pass
+		return n, err
+	}
+	n.data = filepath.Join(n.folder, "data")
+	if n.stores, err = servers.Start(ctx, servers.Config{
+		Data: filepath.Join(n.folder, "stores"), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}); err != nil {
+		return n, err
+	}
+	address := host(1)
+	n.process, err = start(ctx, address, "holdfast ready", []string{
+		"HOLDFAST_HTTP=" + address + ":8080", "HOLDFAST_SIP=" + address + ":5060", "HOLDFAST_DATA=" + n.data,
+		"HOLDFAST_DATABASE_URL=" + n.stores.DatabaseURL, "HOLDFAST_REDIS_URL=" + n.stores.RedisURL,
+		"HOLDFAST_DEMO=1", "HOLDFAST_BENCH=1", "HOLDFAST_RTP_PORTS=16384-32767",
+	}, b.holdfast, "serve")
+	return n, err
+}
+
+func (n *node) stopNode() {
+	if n.process != nil {
+		n.stop()
+	}
+	if n.stores != nil {
+		if err := n.stores.Stop(); err != nil {
+			note("stop the stores: %v", err)
+		}
+	}
+	if n.folder != "" {
+		_ = os.RemoveAll(n.folder)
+	}
+}

@@ -1,0 +1,100 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+
+	"holdfast/media"
+	"holdfast/media/bridge"
+	"holdfast/media/browser"
+	"holdfast/media/rtp"
+	"holdfast/media/trunk"
+	"holdfast/tenants/routing"
+)
+
+// pairs joins callers with operators by number.
+type pairs struct {
+	log  *slog.Logger
+	page *browser.Endpoint
+	mu   sync.Mutex
+	legs map[int]media.Leg
+}
+
+// Bridge serves on host until standard input ends.
+func Bridge(host string) error {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return fmt.Errorf("the bridge's address: %w", err)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	engine, err := rtp.New(rtp.Config{Bind: addr, Low: rtpLow, High: rtpHigh, Log: log})
+	if err != nil {
+		return err
+	}
+	page, err := browser.New(browser.Config{Listen: netip.AddrPortFrom(addr, webrtcPort), Log: log})
+	if err != nil {
+		return err
+	}
+	p := &pairs{log: log, page: page, legs: map[int]media.Leg{}}
+	server, err := trunk.New(trunk.Config{Listen: host + ":" + sipPort, Media: engine, Handler: p.arrive, Log: log})
+	if err != nil {
+		return err
+	}
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	server.SetTrunks([]routing.Trunk{{Name: "bench", Signal: loopback, Media: loopback}})
+	for _, start := range []func() error{engine.Start, page.Start, server.Start} {
+		if err := start(); err != nil {
+			return err
+		}
+	}
+	defer func() { server.Stop(); page.Stop(); engine.Stop() }()
+	return control(host, map[string]func(int, string) (string, error){"operator": p.operator})
+}
+
+// operator answers the offer of operator n.
+func (p *pairs) operator(n int, offer string) (string, error) {
+	answer, leg, err := p.page.Answer(context.Background(), offer)
+	if err != nil {
+		return "", err
+	}
+	leg.Listen(func(e media.Event) {
+		if e.Kind == media.Ended || e.Kind == media.Unreachable {
+			p.log.Warn("an operator is lost", "n", n, "ending", e.Ending)
+		}
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.legs[n] = leg
+	return answer, nil
+}
+
+// arrive answers a caller and joins it with the operator whose number was called.
+func (p *pairs) arrive(in media.Incoming) {
+	n, err := strconv.Atoi(in.Invite().RequestURI.User)
+	p.mu.Lock()
+	operator := p.legs[n]
+	p.mu.Unlock()
+	if err != nil || operator == nil {
+		in.Refuse(404, "Not Found")
+		return
+	}
+	caller, err := in.Answer("bench-" + strconv.Itoa(n))
+	if err != nil {
+		if !errors.Is(err, media.ErrGone) {
+			p.log.Warn("a caller was not answered", "n", n, "err", err)
+		}
+		return
+	}
+	joined := bridge.Join(caller, operator)
+	caller.Listen(func(e media.Event) {
+		if e.Kind == media.Ended {
+			joined.Part()
+		}
+	})
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"holdfast/e2e/bench/load"
+)
+
+const (
+	maxRate   = 3000 // calls a second
+	repeatIn  = 500 * time.Millisecond
+	heldFor   = 500 * time.Millisecond
+	lateShare = 0.001
+	pace      = 2 * time.Millisecond
+	warmIn    = 10 * time.Second
+)
+
+// rates is what one second and more of calls showed.
+type rates struct {
+	answers    []time.Duration // sorted
+	late, lost int             // answered after repeatIn; never
+	busy       float64
+}
+
+func (r rates) at(q float64) time.Duration {
+	if len(r.answers) == 0 {
+		return 0
+	}
+	return r.answers[min(len(r.answers)-1, int(q*float64(len(r.answers))))]
+}
+
+// setup is the benchmark setup_answer. One node serves all runs: what it keeps of calls that are over is part of it.
+func (b *bench) setup(ctx context.Context) error {
+	n, err := b.startNode(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.stopNode()
+	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	if err != nil {
+		return err
+	}
+	defer phone.Close()
+	if err := warm(phone, "answer"); err != nil {
+		return err
+	}
+	d, where := 4*time.Second, search{start: 200, max: maxRate, factor: 2}
+	if b.quick {
+		d, where = time.Second, search{start: 50, max: 50, factor: 2}
+	}
+	for run := range b.runs {
+		var best rates
+		rate, err := where.largest(func(rate int) (bool, error) {
+			r, err := n.callAt(ctx, phone, rate, d)
+			note("setup_answer run %d: %d calls/s: p50 %v p99 %v, %d late, %d lost, server's core %.0f %% busy",
+				run+1, rate, r.at(0.5), r.at(0.99), r.late, r.lost, 100*r.busy)
+			if err == nil && r.lost == 0 && float64(r.late) <= lateShare*float64(len(r.answers)) {
+				best = r
+				return true, nil
+			}
+			return false, err
+		})
+		if err := firstError(err, ifZero(rate, "not even one call a second is answered in time")); err != nil {
+			return err
+		}
+		b.out.add("setup_answer", "calls_per_second", "calls/s", float64(rate))
+		b.out.add("setup_answer", "answer_p50_ms", "ms", ms(best.at(0.5)))
+		b.out.add("setup_answer", "answer_p99_ms", "ms", ms(best.at(0.99)))
+		where = where.again(rate)
+	}
+	if b.profile != "" {
+		wait := b.record(n.process, "setup_answer")
+		if _, err := n.callAt(ctx, phone, max(1, where.start*4/5), profileS*time.Second); err != nil {
+			return err
+		}
+		wait()
+	}
+	return b.out.print()
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warm waits until the node knows its bench users.
+func warm(phone *load.Phone, user string) error {
+	for deadline := time.Now().Add(warmIn); ; {
+		c := phone.Invite(user, netip.AddrPortFrom(callerHost, 9))
+		if err := phone.Settled([]*load.Call{c}); err != nil {
+			return err
+		}
+		phone.Bye(c)
+		if c.Answered() {
+			return phone.Settled([]*load.Call{c})
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the bench user %q is not answered: status %d", user, c.Status)
+		}
+	}
+}
+
+// callAt places calls at a rate, holds each, and hangs up.
+func (n *node) callAt(ctx context.Context, phone *load.Phone, rate int, d time.Duration) (r rates, err error) {
+	nowhere := netip.AddrPortFrom(callerHost, 9) // nobody listens: no audio is sent in this benchmark
+	calls := make([]*load.Call, 0, int(d.Seconds()*float64(rate)))
+	left := 0 // how many of them were told BYE
+	r.busy, err = n.load(func() error {
+		tick := time.NewTicker(pace)
+		defer tick.Stop()
+		began := time.Now()
+		for time.Since(began) < d {
+			<-tick.C
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			for due := int(time.Since(began).Seconds() * float64(rate)); len(calls) < due; {
+				calls = append(calls, phone.Invite("answer", nowhere))
+			}
+			for ; left < len(calls) && time.Since(calls[left].InvitedAt) > heldFor; left++ {
+				phone.Bye(calls[left])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return r, err
+	}
+	if err := endAll(phone, calls, 2*rate); err != nil {
+		return r, err
+	}
+	for _, c := range calls {
+		if !c.Answered() {
+			r.lost++
+			continue
+		}
+		took := c.AnsweredAt.Sub(c.InvitedAt)
+		r.answers = append(r.answers, took)
+		if took > repeatIn {
+			r.late++
+		}
+	}
+	slices.Sort(r.answers)
+	return r, nil
+}
+
+// endAll hangs up what is left of some calls, at a rate, and waits until they are over.
+func endAll(phone *load.Phone, calls []*load.Call, rate int) error {
+	if err := phone.Settled(calls); err != nil {
+		return err
+	}
+	tick := time.NewTicker(time.Second / time.Duration(max(1, rate)))
+	defer tick.Stop()
+	for _, c := range calls {
+		if phone.Bye(c) {
+			<-tick.C
+		}
+	}
+	return phone.Settled(calls)
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holdfast/e2e/bench/load"
+	"holdfast/media"
+	"holdfast/media/codec"
+	"holdfast/media/record"
+	"holdfast/tenants"
+)
+
+const (
+	maxRecordings = 4000
+	setUpRate     = 100 // calls a second; setting up is not what is measured here
+	beepFor       = 2 * time.Second
+	storedIn      = 20 * time.Second
+	benchTenant   = "bench"
+	recSuffix     = ".rec"
+	wavHeader     = 44
+)
+
+// Each frame says which call's it is and its number, in digits to the base of 100, each a µ-law code of its own, after
+// three codes that mark the beginning. Codes 0 to 99 are distinct and loud.
+var (
+	mark  = [3]byte{100, 0, 100}
+	digit = func() map[int16]int {
+		all := map[int16]int{}
+		for i := range 101 {
+			all[linear(byte(i))] = i
+		}
+		return all
+	}()
+)
+
+func linear(law byte) int16 { return codec.Decode(nil, media.PCMU, []byte{law})[0] }
+
+// speak writes a frame.
+func speak(call int, number uint32, payload []byte) {
+	n := int(number)
+	copy(payload, mark[:])
+	for i, d := range []int{call / 100 % 100, call % 100, n / 10000 % 100, n / 100 % 100, n % 100} {
+		payload[len(mark)+i] = byte(d)
+	}
+	for i := len(mark) + 5; i < len(payload); i++ {
+		payload[i] = 50
+	}
+}
+
+// voicemail is the benchmark voicemail.
+func (b *bench) voicemail(ctx context.Context) error {
+	n, err := b.startNode(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.stopNode()
+	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	if err != nil {
+		return err
+	}
+	defer phone.Close()
+	studio, err := load.NewStudio(callerHost)
+	if err != nil {
+		return err
+	}
+	defer studio.Stop()
+	studio.Say(speak)
+	if err := warm(phone, "answer"); err != nil {
+		return err
+	}
+	t := &tape{bench: b, node: n, phone: phone, studio: studio, talkFor: 5 * time.Second}
+	if t.keys, err = record.LoadKeys(filepath.Join(n.data, "keys", "master")); err != nil {
+		return err
+	}
+	where := search{start: 128, max: maxRecordings, factor: 2}
+	if b.quick {
+		t.talkFor, where = 2*time.Second, search{start: 20, max: 20, factor: 2}
+	}
+	for run := range b.runs {
+		best := 0.0
+		count, err := where.largest(func(count int) (bool, error) {
+			missing, busy, err := t.record(ctx, count, false)
+			note("voicemail run %d: %d recordings: %.3f %% of the frames missing, server's core %.0f %% busy", run+1, count, missing, 100*busy)
+			if err == nil && missing < lossLimit {
+				best = missing
+				return true, nil
+			}
+			return false, err
+		})
+		if err := firstError(err, ifZero(count, "not even one recording is whole")); err != nil {
+			return err
+		}
+		b.out.add("voicemail", "recordings_per_core", "recordings", float64(count))
+		b.out.add("voicemail", "loss_pct", "percent", best)
+		where = where.again(count)
+	}
+	if b.profile != "" {
+		if _, _, err := t.record(ctx, max(1, where.start*4/5), true); err != nil {
+			return err
+		}
+	}
+	return b.out.print()
+}
+
+// tape makes recordings and reads them back.
+type tape struct {
+	bench   *bench
+	node    *node
+	phone   *load.Phone
+	studio  *load.Studio
+	keys    *record.Keys
+	talkFor time.Duration
+}
+
+// record lets count callers leave messages at once and returns how much of what they said is missing, in percent.
+func (t *tape) record(ctx context.Context, count int, profiled bool) (missing, busy float64, err error) {
+	folder := filepath.Join(t.node.data, "recordings", benchTenant)
+	if err := clean(folder); err != nil {
+		return 0, 0, err
+	}
+	t.studio.Clear()
+	calls := make([]*load.Call, 0, count)
+	tick := time.NewTicker(time.Second / setUpRate)
+	defer tick.Stop()
+	for range count {
+		<-tick.C
+		if ctx.Err() != nil {
+			return 0, 0, ctx.Err()
+		}
+		calls = append(calls, t.phone.Invite("record", t.studio.CallerAddr()))
+	}
+	if err := t.phone.Settled(calls); err != nil {
+		return 0, 0, err
+	}
+	answered := 0
+	for _, c := range calls {
+		if c.Answered() {
+			answered++
+			t.studio.AddCaller(c.Media)
+		}
+	}
+	if answered < count {
+		note("voicemail: %d of %d callers were not answered", count-answered, count)
+	}
+	time.Sleep(beepFor)
+	wait := func() {}
+	if profiled {
+		wait = t.bench.record(t.node.process, "voicemail")
+	}
+	busy, err = t.node.load(func() error {
+		t.studio.Talk(count)
+		time.Sleep(t.talkFor)
+		t.studio.Talk(0)
+		return ctx.Err()
+	})
+	wait()
+	if err != nil {
+		return 0, busy, err
+	}
+	time.Sleep(graceFor)
+	spoken := t.studio.Spoken()
+	if err := endAll(t.phone, calls, setUpRate); err != nil {
+		return 0, busy, err
+	}
+	missing, err = t.missing(folder, spoken)
+	if answered < count {
+		missing = 100
+	}
+	return missing, busy, err
+}
+
+func clean(folder string) error {
+	old, err := filepath.Glob(filepath.Join(folder, "*"+recSuffix))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing waits for the recordings and counts the frames that are in none of them.
+func (t *tape) missing(folder string, spoken []uint32) (float64, error) {
+	var paths []string
+	for deadline := time.Now().Add(storedIn); ; time.Sleep(100 * time.Millisecond) {
+		var err error
+		if paths, err = filepath.Glob(filepath.Join(folder, "*"+recSuffix)); err != nil {
+			return 0, err
+		}
+		if len(paths) >= len(spoken) || time.Now().After(deadline) {
+			break
+		}
+	}
+	if len(paths) < len(spoken) {
+		note("voicemail: only %d of %d recordings are there %v after the end", len(paths), len(spoken), storedIn)
+	}
+	store, err := record.New(record.Config{Dir: filepath.Dir(folder), Keys: t.keys}) // reads only: it is not started
+	if err != nil {
+		return 0, err
+	}
+	found := make([]map[int]bool, len(spoken))
+	for _, path := range paths {
+		id := tenants.VoicemailID(strings.TrimSuffix(filepath.Base(path), recSuffix))
+		if err := read(store, id, found); err != nil {
+			return 0, fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	all, there := 0, 0
+	for call, n := range spoken {
+		all += int(n)
+		there += min(int(n), len(found[call]))
+	}
+	return 100 * float64(all-there) / float64(max(1, all)), nil
+}
+
+// read adds the frames of one recording to what was found of each call.
+func read(store *record.Store, id tenants.VoicemailID, found []map[int]bool) error {
+	audio, err := store.Open(benchTenant, id)
+	if err != nil {
+		return err
+	}
+	wav, err := io.ReadAll(audio)
+	if err := errors.Join(err, audio.Close()); err != nil {
+		return err
+	}
+	sample := func(i int) int16 { return int16(binary.LittleEndian.Uint16(wav[wavHeader+2*i:])) } //nolint:gosec // two's complement
+	begins := func(i int) bool {
+		for k, m := range mark {
+			if d, known := digit[sample(i+k)]; !known || d != int(m) {
+				return false
+			}
+		}
+		return true
+	}
+	for i, n := 0, (len(wav)-wavHeader)/2; i+media.FrameBytes <= n; {
+		if !begins(i) {
+			i++
+			continue
+		}
+		value := func(k int) int { return digit[sample(i+len(mark)+k)] }
+		call, number := 100*value(0)+value(1), 10000*value(2)+100*value(3)+value(4)
+		if call < len(found) {
+			if found[call] == nil {
+				found[call] = map[int]bool{}
+			}
+			found[call][number] = true
+		}
+		i += media.FrameBytes
+	}
+	return nil
+}
