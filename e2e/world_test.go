@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast/e2e/carrier"
+	"holdfast/e2e/harness"
+	"holdfast/e2e/operator"
+	"holdfast/services/duty"
+)
+
+// More of the demonstration data.
+const (
+	shelter   = "+16085550103" // Dane County Shelter of harbor
+	budai     = "+3615550202"  // Budai Gyorsszerviz of duna, in standby
+	redRock   = "+16085550301" // Red Rock Dental of mesa
+	unknown   = "+16085559998" // of nobody
+	published = "+16085550151" // the number that Lakeside Cardiology prints on its cards
+	zoe       = "zoe@mesa.example"
+)
+
+const (
+	longestWait  = 60 * time.Second // in the queue
+	silenceEnds  = 10 * time.Second // a recording
+	greetingBar  = 8 * time.Second  // of the first greeting, until somebody who waits hears something else
+	messageBar   = 30 * time.Second // from the end of a message until Holdfast hangs up by itself
+	scenarioBar  = 10 * time.Second // from the last cue until a scenario is at its end
+	offerSeenBar = 5 * time.Second
+)
+
+// world is one node for many stories: somebody talks all the while, and somebody waits in the queue.
+type world struct {
+	n       *harness.Node
+	witness *carrier.Call      // talks with zoe from the first story to the last
+	zoe     *operator.Operator // of mesa
+	waiter  *carrier.Call      // waits for zoe
+	beeped  <-chan time.Time   // when the waiter heard the beep
+
+	mu  sync.Mutex
+	ids []string // of calls that got a 200
+}
+
+// build starts a world.
+func build(t *testing.T) *world {
+	t.Helper()
+	w := &world{n: harness.Start(t)}
+	w.zoe = w.n.Operator(zoe)
+	w.witness = w.n.Call(redRock)
+	w.known(joined(t, w.n, w.witness, w.zoe))
+	w.waiter = w.n.Call(redRock, func(o *carrier.Options) { o.Tone = 0 })
+	w.known(w.n.Answered(w.waiter, offerSeenBar))
+	w.beeped = whenHeard(w.waiter, beepHz, longestWait+2*beepBar)
+	return w
+}
+
+// whenHeard tells when a caller hears a tone, or nothing when that takes too long.
+func whenHeard(c *carrier.Call, hz float64, bar time.Duration) <-chan time.Time {
+	heard := make(chan time.Time, 1)
+	go func() {
+		defer close(heard)
+		limit := time.NewTimer(bar)
+		defer limit.Stop()
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				if c.Heard(hz) {
+					heard <- now
+					return
+				}
+			case <-c.Done():
+				return
+			case <-limit.C:
+				return
+			}
+		}
+	}()
+	return heard
+}
+
+// known keeps the id of a call that got a 200.
+func (w *world) known(id string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids = append(w.ids, id)
+	return id
+}
+
+// calm says that whatever just happened, the process lives and the others' call has kept its sound both ways, every packet of it.
+func (w *world) calm(t *testing.T) {
+	t.Helper()
+	w.n.Healthy()
+	hear(t, w.witness, w.zoe)
+	if caller, desk := w.witness.Result(), w.zoe.Count(); caller.Lost != 0 || desk.Lost != 0 {
+		t.Errorf("the others' call lost packets: the caller %d, the operator %d", caller.Lost, desk.Lost)
+	}
+}
+
+// joins lets an operator accept the call of another make, and waits until both hear each other.
+func joins(t *testing.T, w *world, f *foreign, h *handset, o *operator.Operator) string {
+	t.Helper()
+	id := w.known(f.answered())
+	for string(event(t, o, operator.Offer, offerSeenBar).CallID) != id { // one of a caller who was gone at once
+	}
+	must(t, o.Accept(limited(t, joinBar)))
+	hears(t, h, o)
+	return id
+}
+
+// hears waits until a handset and an operator hear each other.
+func hears(t *testing.T, h *handset, o *operator.Operator) {
+	t.Helper()
+	harness.Eventually(t, joinBar, "the operator hears the caller", func() bool { return o.Heard(callerHz) })
+	harness.Eventually(t, joinBar, "the caller hears the operator", func() bool { return h.ear.Heard(operatorHz) })
+}
+
+// next ends an operator's wrap-up.
+func next(t *testing.T, w *world, o *operator.Operator) {
+	t.Helper()
+	if v := w.n.Phase(o, byeBar, duty.WrapUp, duty.Available); v.State == duty.WrapUp {
+		must(t, o.Available(limited(t, byeBar)))
+	}
+	w.n.Phase(o, byeBar, duty.Available)
+}
+
+// phase waits until the API shows a live call in a phase.
+func phase(t *testing.T, api *harness.Client, id, wanted string, bar time.Duration) {
+	t.Helper()
+	harness.Eventually(t, bar, "call "+id+" is "+wanted, func() bool {
+		var c call
+		status, raw, err := api.Try("GET", "/api/v1/calls/"+id, nil)
+		return err == nil && status == 200 && decode(raw, &c) && c.State == wanted
+	})
+}
+
+// while lets time pass that a story is about, e.g. how long somebody speaks.
+func while(t *testing.T, long time.Duration) {
+	t.Helper()
+	over := time.NewTimer(long)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-t.Context().Done():
+		t.Fatal("the story ended early")
+	}
+}
+
+// result waits for a call's end and compares how it ended.
+func result(t *testing.T, api *harness.Client, id, wanted string) call {
+	t.Helper()
+	c := ended(t, api, id)
+	if c.Result != wanted {
+		t.Errorf("call %s ended as %q (%s), not %q", id, c.Result, c.Reason, wanted)
+	}
+	return c
+}
