@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -69,22 +70,44 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	return a, nil
 }
 
-// closeCrashed ends the stories that an earlier process left open, with what could be saved of its recordings.
+// closeCrashed ends the stories that an earlier process left open, with what is on disk of its recordings. What belongs to
+// none of them, or cannot be read, is left where it is and told.
 func (a *answering) closeCrashed(log *slog.Logger, j *journal.Journal, tapes *record.Store) {
-	saved := map[tenants.VoicemailID]switchboard.Summary{}
-	repaired, err := tapes.Repair()
+	found, err := tapes.Repair()
 	if err != nil {
 		log.Error("some recordings could not be repaired", "err", err)
 	}
-	for _, r := range repaired {
-		if r.Err == nil {
-			saved[r.ID] = summary(r.Summary)
+	repaired := map[tenants.VoicemailID]record.Repaired{}
+	for _, r := range found {
+		repaired[r.ID] = r
+	}
+	claimed := map[tenants.VoicemailID]bool{}
+	calls := a.board.CloseCrashed(j.OpenStories(), func(tenant tenants.TenantID, id tenants.VoicemailID) (switchboard.Summary, bool) {
+		if r, ok := repaired[id]; ok && r.Tenant == tenant && r.Err == nil {
+			claimed[id] = true
+			return summary(r.Summary), true
+		}
+		s, err := tapes.Summary(tenant, id) // stored whole, but its end was not journaled any more
+		if err != nil && !errors.Is(err, record.ErrNotFound) {
+			log.Error("a recording cannot be read", "recording", id, "err", err)
+		}
+		return summary(s), err == nil
+	})
+	for _, r := range found {
+		switch {
+		case r.Err != nil:
+			j.Raise(tenants.Platform, orphan+string(r.ID), fmt.Sprintf("the recording %s of %s could not be repaired: %v", r.ID, r.Tenant, r.Err), journal.Critical)
+		case !claimed[r.ID]:
+			j.Raise(tenants.Platform, orphan+string(r.ID), fmt.Sprintf("the recording %s of %s is on disk, but no call that was open knows it: no voicemail lists it", r.ID, r.Tenant), journal.Critical)
 		}
 	}
-	if n := a.board.CloseCrashed(j.OpenStories(), saved); n > 0 || len(saved) > 0 {
-		log.Warn("an earlier process ended with calls", "calls", n, "recordings", len(saved))
+	if calls > 0 || len(found) > 0 {
+		log.Warn("an earlier process ended with calls", "calls", calls, "recordings", len(found))
 	}
 }
+
+// orphan begins the key of the alarm about a recording that no voicemail lists.
+const orphan = "recording_orphan:"
 
 // start opens the doors, SIP last: whoever gets in is answered.
 func (a *answering) start() error {

@@ -24,6 +24,7 @@ func (r recorder) Create(tenant tenants.TenantID, id tenants.VoicemailID, l swit
 		case record.Failed:
 			ended("failed")
 		case record.TooLate: // the caller was told otherwise, and that stands
+			ended("late")
 		}
 	})
 	if err != nil {

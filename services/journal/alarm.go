@@ -151,8 +151,34 @@ func (j *Journal) restoreAlarms() {
 	}
 }
 
-// clearHandled ends the alarms about files that were set aside once a person has taken the files away.
+// fading are the alarms, by the beginning of their keys, that tell of something that happened rather than of a state: they
+// end by a person's word, or when it has not happened again for fadeAfter.
+var fading = []string{"call_panic", "calls_refused", "calls_while_standby", "unknown_number:"}
+
+// fadeAfter is long enough for every shift to have seen an alarm.
+const fadeAfter = 24 * time.Hour
+
+// fade ends the alarms whose cause has not come again.
+func (j *Journal) fade() {
+	now := j.cfg.Now()
+	j.mu.Lock()
+	var over []alarmKey
+	for k, a := range j.alarms {
+		fades := slices.ContainsFunc(fading, func(start string) bool { return strings.HasPrefix(k.key, start) })
+		if fades && now.Sub(a.Last) >= fadeAfter {
+			over = append(over, k)
+		}
+	}
+	j.mu.Unlock()
+	for _, k := range over {
+		j.Clear(k.tenant, k.key)
+	}
+}
+
+// clearHandled ends the alarms that nobody needs to see any more: those that fade, and those about files that were set
+// aside, once a person has taken the files away. It is called at start and every minute.
 func (j *Journal) clearHandled() {
+	j.fade()
 	for key, pattern := range map[string]string{AlarmSpool: "*" + badSuffix, AlarmShipper: filepath.Join(deadFolder, "*.json")} {
 		j.mu.Lock()
 		open := j.alarms[alarmKey{platform, key}] != nil

@@ -26,6 +26,11 @@ func (c *liveCall) record(e call.Record) {
 	t := &call.Take{N: e.N, Voicemail: id, StartedAt: c.board.cfg.Now()}
 	c.post(call.Event{Type: call.TakeStarted, Take: t}) // first: what the recorder tells must meet a take that is known
 	take, err := c.board.cfg.Recorder.Create(c.state.Plan.Tenant, id, limits, func(why string) {
+		if why == "late" { // the caller was told otherwise, or has gone, and the call may be over
+			c.board.alarm(c.tenant, "recording_late:"+string(id),
+				"the recording "+string(id)+" reached the disk after its caller was told that it was not stored: the audio is kept, but no voicemail lists it")
+			return
+		}
 		c.mail.post(takeOver{e.N, why})
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -294,7 +295,11 @@ func (l *ledger) Raise(t tenants.TenantID, key, _ string, _ journal.Severity) {
 	l.mu.Unlock()
 }
 
-func (l *ledger) Clear(tenants.TenantID, string) {}
+func (l *ledger) Clear(t tenants.TenantID, key string) {
+	l.mu.Lock()
+	l.alarms = slices.DeleteFunc(l.alarms, func(a string) bool { return a == string(t)+" "+key })
+	l.mu.Unlock()
+}
 
 func (l *ledger) all() []journal.Event {
 	l.mu.Lock()

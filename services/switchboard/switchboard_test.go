@@ -338,6 +338,14 @@ func TestTheLineCheckPlaysBackWhatItHeard(t *testing.T) {
 	})
 }
 
+// onDisk is what a dead process left of its recordings.
+func onDisk(all map[tenants.VoicemailID]Summary) Saved {
+	return func(_ tenants.TenantID, id tenants.VoicemailID) (Summary, bool) {
+		s, ok := all[id]
+		return s, ok
+	}
+}
+
 func TestCallsOfADeadProcessEndWithWhatWasSaved(t *testing.T) {
 	inHouse(t, func(h *house) {
 		c := h.dial(lakeside)
@@ -353,8 +361,8 @@ func TestCallsOfADeadProcessEndWithWhatWasSaved(t *testing.T) {
 		if err := json.Unmarshal(open[len(open)-1].Data, &begun); err != nil || begun.Take == nil {
 			t.Fatalf("%+v %v", begun, err)
 		}
-		saved := map[tenants.VoicemailID]Summary{begun.Take.Voicemail: {Duration: 900 * time.Millisecond, Empty: true, SHA256: "def"}}
-		h.board.CloseCrashed([]journal.Story{{Tenant: "harbor", Kind: journal.Call, ID: c.id, Events: open}}, saved)
+		saved := map[tenants.VoicemailID]Summary{begun.Take.Voicemail: {Duration: 900 * time.Millisecond, Empty: true, SHA256: "def", CutShort: true}}
+		h.board.CloseCrashed([]journal.Story{{Tenant: "harbor", Kind: journal.Call, ID: c.id, Events: open}}, onDisk(saved))
 		last := h.ledger.all()[len(h.ledger.all())-1]
 		if last.Seq != open[len(open)-1].Seq+1 || !last.Final {
 			t.Errorf("seq %d final %v", last.Seq, last.Final)
