@@ -122,6 +122,27 @@ func TestADeclinedOfferAndAKeyInNoField(t *testing.T) {
 	must(t, d.State(ctx, "available"))
 }
 
+func TestAReloadedPageIsBackOnDutyWhileTheStoresAreAway(t *testing.T) {
+	n := harness.Start(t)
+	d, ctx := open(t, n), t.Context()
+	must(t, d.TakeCalls(ctx, ada))
+	n.StoresDown()
+	n.Kill() // whatever the process remembered is gone too
+	n.Run()
+	n.Healthy()
+	must(t, d.Verb(ctx, "reload"))
+	must(t, d.State(ctx, "available"))
+	c := n.Call(lakeside)
+	_, err := d.Offer(ctx)
+	must(t, err)
+	must(t, d.Verb(ctx, "answer"))
+	if heard, err := d.Hears(ctx, callerHz, hearBar); err != nil || !heard {
+		t.Errorf("the browser does not hear the caller (%v)", err)
+	}
+	harness.Eventually(t, hearBar, "the caller hears the browser", func() bool { return c.Heard(operatorHz) })
+	n.StoresUp()
+}
+
 func TestEveryPageIsAccessibleInBothLanguages(t *testing.T) {
 	ready(t)
 	n := harness.Start(t)
