@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"holdfast/tenants"
+	"holdfast/tenants/people"
+	"holdfast/tenants/roster"
 )
 
 // The file form of a copy or of the trunks: magic, version and kind in one byte each, SHA-256 of the content, content as
@@ -41,6 +43,12 @@ func (c *Copy) Sort() {
 	slices.SortFunc(c.Accounts, func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(c.Numbers, func(a, b Number) int { return cmp.Compare(a.E164, b.E164) })
 	slices.SortFunc(c.Operators, func(a, b Operator) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(c.People, func(a, b people.Person) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(c.Schedules, func(a, b roster.Schedule) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 // Hash names the content of a copy, whenever it was compiled: copies of one content have one hash. Hexadecimal.

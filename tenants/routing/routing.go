@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"holdfast/tenants"
+	"holdfast/tenants/people"
+	"holdfast/tenants/roster"
 )
 
 // State says whether a tenant's operators answer its calls.
@@ -24,18 +26,21 @@ const (
 
 // Copy is one tenant, compiled.
 type Copy struct {
-	Tenant     tenants.TenantID `json:"tenant"`
-	Name       string           `json:"name"`
-	Zone       string           `json:"zone"`    // IANA, e.g. "America/Chicago"
-	Country    string           `json:"country"` // ISO 3166-1 alpha-2: emergency number, ringback tone
-	Language   string           `json:"language"`
-	State      State            `json:"state"`
-	Since      time.Time        `json:"since"` // of State
-	Cause      string           `json:"cause,omitempty"`
-	Accounts   []Account        `json:"accounts"`  // sorted by ID
-	Numbers    []Number         `json:"numbers"`   // sorted by E164
-	Operators  []Operator       `json:"operators"` // sorted by ID
-	CompiledAt time.Time        `json:"compiled_at"`
+	Tenant    tenants.TenantID `json:"tenant"`
+	Name      string           `json:"name"`
+	Zone      string           `json:"zone"`    // IANA, e.g. "America/Chicago"
+	Country   string           `json:"country"` // ISO 3166-1 alpha-2: emergency number, ringback tone
+	Language  string           `json:"language"`
+	State     State            `json:"state"`
+	Since     time.Time        `json:"since"` // of State
+	Cause     string           `json:"cause,omitempty"`
+	Accounts  []Account        `json:"accounts"`  // sorted by ID
+	Numbers   []Number         `json:"numbers"`   // sorted by E164
+	Operators []Operator       `json:"operators"` // sorted by ID
+	// People are the directory, Schedules who of it is on call. Copies of earlier builds have neither.
+	People     []people.Person   `json:"people,omitempty"`    // sorted by Account, ID
+	Schedules  []roster.Schedule `json:"schedules,omitempty"` // sorted by Account, Position, ID
+	CompiledAt time.Time         `json:"compiled_at"`
 }
 
 // Account is a client for whom the tenant answers.
