@@ -33,6 +33,7 @@ var adapters = map[string]string{
 	"services/journal/journalsql":     "services/journal",
 	"services/numbers/numbersql":      "services/numbers",
 	"services/voicemail/voicemailsql": "services/voicemail",
+	"services/ticket/ticketsql":       "services/ticket",
 	"services/acd/acdredis":           "services/acd",
 }
 
@@ -77,7 +78,7 @@ var libraries = []struct {
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
 	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
-		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql"), "the store is the only door to PostgreSQL"},
+		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
 	{"github.com/testcontainers", []string{"deploy/servers/containers"}, "only tests run containers"},
 	{"github.com/caarlos0/env", []string{"cmd/holdfast"}, "settings are read once, by cmd, and handed down"},
