@@ -79,6 +79,12 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 		if c.Operators, err = operators(ctx, tx, tenant); err != nil {
 			return fmt.Errorf("operators: %w", err)
 		}
+		if c.People, err = peopleOf(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("people: %w", err)
+		}
+		if c.Schedules, err = schedules(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("schedules: %w", err)
+		}
 		return nil
 	})
 	return c, version, err
