@@ -129,6 +129,9 @@ func addHome(ctx context.Context, tx pgx.Tx, h home, hash string) error {
 		if err := addAccount(ctx, tx, h, a); err != nil {
 			return fmt.Errorf("%s: %w", a.id, err)
 		}
+		if err := addDirectory(ctx, tx, h, a); err != nil {
+			return fmt.Errorf("%s: directory: %w", a.id, err)
+		}
 	}
 	for _, p := range h.people {
 		if err := addPerson(ctx, tx, h.id, p, hash); err != nil {
