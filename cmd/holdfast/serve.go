@@ -29,6 +29,9 @@ func (serveCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkRoles(); err != nil {
+		return err
+	}
 	if s.DatabaseURL == "" || s.RedisURL == "" {
 		return errors.New(`HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL are not set: set them, or let "holdfast up" run private servers`)
 	}
@@ -44,17 +47,36 @@ func (serveCmd) Run() error {
 	if err := n.start(); err != nil {
 		return err
 	}
-	if err := n.untilSignal(signals); err != nil {
-		return err
-	}
+	failure := n.untilSignal(signals) // whatever failed, the live calls may end first
 	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
 	go func() {
 		<-signals
 		cancel()
 	}()
-	log.Info("shutting down: live calls may end", "limit", drainLimit)
+	log.Info("shutting down: live calls may end", "limit", drainLimit, "failure", failure)
 	n.answering.drain(ctx)
+	return failure
+}
+
+// The roles of HOLDFAST_ROLES. A process with all of them is a whole node; each journals what it does on its own disk,
+// ships that itself, and keeps routing copies.
+const (
+	roleCall   = "call"   // SIP, media, queue, the operators' desk and its socket
+	roleWeb    = "web"    // the portal's socket; with call or web the process serves API and pages
+	roleWorker = "worker" // brings the database up to this build, and loads demonstration data
+)
+
+// checkRoles refuses roles that do not exist: a typing error must not start a node that answers nothing.
+func (s *settings) checkRoles() error {
+	for _, r := range s.Roles {
+		if r != roleCall && r != roleWeb && r != roleWorker {
+			return fmt.Errorf("HOLDFAST_ROLES must be a list of call, web and worker, not %q", r)
+		}
+	}
+	if len(s.Roles) == 0 {
+		return errors.New("HOLDFAST_ROLES names no role: use call, web, worker or several of them")
+	}
 	return nil
 }
 
@@ -138,10 +160,12 @@ func (n *node) start() error {
 	n.answering.closeCrashed(n.log, n.journal, n.tapes)
 	n.tapes.Start()
 	known := n.compiler.Restore()
-	if err := n.answering.start(); err != nil {
-		return err
+	if n.settings.has(roleCall) {
+		if err := n.answering.start(); err != nil {
+			return err
+		}
+		n.log.Info("answering calls", "sip", n.settings.SIP, "tenants", known)
 	}
-	n.log.Info("answering calls", "sip", n.settings.SIP, "tenants", known)
 	n.stores.start(n.prepare)
 	if err := n.site.start(n.failed); err != nil {
 		return err
@@ -150,9 +174,23 @@ func (n *node) start() error {
 	return nil
 }
 
-// prepare brings the database up to this build, loads what was asked for, and lets the worker begin. It is tried again
-// until it succeeds.
+// prepare brings the database up to this build and loads what was asked for, where this process is a worker, and begins to
+// compile routing copies. It is tried again until it succeeds.
 func (n *node) prepare(ctx context.Context) error {
+	if n.settings.has(roleWorker) {
+		if err := n.fill(ctx); err != nil {
+			return err
+		}
+	}
+	if err := n.compiler.Check(ctx); err != nil {
+		return err
+	}
+	n.compiler.Start()
+	return nil
+}
+
+// fill makes the database's tables, and what a demonstration or a bench needs in them.
+func (n *node) fill(ctx context.Context) error {
 	if err := n.stores.migrate(ctx); err != nil {
 		return err
 	}
@@ -166,10 +204,6 @@ func (n *node) prepare(ctx context.Context) error {
 	if err := demo.Bench(ctx, n.stores.db, n.settings.Bench); err != nil {
 		return fmt.Errorf("bench users: %w", err)
 	}
-	if err := n.compiler.Check(ctx); err != nil {
-		return err
-	}
-	n.compiler.Start()
 	return nil
 }
 

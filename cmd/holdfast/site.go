@@ -63,6 +63,13 @@ func newSite(n *node) (*site, error) {
 		{Name: "routing", Check: func(context.Context) error { return routingReady(n.book) }},
 	}
 	ledger := api.Ledger{History: st.history, Messages: st.messages, Writer: n.journal, Node: n.settings.Node, Now: time.Now}
+	var desk, portal http.Handler // nil: 404
+	if n.settings.has(roleCall) {
+		desk = w.sockets.DeskSocket()
+	}
+	if n.settings.has(roleWeb) {
+		portal = w.sockets.PortalSocket()
+	}
 	handler, err := api.Handler(api.Config{
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
@@ -70,15 +77,30 @@ func newSite(n *node) (*site, error) {
 			Activator: administration{n}, Trunks: administration{n}, SignedOut: w.sockets.SignedOut,
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),
-		DeskSocket: w.sockets.DeskSocket(), PortalSocket: w.sockets.PortalSocket(),
+		DeskSocket: desk, PortalSocket: portal,
 		Metrics: meter.Handler(), MetricsToken: n.settings.MetricsToken, Dependencies: w.dependencies, Log: n.log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	if !n.settings.has(roleCall) && !n.settings.has(roleWeb) {
+		handler = watched(handler)
+	}
 	w.server = api.HTTPServer(handler, n.log)
 	w.cert, w.selfSigned, err = certificate(n.settings)
 	return w, err
+}
+
+// watched leaves of a handler what watches over a process.
+func watched(all http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz", "/readyz", "/metrics":
+			all.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
 }
 
 // routingReady: a node that knows no tenant yet cannot route a call.

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -62,7 +64,8 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 		return nil, err
 	}
 	if st.redis, err = acdredis.Open(s.RedisURL); err != nil {
-		return nil, fmt.Errorf("HOLDFAST_REDIS_URL: %w", err)
+		st.db.Close()
+		return nil, errors.New("HOLDFAST_REDIS_URL must look like redis://:PASSWORD@HOST:PORT/NUMBER") // the cause may quote the password
 	}
 	keys, err := identity.OpenKeys(s.dir("keys") + "/token")
 	if err != nil {
@@ -124,7 +127,7 @@ func (st *stores) untilPrepared(ctx context.Context, prepare func(context.Contex
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for attempt := 1; ; attempt++ {
-		err := prepare(ctx)
+		err := safely(ctx, prepare)
 		if err == nil {
 			return true
 		}
@@ -137,6 +140,16 @@ func (st *stores) untilPrepared(ctx context.Context, prepare func(context.Contex
 		case <-tick.C:
 		}
 	}
+}
+
+// safely makes a panic an error: what prepares the database must not end the process that answers calls.
+func safely(ctx context.Context, prepare func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v: %s", p, debug.Stack())
+		}
+	}()
+	return prepare(ctx)
 }
 
 func (st *stores) migrate(ctx context.Context) error {
