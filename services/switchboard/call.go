@@ -275,4 +275,7 @@ func (c *liveCall) release() {
 	delete(b.calls, c.id)
 	b.mu.Unlock()
 	b.safely(func() { b.cfg.Queue.Leave(c.id) })
+	if b.cfg.Tickets != nil {
+		b.safely(func() { b.cfg.Tickets.Over(c.id) })
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"holdfast/media"
 	"holdfast/services/call"
 	"holdfast/services/duty"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 )
 
@@ -130,6 +131,19 @@ func (c *liveCall) join(operator tenants.OperatorID) {
 	}
 	c.part = leg.join(func() func() { return c.board.cfg.Bridge(c.leg, leg.Leg) })
 	d.post(duty.Event{Type: duty.Joined, Call: c.id})
+	c.openTicket(d.who)
+}
+
+// openTicket gives the operator the caller's message: a new one, or what another operator began in this call.
+func (c *liveCall) openTicket(who duty.Who) {
+	if c.board.cfg.Tickets == nil {
+		return
+	}
+	p := c.state.Plan
+	c.board.cfg.Tickets.Joined(ticket.Origin{
+		Tenant: p.Tenant, Call: c.id, Account: p.Account, AccountName: p.AccountName,
+		Caller: p.Caller, CallerName: p.CallerName, Called: p.Called,
+	}, who.Operator, who.Name)
 }
 
 func (c *liveCall) unjoin() {

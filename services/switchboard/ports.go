@@ -8,6 +8,7 @@ import (
 	"holdfast/services/acd"
 	"holdfast/services/intake"
 	"holdfast/services/journal"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -52,6 +53,13 @@ type Prompts interface {
 	Beep() []byte
 	Music() []byte
 	Emergency(country string) string
+}
+
+// Tickets opens the message for a caller who was connected, and hears of the call's end. services/ticket has it. Neither
+// method blocks.
+type Tickets interface {
+	Joined(o ticket.Origin, operator tenants.OperatorID, name string)
+	Over(call tenants.CallID)
 }
 
 // Player plays clips in time; stop may be repeated, and after it no further frame is played.

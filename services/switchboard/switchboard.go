@@ -18,7 +18,7 @@ import (
 	"holdfast/tenants"
 )
 
-// Config is what a switchboard is connected to. All ports are needed.
+// Config is what a switchboard is connected to. All ports but Tickets are needed.
 type Config struct {
 	Node     string
 	Journal  Journal
@@ -28,6 +28,7 @@ type Config struct {
 	Player   Player
 	Recorder Recorder
 	Browsers Browsers
+	Tickets  Tickets // nil: no messages are taken
 	// Bridge joins two legs and returns what parts them again.
 	Bridge func(a, b media.Leg) (part func())
 	// MaxCalls is how many calls may live at once; more are refused with 503 (0: 5,000).
