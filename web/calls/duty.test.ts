@@ -109,6 +109,10 @@ describe('the band', () => {
     const cut = step(s, { is: 'connection', connection: { state: 'retrying', since: T0 } });
     expect(shown(cut, T0)?.kind).toBe('lost');
   });
+  it('counts the call from when its caller was connected, also after a reload', () => {
+    const back = desk({ state: 'talking', call: card, since: at(300), joined_at: at(2) });
+    expect(shown(back, T0 + 300_000)?.since).toBe(T0 + 2_000);
+  });
   it('is empty between calls', () => {
     expect(shown(desk(), T0)).toBeNull();
   });

@@ -154,7 +154,8 @@ export function shown(desk: Desk, now: number): Shown | null {
       return { kind: 'offer', ...base };
     case 'talking':
       if (away) return { kind: 'lost', ...base, since: desk.connection.since };
-      if (desk.audio.state === 'up') return { kind: 'call', ...base };
+      if (desk.audio.state === 'up')
+        return { kind: 'call', ...base, since: localTime(duty.joined_at, desk.skew) ?? base.since };
       return { kind: 'lost', ...base, since: desk.audio.since };
     case 'lost':
       return duty.resume === 'talking' ? { kind: 'lost', ...base } : null;

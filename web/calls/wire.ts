@@ -14,7 +14,12 @@ export type DeskVerb =
   | 'go-home'
   | 'accept'
   | 'decline'
-  | 'hang-up';
+  | 'hang-up'
+  | 'draft'
+  | 'save-ticket'
+  | 'append-ticket'
+  | 'deliver-ticket'
+  | 'take-ticket';
 
 export type PortalVerb = 'beat' | 'pause-operator' | 'resume-operator' | 'give' | 'to-voicemail' | 'clear-alarm';
 
@@ -27,18 +32,28 @@ export interface Command {
   why?: string;
   operator?: string;
   key?: string;
+  ticket?: string;
+  field?: string;
+  value?: string;
+  revision?: number;
+  text?: string;
+  to?: string;
+  how?: string;
 }
 
 export interface Message {
   seq: number;
   at: string;
-  type: 'duty' | 'board' | 'queue' | 'answer' | 'check' | 'beat' | 'done' | 'error' | 'bye';
+  type: 'duty' | 'board' | 'queue' | 'answer' | 'check' | 'beat' | 'ticket' | 'done' | 'error' | 'bye';
   id?: string;
   duty?: DutyView;
   queue?: Queue;
   board?: Board;
   sdp?: string;
   check?: Check;
+  ticket?: Ticket;
+  /** Of the field that a "draft" changed. */
+  revision?: number;
   error?: Problem;
   bye?: string;
 }
@@ -92,6 +107,8 @@ export interface DutyView {
   resume?: Phase;
   epoch: number;
   call?: Card;
+  /** When the caller of the call was connected: a reload does not change it. */
+  joined_at?: string;
   socket: boolean;
   media: boolean;
   checked: boolean;
@@ -112,6 +129,48 @@ export interface Queue {
   new_voicemail: number;
   oldest_voicemail?: string;
   voicemail_known: boolean;
+  /** Messages saved and not delivered yet. */
+  owed?: number;
+  owed_urgent?: number;
+  oldest_owed?: string;
+}
+
+export type TicketField = 'name' | 'callback' | 'for' | 'text' | 'urgent';
+
+/** Who wrote or did something, and when. */
+export interface Writer {
+  operator: string;
+  name: string;
+  at: string;
+}
+
+/** One field of a message. revision counts its changes; 0 is what the system filled in. */
+export interface FieldState {
+  value: string;
+  revision: number;
+  by?: Writer;
+  replaced?: { value: string; revision: number; by: Writer };
+}
+
+/** The message taken for a caller, whole. */
+export interface Ticket {
+  id: string;
+  call_id?: string;
+  account: string;
+  account_name: string;
+  caller?: string;
+  caller_name?: string;
+  state: 'draft' | 'owed' | 'delivered' | 'discarded' | string;
+  number?: number;
+  fields: Partial<Record<TicketField, FieldState>> | null;
+  /** Who began it, then everybody who took it over; the last one holds it. */
+  holders: Writer[] | null;
+  notes?: { text: string; by: Writer }[] | null;
+  deliveries?: { to: string; how: string; by: Writer; undone?: Writer }[] | null;
+  begun_at: string;
+  changed_at: string;
+  saved?: Writer;
+  next_at?: string;
 }
 
 export interface Board {

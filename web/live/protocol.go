@@ -90,7 +90,8 @@ type DutyView struct {
 	Why        string             `json:"why,omitempty"`
 	Resume     duty.Phase         `json:"resume,omitempty"`
 	Epoch      uint64             `json:"epoch"`
-	Call       *duty.Card         `json:"call,omitempty"` // offered, talking, lost, wrap_up
+	Call       *duty.Card         `json:"call,omitempty"`     // offered, talking, lost, wrap_up
+	JoinedAt   time.Time          `json:"joined_at,omitzero"` // when the caller of talking and lost was connected
 	Socket     bool               `json:"socket"`
 	Media      bool               `json:"media"`
 	Checked    bool               `json:"checked"`

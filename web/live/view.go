@@ -166,7 +166,7 @@ func viewOf(s duty.State, c *routing.Copy, provenAt time.Time) *DutyView {
 	return &DutyView{
 		Duty: s.Duty, Operator: s.Operator, Name: s.Name, Email: s.Email, Tenant: s.Tenant, TenantName: c.Name,
 		TenantLive: c.State == routing.Live, State: s.Phase, Since: s.Since, Until: s.Until, Why: s.Why, Resume: s.Resume, Epoch: s.Epoch,
-		Call: s.Card, Socket: s.Socket, Media: s.Media, Checked: s.Checked, Reachable: s.Answerable(), CheckedAt: provenAt,
+		Call: s.Card, JoinedAt: s.JoinedAt, Socket: s.Socket, Media: s.Media, Checked: s.Checked, Reachable: s.Answerable(), CheckedAt: provenAt,
 		PauseNext: s.PauseNext, HomeNext: s.HomeNext, Calls: s.Calls, Missed: s.Missed,
 	}
 }
