@@ -179,18 +179,60 @@ func (p *process) resident() (float64, error) {
 	return pages * float64(os.Getpagesize()), err
 }
 
-// load is how busy the process is while fn runs, 1 being its whole core.
-func (p *process) load(fn func() error) (float64, error) {
+// share is who kept the server's core busy for a while, 1 being all of it.
+type share struct {
+	server float64
+	others float64 // programs that are none of ours
+}
+
+func (s share) String() string {
+	return fmt.Sprintf("server's core: %.0f %% server, %.0f %% others", 100*s.server, 100*s.others)
+}
+
+// load is what the server's core does while fn runs.
+func (p *process) load(fn func() error) (share, error) {
 	before, err := p.cpu()
-	if err != nil {
-		return 0, err
+	core, err2 := coreBusy()
+	if err := errors.Join(err, err2); err != nil {
+		return share{}, err
 	}
 	began := time.Now()
 	if err := fn(); err != nil {
+		return share{}, err
+	}
+	took := time.Since(began)
+	after, err := p.cpu()
+	core2, err2 := coreBusy()
+	s := share{server: float64(after-before) / float64(took)}
+	s.others = max(0, float64(core2-core)/float64(took)-s.server)
+	return s, errors.Join(err, err2)
+}
+
+// coreBusy is how long the server's core has worked since the machine started, for whomever.
+func coreBusy() (time.Duration, error) {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
 		return 0, err
 	}
-	after, err := p.cpu()
-	return float64(after-before) / float64(time.Since(began)), err
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(line)
+		if len(fields) < 9 || fields[0] != "cpu"+serverCore {
+			continue
+		}
+		var ticks int64
+		for i, f := range fields[1:9] { // user nice system idle iowait irq softirq steal
+			if i == 3 || i == 4 {
+				continue
+			}
+			n, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("/proc/stat: %w", err)
+			}
+			ticks += n
+		}
+		return time.Duration(ticks) * time.Second / clockHz, nil
+	}
+	return 0, errors.New("/proc/stat does not name the server's core")
 }
 
 // record takes a profile of the process into the folder for profiles; wait ends it.

@@ -35,6 +35,16 @@ func (r *report) add(bench, metric, unit string, value float64) {
 	r.values[metric] = append(r.values[metric], value)
 }
 
+// share notes who used the server's core at the load that was found. Where the server had not nearly all of it, the
+// figures are the machine's rather than the server's.
+func (r *report) share(bench string, s share) {
+	r.add(bench, "server_core_pct", "percent", 100*s.server)
+	r.add(bench, "others_core_pct", "percent", 100*s.others)
+	if s.others > 0.1 {
+		note("%s: other programs used %.0f %% of the server's core: its figures are too low", bench, 100*s.others)
+	}
+}
+
 // print writes the medians and forgets them.
 func (r *report) print() error {
 	out := json.NewEncoder(r.to)
@@ -66,27 +76,26 @@ func median(values []float64) float64 {
 type search struct {
 	start, max int
 	factor     float64 // more than 1
+	tries      int     // whether a load is borne is partly chance
 }
 
 // again is the search of the next run, which begins with what the last one found.
 func (s search) again(found int) search {
-	return search{start: max(1, found), max: s.max, factor: min(s.factor, 1.25)}
+	return search{start: max(1, found), max: s.max, factor: min(s.factor, 1.25), tries: s.tries}
 }
 
-// largest finds the largest n for which try succeeds, to about a twentieth: in steps until one limit is known above and one
-// below, then by halving what is between. It is 0 when not even 1 succeeds. Whether a load is borne is partly chance, so
-// what fails is tried a second time.
+// largest finds the largest n for which try succeeds, to about a tenth: in steps until one limit is known above and one
+// below, then by halving what is between. It is 0 when not even 1 succeeds.
 func (s search) largest(try func(n int) (bool, error)) (int, error) {
-	twice := func(n int) (bool, error) {
-		ok, err := try(n)
-		if err != nil || ok {
-			return ok, err
+	again := func(n int) (ok bool, err error) {
+		for i := 0; i < max(1, s.tries) && !ok && err == nil; i++ {
+			ok, err = try(n)
 		}
-		return try(n)
+		return ok, err
 	}
 	good, bad := 0, s.max+1
-	for n := min(s.start, s.max); bad-good > max(1, good/20); {
-		ok, err := twice(n)
+	for n := min(s.start, s.max); bad-good > max(1, good/10); {
+		ok, err := again(n)
 		if err != nil {
 			return 0, err
 		}

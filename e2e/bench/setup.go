@@ -23,7 +23,8 @@ const (
 type rates struct {
 	answers    []time.Duration // sorted
 	late, lost int             // answered after repeatIn; never
-	busy       float64
+	core       share
+	paced      bool
 }
 
 func (r rates) at(q float64) time.Duration {
@@ -48,7 +49,7 @@ func (b *bench) setup(ctx context.Context) error {
 	if err := warm(phone, "answer"); err != nil {
 		return err
 	}
-	d, where := 4*time.Second, search{start: 200, max: maxRate, factor: 2}
+	d, where := 3*time.Second, search{start: 200, max: maxRate, factor: 2, tries: 2}
 	if b.quick {
 		d, where = time.Second, search{start: 50, max: 50, factor: 2}
 	}
@@ -56,9 +57,9 @@ func (b *bench) setup(ctx context.Context) error {
 		var best rates
 		rate, err := where.largest(func(rate int) (bool, error) {
 			r, err := n.callAt(ctx, phone, rate, d)
-			note("setup_answer run %d: %d calls/s: p50 %v p99 %v, %d late, %d lost, server's core %.0f %% busy",
-				run+1, rate, r.at(0.5), r.at(0.99), r.late, r.lost, 100*r.busy)
-			if err == nil && r.lost == 0 && float64(r.late) <= lateShare*float64(len(r.answers)) {
+			note("setup_answer run %d: %d calls/s: p50 %v p99 %v, %d late, %d lost, %v%s",
+				run+1, rate, r.at(0.5), r.at(0.99), r.late, r.lost, r.core, behind(r.paced))
+			if err == nil && r.paced && r.lost == 0 && float64(r.late) <= lateShare*float64(len(r.answers)) {
 				best = r
 				return true, nil
 			}
@@ -70,6 +71,7 @@ func (b *bench) setup(ctx context.Context) error {
 		b.out.add("setup_answer", "calls_per_second", "calls/s", float64(rate))
 		b.out.add("setup_answer", "answer_p50_ms", "ms", ms(best.at(0.5)))
 		b.out.add("setup_answer", "answer_p99_ms", "ms", ms(best.at(0.99)))
+		b.out.share("setup_answer", best.core)
 		where = where.again(rate)
 	}
 	if b.profile != "" {
@@ -113,7 +115,7 @@ func (n *node) callAt(ctx context.Context, phone *load.Phone, rate int, d time.D
 	nowhere := netip.AddrPortFrom(callerHost, 9) // nobody listens: no audio is sent in this benchmark
 	calls := make([]*load.Call, 0, int(d.Seconds()*float64(rate)))
 	left := 0 // how many of them were told BYE
-	r.busy, err = n.load(func() error {
+	r.core, err = n.load(func() error {
 		tick := time.NewTicker(pace)
 		defer tick.Stop()
 		began := time.Now()
@@ -134,6 +136,7 @@ func (n *node) callAt(ctx context.Context, phone *load.Phone, rate int, d time.D
 	if err != nil {
 		return r, err
 	}
+	r.paced = float64(len(calls)) > pacedShare*d.Seconds()*float64(rate)-1
 	if err := endAll(phone, calls, 2*rate); err != nil {
 		return r, err
 	}

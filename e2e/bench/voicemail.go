@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 
 const (
 	maxRecordings = 4000
-	setUpRate     = 100 // calls a second; setting up is not what is measured here
+	setUpRate     = 200 // calls a second; setting up is not what is measured here
 	beepFor       = 2 * time.Second
 	storedIn      = 20 * time.Second
 	benchTenant   = "bench"
@@ -77,21 +78,21 @@ func (b *bench) voicemail(ctx context.Context) error {
 	if err := warm(phone, "answer"); err != nil {
 		return err
 	}
-	t := &tape{bench: b, node: n, phone: phone, studio: studio, talkFor: 5 * time.Second}
+	t := &tape{bench: b, node: n, phone: phone, studio: studio, talkFor: 4 * time.Second}
 	if t.keys, err = record.LoadKeys(filepath.Join(n.data, "keys", "master")); err != nil {
 		return err
 	}
-	where := search{start: 128, max: maxRecordings, factor: 2}
+	where := search{start: 500, max: maxRecordings, factor: 2}
 	if b.quick {
 		t.talkFor, where = 2*time.Second, search{start: 20, max: 20, factor: 2}
 	}
 	for run := range b.runs {
-		best := 0.0
+		var best taken
 		count, err := where.largest(func(count int) (bool, error) {
-			missing, busy, err := t.record(ctx, count, false)
-			note("voicemail run %d: %d recordings: %.3f %% of the frames missing, server's core %.0f %% busy", run+1, count, missing, 100*busy)
-			if err == nil && missing < lossLimit {
-				best = missing
+			r, err := t.record(ctx, count, false)
+			note("voicemail run %d: %d recordings: %.3f %% of the frames missing, %v%s", run+1, count, r.missing, r.core, behind(r.paced))
+			if err == nil && r.paced && r.missing < lossLimit {
+				best = r
 				return true, nil
 			}
 			return false, err
@@ -100,11 +101,12 @@ func (b *bench) voicemail(ctx context.Context) error {
 			return err
 		}
 		b.out.add("voicemail", "recordings_per_core", "recordings", float64(count))
-		b.out.add("voicemail", "loss_pct", "percent", best)
+		b.out.add("voicemail", "loss_pct", "percent", best.missing)
+		b.out.share("voicemail", best.core)
 		where = where.again(count)
 	}
 	if b.profile != "" {
-		if _, _, err := t.record(ctx, max(1, where.start*4/5), true); err != nil {
+		if _, err := t.record(ctx, max(1, where.start*4/5), true); err != nil {
 			return err
 		}
 	}
@@ -121,12 +123,55 @@ type tape struct {
 	talkFor time.Duration
 }
 
-// record lets count callers leave messages at once and returns how much of what they said is missing, in percent.
-func (t *tape) record(ctx context.Context, count int, profiled bool) (missing, busy float64, err error) {
+// taken is how a set of recordings went.
+type taken struct {
+	missing float64 // percent of the frames
+	core    share
+	paced   bool
+}
+
+// record lets count callers leave messages at once, and looks at what was kept.
+func (t *tape) record(ctx context.Context, count int, profiled bool) (r taken, err error) {
 	folder := filepath.Join(t.node.data, "recordings", benchTenant)
 	if err := clean(folder); err != nil {
-		return 0, 0, err
+		return r, err
 	}
+	calls, err := t.dial(ctx, count)
+	if err != nil {
+		return r, err
+	}
+	time.Sleep(beepFor)
+	wait := func() {}
+	if profiled {
+		wait = t.bench.record(t.node.process, "voicemail")
+	}
+	r.core, err = t.node.load(func() error {
+		t.studio.Talk(len(calls))
+		time.Sleep(t.talkFor)
+		t.studio.Talk(0)
+		return ctx.Err()
+	})
+	wait()
+	if err != nil {
+		return r, err
+	}
+	time.Sleep(graceFor)
+	spoken, frames := t.studio.Spoken(), 0.0
+	for _, n := range spoken {
+		frames += float64(n)
+	}
+	r.paced = frames > pacedShare*t.talkFor.Seconds()*float64(framesASecond*len(calls))
+	if err := endAll(t.phone, calls, setUpRate); err != nil {
+		return r, err
+	}
+	if r.missing, err = t.missing(folder, spoken); len(spoken) < count {
+		r.missing = 100
+	}
+	return r, err
+}
+
+// dial lets count callers call; those who are answered are ready to talk.
+func (t *tape) dial(ctx context.Context, count int) ([]*load.Call, error) {
 	t.studio.Clear()
 	calls := make([]*load.Call, 0, count)
 	tick := time.NewTicker(time.Second / setUpRate)
@@ -134,48 +179,21 @@ func (t *tape) record(ctx context.Context, count int, profiled bool) (missing, b
 	for range count {
 		<-tick.C
 		if ctx.Err() != nil {
-			return 0, 0, ctx.Err()
+			return nil, ctx.Err()
 		}
 		calls = append(calls, t.phone.Invite("record", t.studio.CallerAddr()))
 	}
 	if err := t.phone.Settled(calls); err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	answered := 0
-	for _, c := range calls {
-		if c.Answered() {
-			answered++
-			t.studio.AddCaller(c.Media)
-		}
+	answered := slices.DeleteFunc(calls, func(c *load.Call) bool { return !c.Answered() })
+	for _, c := range answered {
+		t.studio.AddCaller(c.Media)
 	}
-	if answered < count {
-		note("voicemail: %d of %d callers were not answered", count-answered, count)
+	if len(answered) < count {
+		note("voicemail: %d of %d callers were not answered", count-len(answered), count)
 	}
-	time.Sleep(beepFor)
-	wait := func() {}
-	if profiled {
-		wait = t.bench.record(t.node.process, "voicemail")
-	}
-	busy, err = t.node.load(func() error {
-		t.studio.Talk(count)
-		time.Sleep(t.talkFor)
-		t.studio.Talk(0)
-		return ctx.Err()
-	})
-	wait()
-	if err != nil {
-		return 0, busy, err
-	}
-	time.Sleep(graceFor)
-	spoken := t.studio.Spoken()
-	if err := endAll(t.phone, calls, setUpRate); err != nil {
-		return 0, busy, err
-	}
-	missing, err = t.missing(folder, spoken)
-	if answered < count {
-		missing = 100
-	}
-	return missing, busy, err
+	return answered, nil
 }
 
 func clean(folder string) error {

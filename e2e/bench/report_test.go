@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestTheLargestLoadIsFoundToATenth(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(1, 3000).Draw(t, "limit")
+		where := search{
+			start: rapid.IntRange(1, 3000).Draw(t, "start"), max: rapid.IntRange(1, 3000).Draw(t, "max"),
+			factor: rapid.Float64Range(1.1, 3).Draw(t, "factor"), tries: 1,
+		}
+		tried := 0
+		got, err := where.largest(func(n int) (bool, error) {
+			tried++
+			return n <= limit, nil
+		})
+		want := min(limit, where.max)
+		if err != nil || got > want || got < want-max(1, want/8) {
+			t.Fatalf("found %d (%v), the truth is %d", got, err, want)
+		}
+		if tried > 200 {
+			t.Fatalf("%d attempts", tried)
+		}
+	})
+}
+
+func TestALoadThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	got, err := search{start: 8, max: 8, factor: 2, tries: 2}.largest(func(int) (bool, error) {
+		tried++
+		return tried == 2, nil
+	})
+	if err != nil || got != 8 {
+		t.Errorf("found %d, %v", got, err)
+	}
+	broken := errors.New("broken")
+	if _, err := (search{start: 8, max: 8, factor: 2, tries: 2}).largest(func(int) (bool, error) { return false, broken }); !errors.Is(err, broken) {
+		t.Errorf("an error is not told: %v", err)
+	}
+}
+
+func TestMediansArePrintedOneObjectALine(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	r := &report{to: &out}
+	for _, v := range []float64{3, 1, 100} {
+		r.add("voicemail", "recordings_per_core", "recordings", v)
+	}
+	if err := r.print(); err != nil {
+		t.Fatal(err)
+	}
+	var f figure
+	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
+		t.Fatal(err)
+	}
+	if want := (figure{"voicemail", "recordings_per_core", 3, "recordings", 1, 3}); f != want {
+		t.Errorf("printed %+v, not %+v", f, want)
+	}
+}
+
+func TestWhatACallerSaysCanBeReadBack(t *testing.T) {
+	t.Parallel()
+	payload := make([]byte, 160)
+	speak(1234, 987654%1000000, payload)
+	var digits []int
+	for _, law := range payload[:len(mark)+5] {
+		digits = append(digits, digit[linear(law)])
+	}
+	if digits[0] != 100 || digits[1] != 0 || digits[2] != 100 || digits[3]*100+digits[4] != 1234 ||
+		digits[5]*10000+digits[6]*100+digits[7] != 987654 {
+		t.Errorf("read %v", digits)
+	}
+}
