@@ -217,7 +217,7 @@ func (j *Journal) accept(e Event) (uint64, bool) {
 		j.lostAt = j.appended
 		j.publish(j.appended)
 		if !j.stopping && (j.dropped == 1 || j.dropped%1000 == 0) {
-			j.cfg.Log.Error("journal: event lost, disk and memory are full", "lost", j.dropped, "story", e.ID, "type", e.Type)
+			j.cfg.Log.Error("journal: event lost, disk and memory are full", "lost", j.dropped, "kind", e.Kind, "type", e.Type)
 		}
 		return 0, healthy
 	}

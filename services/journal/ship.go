@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -187,6 +188,15 @@ func (s *Shipper) ship(ctx context.Context, events []Event) (err error) {
 }
 
 // bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
+// nameOf is a story's id for logs. An alarm's key may hold a caller's or a called number, which logs do not show: its kind does.
+func nameOf(e Event) string {
+	if e.Kind != Alarm {
+		return e.ID
+	}
+	kind, _, _ := strings.Cut(e.ID, ":")
+	return kind
+}
+
 func (s *Shipper) bury(e Event, why error) error {
 	dir := filepath.Join(s.cfg.Journal.cfg.Dir, deadFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -204,7 +214,7 @@ func (s *Shipper) bury(e Event, why error) error {
 	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 		return fmt.Errorf("set an event aside: %w", err)
 	}
-	s.cfg.Log.Error("journal: event set aside", "kind", e.Kind, "id", e.ID, "seq", e.Seq, "type", e.Type, "file", name, "error", why)
+	s.cfg.Log.Error("journal: event set aside", "kind", e.Kind, "story", nameOf(e), "seq", e.Seq, "type", e.Type, "file", name, "error", why)
 	if e.Kind != Alarm { // the alarm of a refused alarm would be refused for ever
 		s.cfg.Journal.Raise(platform, AlarmShipper, "PostgreSQL refused an event of the journal; it is kept in "+name, Critical)
 	}

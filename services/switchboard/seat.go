@@ -154,7 +154,7 @@ func (d *liveDuty) sit(it seated) {
 	if d.seat != nil && d.seat != it.seat {
 		d.seat.close("replaced")
 	}
-	if it.fresh || d.seat != nil { // the media of the earlier page is of no use to this one
+	if it.fresh { // the media of the earlier page is of no use to this one; a page that only lost its socket still has its own
 		d.dropLeg("replaced")
 	}
 	d.seat = it.seat
