@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -88,6 +89,7 @@ type node struct {
 	tapes     *record.Store
 	book      *routing.Book
 	compiler  *numbers.Compiler
+	compiled  atomic.Bool // every tenant was, since this process began
 	answering *answering
 	stores    *stores
 	site      *site
@@ -185,6 +187,7 @@ func (n *node) prepare(ctx context.Context) error {
 	if err := n.compiler.Check(ctx); err != nil {
 		return err
 	}
+	n.compiled.Store(true)
 	n.compiler.Start()
 	return nil
 }

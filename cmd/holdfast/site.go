@@ -60,7 +60,7 @@ func newSite(n *node) (*site, error) {
 	w.dependencies = []api.Dependency{
 		{Name: "postgres", Check: st.db.Ready},
 		{Name: "redis", Check: st.redisReady},
-		{Name: "routing", Check: func(context.Context) error { return routingReady(n.book) }},
+		{Name: "routing", Check: func(context.Context) error { return routingReady(n) }},
 	}
 	ledger := api.Ledger{History: st.history, Messages: st.messages, Writer: n.journal, Node: n.settings.Node, Now: time.Now}
 	var desk, portal http.Handler // nil: 404
@@ -103,10 +103,10 @@ func watched(all http.Handler) http.Handler {
 	})
 }
 
-// routingReady: a node that knows no tenant yet cannot route a call.
-func routingReady(b *routing.Book) error {
-	if len(b.Tenants()) == 0 {
-		return errors.New("no routing copy is on this node yet")
+// routingReady: a node that has not compiled every tenant yet would take a call to one of the others for nobody's.
+func routingReady(n *node) error {
+	if !n.compiled.Load() || len(n.book.Tenants()) == 0 {
+		return errors.New("the routing copies of this node are not compiled yet")
 	}
 	return nil
 }
