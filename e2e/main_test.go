@@ -142,6 +142,14 @@ func replay(t *testing.T, api *harness.Client, c call) {
 // message waits until the API lists the voicemail of a call.
 func message(t *testing.T, api *harness.Client, id string) (found voicemail) {
 	t.Helper()
+	defer func() {
+		if t.Failed() { // what became of the call instead
+			for _, path := range []string{"", "/events?limit=200"} {
+				_, raw, err := api.Try(http.MethodGet, "/api/v1/calls/"+id+path, nil)
+				t.Logf("call %s%s: %v %s", id, path, err, raw)
+			}
+		}
+	}()
 	harness.Eventually(t, keptBar, "the voicemail of call "+id+" is listed", func() bool {
 		var messages list[voicemail]
 		status, raw, err := api.Try(http.MethodGet, "/api/v1/voicemails", nil)
