@@ -12,9 +12,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +39,9 @@ const (
 	redisPort     = "6379"
 
 	commandLimit = 60 * time.Second // one order to the daemon, on a busy machine
-	readyPoll    = 20 * time.Millisecond
+	readyPoll    = 50 * time.Millisecond
 	pingLimit    = 2 * time.Second
+	lastWords    = 4 << 10 // bytes of a container's log in an error
 )
 
 // Pair is a PostgreSQL and a Redis in containers. Its methods are those of [servers.Servers].
@@ -80,12 +83,28 @@ func Start(ctx context.Context) (*Pair, error) {
 			Cmd:   []string{"redis-server", "--bind", host, "--save", "", "--appendonly", "no"},
 		}))
 	if err == nil {
-		err = errors.Join(until(ctx, "PostgreSQL", p.askPostgres), until(ctx, "Redis", p.askRedis))
+		err = errors.Join(p.until(ctx, servers.Redis, p.askRedis), p.until(ctx, servers.Postgres, p.askPostgres))
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Stop())
 	}
 	return p, nil
+}
+
+// last is the end of what a container has said.
+func (p *Pair) last(name string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	log, err := p.running[name].Logs(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = log.Close() }()
+	said, err := io.ReadAll(io.LimitReader(log, lastWords))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(said))
 }
 
 func (p *Pair) run(ctx context.Context, name string, request testcontainers.ContainerRequest) error {
@@ -162,8 +181,8 @@ func (p *Pair) askRedis(ctx context.Context) error {
 	return asker.Ping(ctx).Err()
 }
 
-// until asks again and again, until there is an answer or ctx ends.
-func until(ctx context.Context, name string, ask func(context.Context) error) error {
+// until asks again and again, until there is an answer, the container has ended, or ctx ends.
+func (p *Pair) until(ctx context.Context, name string, ask func(context.Context) error) error {
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
 	for {
@@ -173,10 +192,13 @@ func until(ctx context.Context, name string, ask func(context.Context) error) er
 		if err == nil {
 			return nil
 		}
+		if state, gone := p.running[name].State(ctx); gone == nil && !state.Running {
+			return fmt.Errorf("the container of %s has ended: %s", name, p.last(name))
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s in its container does not answer: %w", name, err)
+			return fmt.Errorf("%s in its container does not answer: %w (it says: %s)", name, err, p.last(name))
 		}
 	}
 }
