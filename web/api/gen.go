@@ -251,6 +251,27 @@ type Candidate struct {
 	Why    string `json:"why"`
 }
 
+// ContactMethod defines model for ContactMethod.
+type ContactMethod struct {
+	// Kind mobile, phone, sms, pager, email or fax
+	Kind  string `json:"kind"`
+	Label string `json:"label"`
+
+	// Value A number in E.164 where it is dialled
+	Value string `json:"value"`
+
+	// Verified Somebody was reached by it
+	Verified bool `json:"verified"`
+}
+
+// DirectoryList defines model for DirectoryList.
+type DirectoryList struct {
+	// CompiledAt How old the data is
+	CompiledAt time.Time `json:"compiled_at"`
+	Items      []Listing `json:"items"`
+	Next       *string   `json:"next"`
+}
+
 // Event defines model for Event.
 type Event struct {
 	At   time.Time              `json:"at"`
@@ -264,6 +285,24 @@ type Event struct {
 type EventList struct {
 	Items []Event `json:"items"`
 	Next  *string `json:"next"`
+}
+
+// Listing defines model for Listing.
+type Listing struct {
+	Account     string `json:"account"`
+	AccountName string `json:"account_name"`
+	Department  string `json:"department"`
+	ID          string `json:"id"`
+
+	// Kind person, department or number
+	Kind      string   `json:"kind"`
+	Languages []string `json:"languages"`
+
+	// Methods First to be tried first
+	Methods []ContactMethod `json:"methods"`
+	Name    string          `json:"name"`
+	Note    string          `json:"note"`
+	Role    string          `json:"role"`
 }
 
 // LiveCall defines model for LiveCall.
@@ -300,6 +339,66 @@ type Offered struct {
 
 	// Outcome accepted, declined, missed, lost ...; empty while the offer is out
 	Outcome string `json:"outcome"`
+}
+
+// OnCall By the account's first schedule; nobody when it has none
+type OnCall struct {
+	At time.Time `json:"at"`
+
+	// CompiledAt How old the data is
+	CompiledAt time.Time     `json:"compiled_at"`
+	Next       *OnCallNext   `json:"next"`
+	Now        []OnCallShift `json:"now"`
+
+	// Others By its other schedules
+	Others       []OnCallSchedule `json:"others"`
+	Schedule     string           `json:"schedule"`
+	ScheduleName string           `json:"schedule_name"`
+
+	// Sentence The answer in one sentence, by language
+	Sentence OnCallSentence `json:"sentence"`
+}
+
+// OnCallNext defines model for OnCallNext.
+type OnCallNext struct {
+	From   time.Time `json:"from"`
+	Name   string    `json:"name"`
+	Person string    `json:"person"`
+}
+
+// OnCallSchedule defines model for OnCallSchedule.
+type OnCallSchedule struct {
+	Next         *OnCallNext   `json:"next"`
+	Now          []OnCallShift `json:"now"`
+	Schedule     string        `json:"schedule"`
+	ScheduleName string        `json:"schedule_name"`
+
+	// Sentence The answer in one sentence, by language
+	Sentence OnCallSentence `json:"sentence"`
+}
+
+// OnCallSentence The answer in one sentence, by language
+type OnCallSentence struct {
+	En string `json:"en"`
+	Hu string `json:"hu"`
+}
+
+// OnCallShift defines model for OnCallShift.
+type OnCallShift struct {
+	// Methods Those of that hour; first to be tried first
+	Methods []ContactMethod `json:"methods"`
+	Name    string          `json:"name"`
+
+	// Order 1 is called first
+	Order  int    `json:"order"`
+	Person string `json:"person"`
+	Role   string `json:"role"`
+
+	// Until Null when no end is in sight
+	Until *time.Time `json:"until"`
+
+	// Why layer, override or catch-all (nobody is scheduled)
+	Why string `json:"why"`
 }
 
 // Operator defines model for Operator.
@@ -535,6 +634,26 @@ type Slug = string
 // UUID defines model for UUID.
 type UUID = string
 
+// ListDirectoryParams defines parameters for ListDirectory.
+type ListDirectoryParams struct {
+	// Q Words of name, role or department, or a telephone number: accents and one mistake a word are forgiven. Everybody,
+	// in order of names, when left out.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Wide Search all accounts of the tenant
+	Wide  *bool  `form:"wide,omitempty" json:"wide,omitempty"`
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next of the list before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetOnCallParams defines parameters for GetOnCall.
+type GetOnCallParams struct {
+	// At As if it were this time (RFC 3339); now, when left out
+	At *At `form:"at,omitempty" json:"at,omitempty"`
+}
+
 // ListAlarmsParams defines parameters for ListAlarms.
 type ListAlarmsParams struct {
 	// State open (the default) or ended
@@ -615,6 +734,12 @@ type ServerInterface interface {
 	// GetAccount One account
 	// (GET /accounts/{id})
 	GetAccount(ctx echo.Context, id Slug) error
+	// ListDirectory The account's people, departments and numbers, best match first
+	// (GET /accounts/{id}/directory)
+	ListDirectory(ctx echo.Context, id Slug, params ListDirectoryParams) error
+	// GetOnCall Who of the account's people is on call, until when, and who is next
+	// (GET /accounts/{id}/on-call)
+	GetOnCall(ctx echo.Context, id Slug, params GetOnCallParams) error
 	// GetActivation Whether operators answer this tenant's calls
 	// (GET /activation)
 	GetActivation(ctx echo.Context) error
@@ -710,6 +835,77 @@ func (w *ServerInterfaceWrapper) GetAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetAccount(ctx, id)
+	return err
+}
+
+// ListDirectory converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDirectory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDirectoryParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "wide" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wide", ctx.QueryParams(), &params.Wide, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wide: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDirectory(ctx, id, params)
+	return err
+}
+
+// GetOnCall converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOnCall(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOnCallParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOnCall(ctx, id, params)
 	return err
 }
 
@@ -1127,6 +1323,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/voicemails/:id/audio", wrapper.GetVoicemailAudio, options.OperationMiddlewares["getVoicemailAudio"]...)
 	router.GET(options.BaseURL+"/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.GET(options.BaseURL+"/accounts/:id", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
+	router.GET(options.BaseURL+"/accounts/:id/on-call", wrapper.GetOnCall, options.OperationMiddlewares["getOnCall"]...)
+	router.GET(options.BaseURL+"/accounts/:id/directory", wrapper.ListDirectory, options.OperationMiddlewares["listDirectory"]...)
 	router.GET(options.BaseURL+"/operators", wrapper.ListOperators, options.OperationMiddlewares["listOperators"]...)
 	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
 	router.GET(options.BaseURL+"/alarms", wrapper.ListAlarms, options.OperationMiddlewares["listAlarms"]...)
@@ -1208,6 +1406,86 @@ type GetAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAccountdefaultApplicationProblemPlusJSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDirectoryRequestObject struct {
+	ID     Slug `json:"id"`
+	Params ListDirectoryParams
+}
+
+type ListDirectoryResponseObject interface {
+	VisitListDirectoryResponse(w http.ResponseWriter) error
+}
+
+type ListDirectory200JSONResponse DirectoryList
+
+func (response ListDirectory200JSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDirectorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDirectorydefaultApplicationProblemPlusJSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOnCallRequestObject struct {
+	ID     Slug `json:"id"`
+	Params GetOnCallParams
+}
+
+type GetOnCallResponseObject interface {
+	VisitGetOnCallResponse(w http.ResponseWriter) error
+}
+
+type GetOnCall200JSONResponse OnCall
+
+func (response GetOnCall200JSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOnCalldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOnCalldefaultApplicationProblemPlusJSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2109,6 +2387,12 @@ type StrictServerInterface interface {
 	// GetAccount One account
 	// (GET /accounts/{id})
 	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
+	// ListDirectory The account's people, departments and numbers, best match first
+	// (GET /accounts/{id}/directory)
+	ListDirectory(ctx context.Context, request ListDirectoryRequestObject) (ListDirectoryResponseObject, error)
+	// GetOnCall Who of the account's people is on call, until when, and who is next
+	// (GET /accounts/{id}/on-call)
+	GetOnCall(ctx context.Context, request GetOnCallRequestObject) (GetOnCallResponseObject, error)
 	// GetActivation Whether operators answer this tenant's calls
 	// (GET /activation)
 	GetActivation(ctx context.Context, request GetActivationRequestObject) (GetActivationResponseObject, error)
@@ -2231,6 +2515,58 @@ func (sh *strictHandler) GetAccount(ctx echo.Context, id Slug) error {
 		return err
 	} else if validResponse, ok := response.(GetAccountResponseObject); ok {
 		return validResponse.VisitGetAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDirectory operation middleware
+func (sh *strictHandler) ListDirectory(ctx echo.Context, id Slug, params ListDirectoryParams) error {
+	var request ListDirectoryRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDirectory(ctx.Request().Context(), request.(ListDirectoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDirectory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDirectoryResponseObject); ok {
+		return validResponse.VisitListDirectoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOnCall operation middleware
+func (sh *strictHandler) GetOnCall(ctx echo.Context, id Slug, params GetOnCallParams) error {
+	var request GetOnCallRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOnCall(ctx.Request().Context(), request.(GetOnCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOnCall")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOnCallResponseObject); ok {
+		return validResponse.VisitGetOnCallResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -3,17 +3,19 @@ package api
 import (
 	"time"
 
+	"holdfast/services/directory"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 	"holdfast/web/live"
 )
 
-// handlers answers the operations of the contract. It embeds nothing and keeps nothing but its ports.
+// handlers answers the operations of the contract. It keeps nothing but its ports, limits, and what the directory was made into for searching.
 type handlers struct {
 	Ports
-	signIns *limiter // attempts to sign in, by address
-	others  *limiter // other requests without a token, by address
-	now     func() time.Time
+	signIns   *limiter // attempts to sign in, by address
+	others    *limiter // other requests without a token, by address
+	directory directory.Directory
+	now       func() time.Time
 }
 
 var _ StrictServerInterface = (*handlers)(nil)

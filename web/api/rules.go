@@ -26,6 +26,8 @@ var rules = map[string]rule{
 	"getVoicemailAudio": {least: tenants.RoleOperator},
 	"listAccounts":      {least: tenants.RoleOperator},
 	"getAccount":        {least: tenants.RoleOperator},
+	"getOnCall":         {least: tenants.RoleOperator},
+	"listDirectory":     {least: tenants.RoleOperator},
 	"listOperators":     {least: tenants.RoleOperator},
 	"getQueue":          {least: tenants.RoleOperator},
 	"getActivation":     {least: tenants.RoleOperator},

@@ -189,8 +189,12 @@ var asked = map[string][]string{
 	"/voicemails/{id}":       {"/voicemails/" + harborVoice},
 	"/voicemails/{id}/audio": {"/voicemails/" + harborVoice + "/audio"},
 	"/accounts/{id}":         {"/accounts/lakeside-cardiology"},
-	"/alarms":                {"/alarms", "/alarms?state=ended"},
-	"/route":                 {"/route?to=%2B16085550101", "/route?to=%2B16085550301&diversion=%3Csip:%2B16085550101@x%3E"},
+	"/accounts/{id}/on-call": {"/accounts/lakeside-cardiology/on-call", "/accounts/lakeside-cardiology/on-call?at=2026-07-15T12:00:00Z"},
+	"/accounts/{id}/directory": {
+		"/accounts/lakeside-cardiology/directory", "/accounts/lakeside-cardiology/directory?q=ortiz", "/accounts/lakeside-cardiology/directory?q=r&wide=true",
+	},
+	"/alarms": {"/alarms", "/alarms?state=ended"},
+	"/route":  {"/route?to=%2B16085550101", "/route?to=%2B16085550301&diversion=%3Csip:%2B16085550101@x%3E"},
 }
 
 // secrets are words that only harbor's data has.

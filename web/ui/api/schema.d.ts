@@ -244,6 +244,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/{id}/on-call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /** Who of the account's people is on call, until when, and who is next */
+        get: operations["getOnCall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/directory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /** The account's people, departments and numbers, best match first */
+        get: operations["listDirectory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operators": {
         parameters: {
             query?: never;
@@ -552,6 +590,89 @@ export interface components {
         VoicemailList: {
             items: components["schemas"]["Voicemail"][];
             next: string | null;
+        };
+        ContactMethod: {
+            /** @description mobile, phone, sms, pager, email or fax */
+            kind: string;
+            /** @description A number in E.164 where it is dialled */
+            value: string;
+            label: string;
+            /** @description Somebody was reached by it */
+            verified: boolean;
+        };
+        OnCallShift: {
+            person: string;
+            name: string;
+            role: string;
+            /** @description 1 is called first */
+            order: number;
+            /** @description layer, override or catch-all (nobody is scheduled) */
+            why: string;
+            /**
+             * Format: date-time
+             * @description Null when no end is in sight
+             */
+            until: string | null;
+            /** @description Those of that hour; first to be tried first */
+            methods: components["schemas"]["ContactMethod"][];
+        };
+        OnCallNext: {
+            person: string;
+            name: string;
+            /** Format: date-time */
+            from: string;
+        } | null;
+        /** @description The answer in one sentence, by language */
+        OnCallSentence: {
+            en: string;
+            hu: string;
+        };
+        OnCallSchedule: {
+            schedule: string;
+            schedule_name: string;
+            now: components["schemas"]["OnCallShift"][];
+            next: components["schemas"]["OnCallNext"];
+            sentence: components["schemas"]["OnCallSentence"];
+        };
+        /** @description By the account's first schedule; nobody when it has none */
+        OnCall: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: date-time
+             * @description How old the data is
+             */
+            compiled_at: string;
+            schedule: string;
+            schedule_name: string;
+            now: components["schemas"]["OnCallShift"][];
+            next: components["schemas"]["OnCallNext"];
+            sentence: components["schemas"]["OnCallSentence"];
+            /** @description By its other schedules */
+            others: components["schemas"]["OnCallSchedule"][];
+        };
+        Listing: {
+            id: string;
+            account: string;
+            account_name: string;
+            /** @description person, department or number */
+            kind: string;
+            name: string;
+            role: string;
+            department: string;
+            languages: string[];
+            /** @description First to be tried first */
+            methods: components["schemas"]["ContactMethod"][];
+            note: string;
+        };
+        DirectoryList: {
+            items: components["schemas"]["Listing"][];
+            next: string | null;
+            /**
+             * Format: date-time
+             * @description How old the data is
+             */
+            compiled_at: string;
         };
         Account: {
             id: string;
@@ -1087,6 +1208,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getOnCall: {
+        parameters: {
+            query?: {
+                /** @description As if it were this time (RFC 3339); now, when left out */
+                at?: components["parameters"]["At"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The people, first to be called first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OnCall"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDirectory: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Words of name, role or department, or a telephone number: accents and one mistake a word are forgiven. Everybody,
+                 *     in order of names, when left out.
+                 */
+                q?: string;
+                /** @description Search all accounts of the tenant */
+                wide?: boolean;
+                limit?: components["parameters"]["Limit"];
+                /** @description The next of the list before */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Listings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryList"];
                 };
             };
             default: components["responses"]["Problem"];
