@@ -2,6 +2,7 @@ package live
 
 import (
 	"holdfast/services/call"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -16,19 +17,33 @@ func (b *Boards) copyOf(t tenants.TenantID) *routing.Copy {
 
 // Snapshot is the whole live picture of a tenant.
 func (b *Boards) Snapshot(t tenants.TenantID) Board {
-	c := b.copyOf(t)
+	c, owed := b.copyOf(t), b.owed(t)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.picture(t).board(c)
+	out := b.picture(t).board(c)
+	out.Queue.owes(owed)
+	return out
 }
+
+// owed is what the tenant owes now.
+func (b *Boards) owed(t tenants.TenantID) ticket.Count {
+	if b.cfg.Owed == nil {
+		return ticket.Count{}
+	}
+	return b.cfg.Owed(t)
+}
+
+func (q *Queue) owes(c ticket.Count) { q.Owed, q.OwedUrgent, q.OldestOwed = c.Owed, c.Urgent, c.Oldest }
 
 // Queue is what every desk of the tenant sees of its queue.
 func (b *Boards) Queue(t tenants.TenantID) Queue {
-	c := b.copyOf(t)
+	c, owed := b.copyOf(t), b.owed(t)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.picture(t)
-	return p.queue(len(p.operators(c)))
+	q := p.queue(len(p.operators(c)))
+	q.owes(owed)
+	return q
 }
 
 // Live returns the tenant's calls in progress, longest first.

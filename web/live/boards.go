@@ -10,6 +10,7 @@ import (
 
 	"holdfast/services/call"
 	"holdfast/services/journal"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -38,6 +39,7 @@ type BoardsConfig struct {
 	Stories   []journal.Story                                 // open at start: journal.Journal.OpenStories
 	Alarms    []journal.OpenAlarm                             // raised since, by the journal's own opening: journal.Journal.Alarms
 	Counter   Counter                                         // nil: the count stays unknown
+	Owed      func(tenants.TenantID) ticket.Count             // ticket.Desk.Count; must not block. nil: nothing is owed
 	Ended     func(call.State)                                // told of every call that ended; for metrics; must not block
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -193,7 +195,7 @@ func (b *Boards) Fold(e journal.Event) {
 	}
 	b.mu.Unlock()
 	if err != nil {
-		b.cfg.Log.Warn("boards: an event does not fit its story", "kind", e.Kind, "id", e.ID, "seq", e.Seq, "type", e.Type, "error", err)
+		b.cfg.Log.Warn("boards: an event does not fit its story", "kind", e.Kind, "seq", e.Seq, "type", e.Type, "error", err)
 	}
 	if ended != nil && b.cfg.Ended != nil {
 		b.cfg.Ended(*ended)

@@ -13,10 +13,12 @@ import (
 
 // Limits of what one command may carry, in bytes.
 const (
-	maxID  = 64
-	maxSDP = 48 << 10 // a browser's offer with all its codecs has about 6 KiB
-	maxWhy = 200
-	maxKey = 200 // as the journal cuts them
+	maxID    = 64
+	maxSDP   = 48 << 10 // a browser's offer with all its codecs has about 6 KiB
+	maxWhy   = 200
+	maxKey   = 200      // as the journal cuts them
+	maxText  = 32 << 10 // a message's longest field, in the widest letters
+	maxRoute = 1 << 10
 )
 
 // ErrBadCommand says that a message is no command: the message says why.
@@ -27,6 +29,7 @@ var (
 	deskCommands = map[string]bool{
 		DoBeat: true, DoOffer: true, DoCheck: true, DoHeard: true, DoAvailable: true, DoPause: true, DoGoHome: true,
 		DoAccept: true, DoDecline: true, DoHangUp: true,
+		DoDraft: true, DoSaveTicket: true, DoAppendTicket: true, DoDeliverTicket: true, DoTakeTicket: true,
 	}
 	portalCommands = map[string]bool{
 		DoBeat: true, DoPauseOperator: true, DoResumeOperator: true, DoGive: true, DoToVoicemail: true, DoClearAlarm: true,
@@ -57,7 +60,17 @@ func (c *Command) check() error {
 	for _, f := range []struct {
 		name, text string
 		limit      int
-	}{{"id", c.ID, maxID}, {"sdp", c.SDP, maxSDP}, {"why", c.Why, maxWhy}, {"key", c.Key, maxKey}} {
+	}{
+		{"id", c.ID, maxID},
+		{"sdp", c.SDP, maxSDP},
+		{"why", c.Why, maxWhy},
+		{"key", c.Key, maxKey},
+		{"field", c.Field, maxID},
+		{"value", c.Value, maxText},
+		{"text", c.Text, maxText},
+		{"to", c.To, maxRoute},
+		{"how", c.How, maxRoute},
+	} {
 		if len(f.text) > f.limit || !utf8.ValidString(f.text) {
 			return fmt.Errorf("%q is longer than %d bytes, or no text", f.name, f.limit)
 		}
@@ -81,6 +94,13 @@ func (c *Command) checkIDs() error {
 		}
 		c.Operator = tenants.OperatorID(id)
 	}
+	if c.Ticket != "" {
+		id, err := tenants.ParseUUID(string(c.Ticket))
+		if err != nil {
+			return fmt.Errorf(`"ticket": %w`, err)
+		}
+		c.Ticket = tenants.TicketID(id)
+	}
 	missing := ""
 	switch c.Do {
 	case DoOffer:
@@ -93,6 +113,8 @@ func (c *Command) checkIDs() error {
 		missing = need("call_id", string(c.Call)) + need("operator", string(c.Operator))
 	case DoClearAlarm:
 		missing = need("key", c.Key)
+	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoTakeTicket:
+		missing = need("ticket or call_id", string(c.Ticket)+string(c.Call))
 	}
 	if missing != "" {
 		return fmt.Errorf("%s needs %s", c.Do, missing)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/services/duty"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 )
 
@@ -35,15 +36,20 @@ type desk struct {
 	sent     bool // the secret was
 	provenAt time.Time
 
+	touched map[tenants.TicketID]bool // messages that are shown here
+
 	offers *allowance
 	checks chan Command
 	orders chan Command
+	calls  chan tenants.CallID // a call came into this operator's hands: has it a message already?
+	notes  chan Command        // about messages: typing waits for no call, and no call for a disk
 }
 
 func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resume tenants.DutyID) {
 	d := &desk{
 		server: s, socket: c, actor: actor, offers: newAllowance(offersASecond, offersASecond, s.cfg.Now()),
 		checks: make(chan Command, 1), orders: make(chan Command, mailbox),
+		calls: make(chan tenants.CallID, mailbox), notes: make(chan Command, mailbox), touched: map[tenants.TicketID]bool{},
 	}
 	signing, cancel := context.WithTimeout(ctx, signOnLimit)
 	seat, err := s.cfg.Desk.SignOn(signing, actor, resume, d.show, c.bye)
@@ -64,7 +70,7 @@ func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resum
 	for _, part := range []func(context.Context){
 		func(ctx context.Context) { d.perform(ctx, seat, d.orders, doLimit) },
 		func(ctx context.Context) { d.perform(ctx, seat, d.checks, checkLimit) },
-		d.showQueue,
+		d.showQueue, d.write, d.showTickets,
 	} {
 		wait.Add(1)
 		go func() {
@@ -94,6 +100,8 @@ func (d *desk) take(c Command) {
 		}
 	case DoCheck:
 		box = d.checks
+	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoTakeTicket:
+		box = d.notes
 	}
 	select {
 	case box <- c:
@@ -138,6 +146,12 @@ func (d *desk) reply(c Command, r Reply, err error) {
 // show is called with every new state, from the duty's goroutine.
 func (d *desk) show(s duty.State) {
 	d.mu.Lock()
+	if s.Card != nil && (d.state.Card == nil || d.state.Card.Call != s.Card.Call) {
+		select {
+		case d.calls <- s.Card.Call:
+		default: // an older one was not looked at yet: its message is told of with its next change
+		}
+	}
 	d.state, d.began = s, true
 	d.mu.Unlock()
 	d.prove()
@@ -184,11 +198,18 @@ func (d *desk) showQueue(ctx context.Context) {
 func problemOf(err error) *Problem {
 	var p *Problem
 	var r *duty.Refusal
+	var t *ticket.Refusal
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &r):
 		return &Problem{Code: r.Code, Text: r.Reason}
+	case errors.As(err, &t):
+		return &Problem{Code: t.Code, Text: t.Reason}
+	case errors.Is(err, ticket.ErrNotFound):
+		return &Problem{Code: "not_found", Text: "There is no such message here."}
+	case errors.Is(err, ticket.ErrNotKept):
+		return &Problem{Code: "not_kept", Text: "The disk did not confirm it. What you typed is kept in this page; it is sent again."}
 	case errors.Is(err, duty.ErrStale):
 		return &Problem{Code: "offer_gone", Text: "This call is no longer offered to you."}
 	default:

@@ -167,14 +167,22 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchWith(t, func(*live.Config) {})
+}
+
+// newBenchWith lets the test say what else its server has.
+func newBenchWith(t *testing.T, also func(*live.Config)) *bench {
+	t.Helper()
 	b := &bench{t: t, feed: &feed{}, board: newSwitchboard()}
 	log := slog.New(slog.DiscardHandler)
 	b.boards = live.NewBoards(live.BoardsConfig{Book: book{}, Subscribe: b.feed.subscribe, Log: log})
 	b.boards.Start()
-	b.server = live.NewServer(live.Config{
+	cfg := live.Config{
 		Origins: []string{"https://answer.example"}, Tickets: &tickets{used: map[string]bool{}}, Desk: b.board, Supervisor: b.board,
 		Boards: b.boards, Log: log,
-	})
+	}
+	also(&cfg)
+	b.server = live.NewServer(cfg)
 	mux := http.NewServeMux()
 	mux.Handle("/desk/socket", b.server.DeskSocket())
 	mux.Handle("/portal/socket", b.server.PortalSocket())

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"holdfast/services/duty"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 )
 
@@ -48,6 +49,18 @@ type Reply struct {
 type Supervisor interface {
 	// Order performs c for the actor's own tenant; what belongs to another does not exist.
 	Order(ctx context.Context, actor tenants.Actor, c Command) error
+}
+
+// Messages is the desk on which messages are written: ticket.Desk.
+type Messages interface {
+	ForCall(ctx context.Context, tenant tenants.TenantID, call tenants.CallID) (ticket.State, error)
+	Drafts(ctx context.Context, tenant tenants.TenantID, call tenants.CallID) ([]ticket.State, error)
+	Change(ctx context.Context, actor tenants.Actor, id tenants.TicketID, field, value string, base uint64) (ticket.State, error)
+	Save(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
+	Append(ctx context.Context, actor tenants.Actor, id tenants.TicketID, text string) (ticket.State, error)
+	Deliver(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to, how string) (ticket.State, error)
+	Take(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
+	Watch(tenant tenants.TenantID) *ticket.Watcher
 }
 
 // Error makes a problem an error, so that whoever refuses a command says why in the words that are shown.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"holdfast/services/duty"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 )
 
@@ -17,6 +18,13 @@ type Command struct {
 	Why      string             `json:"why,omitempty"`      // pause
 	Operator tenants.OperatorID `json:"operator,omitempty"` // pause-operator, resume-operator, give
 	Key      string             `json:"key,omitempty"`      // clear-alarm
+	Ticket   tenants.TicketID   `json:"ticket,omitempty"`   // the commands of messages; with a call_id instead: that call's
+	Field    string             `json:"field,omitempty"`    // draft: one of ticket.FieldNames
+	Value    string             `json:"value,omitempty"`    // draft: the field's whole text
+	Revision uint64             `json:"revision,omitempty"` // draft: the field's revision that was typed over
+	Text     string             `json:"text,omitempty"`     // append-ticket
+	To       string             `json:"to,omitempty"`       // deliver-ticket: to whom
+	How      string             `json:"how,omitempty"`      // deliver-ticket: by which way
 }
 
 // The commands of a desk (a duty's own).
@@ -33,6 +41,18 @@ const (
 	DoHangUp    = "hang-up"   // call_id
 )
 
+// The commands of a desk about messages. Each names its ticket, or the call it was taken in. They are answered by "done"
+// once the change is safe on disk, within a second, or by "error" ("not_kept": it may be lost, send it again). "done"
+// bears the whole ticket, and after DoDraft the field's revision. One change of a field is on its way at a time: the next
+// names the revision that the last one was answered with.
+const (
+	DoDraft         = "draft"          // field, value, revision: what is typed, after every pause
+	DoSaveTicket    = "save-ticket"    // gives the number and locks the fields
+	DoAppendTicket  = "append-ticket"  // text: added to a saved one
+	DoDeliverTicket = "deliver-ticket" // to, how
+	DoTakeTicket    = "take-ticket"    // go on with what another operator began, or take it back
+)
+
 // The commands of a portal (supervisor and above).
 const (
 	DoPauseOperator  = "pause-operator"  // operator
@@ -47,20 +67,24 @@ const (
 type Message struct {
 	Seq   uint64    `json:"seq"`
 	At    time.Time `json:"at"`
-	Type  string    `json:"type"` // "duty", "board", "queue", "answer", "check", "beat", "done", "error", "bye"
+	Type  string    `json:"type"` // "duty", "board", "queue", "ticket", "answer", "check", "beat", "done", "error", "bye"
 	ID    string    `json:"id,omitempty"`
 	Duty  *DutyView `json:"duty,omitempty"`
 	Queue *Queue    `json:"queue,omitempty"`
 	Board *Board    `json:"board,omitempty"`
 	SDP   string    `json:"sdp,omitempty"`
 	Check *Check    `json:"check,omitempty"`
-	Error *Problem  `json:"error,omitempty"`
-	Bye   string    `json:"bye,omitempty"` // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
+	// Ticket is a message as it stands: in "ticket" to every desk that holds it or has touched it, with every change of it,
+	// whoever made it; in "done" as the command left it.
+	Ticket   *ticket.State `json:"ticket,omitempty"`
+	Revision uint64        `json:"revision,omitempty"` // "done" to DoDraft: the field's
+	Error    *Problem      `json:"error,omitempty"`
+	Bye      string        `json:"bye,omitempty"` // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
 }
 
 // Problem says what happened, why, and what to do next. Code is stable; pages translate it and fall back to Text.
 type Problem struct {
-	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"
+	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"; of messages also "not_kept", "not_found", and ticket.Refusal's
 	Text string `json:"text"`
 }
 
@@ -113,6 +137,9 @@ type Queue struct {
 	NewVoicemail int       `json:"new_voicemail"` // not handled
 	OldestVoice  time.Time `json:"oldest_voicemail,omitzero"`
 	VoicemailOK  bool      `json:"voicemail_known"` // false: the count cannot be read now
+	Owed         int       `json:"owed"`            // messages that were saved and not delivered
+	OwedUrgent   int       `json:"owed_urgent"`
+	OldestOwed   time.Time `json:"oldest_owed,omitzero"`
 }
 
 // Board is the whole live picture of a tenant for its portal.

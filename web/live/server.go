@@ -22,6 +22,7 @@ type Config struct {
 	Desk       Desk
 	Supervisor Supervisor
 	Boards     *Boards
+	Messages   Messages // nil: no messages are taken, and their commands are refused
 	Log        *slog.Logger
 	Now        func() time.Time
 }

@@ -1,0 +1,135 @@
+package live
+
+import (
+	"context"
+	"errors"
+
+	"holdfast/services/ticket"
+	"holdfast/tenants"
+)
+
+// write performs the commands about messages, one after another, apart from those of calls.
+func (d *desk) write(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-d.notes:
+			doing, cancel := context.WithTimeout(ctx, doLimit)
+			s, err := d.note(doing, c)
+			cancel()
+			if err != nil {
+				if p := problemOf(err); p.Code == "away" || p.Code == "not_kept" {
+					d.socket.log.Error("command failed", "do", c.Do, "ticket", string(c.Ticket), "error", err)
+				}
+				d.socket.answer(Message{Type: "error", ID: c.ID, Error: problemOf(err)})
+				continue
+			}
+			d.answerNote(c, s)
+		}
+	}
+}
+
+func (d *desk) answerNote(c Command, s ticket.State) {
+	m := Message{Type: "done", ID: c.ID, Ticket: &s}
+	if c.Do == DoDraft {
+		m.Revision = s.Fields[c.Field].Revision
+	}
+	d.socket.answer(m)
+}
+
+// note performs one command about a message. Its errors are those of ticket.Desk, or a *Problem.
+func (d *desk) note(ctx context.Context, c Command) (ticket.State, error) {
+	m := d.server.cfg.Messages
+	if m == nil {
+		return ticket.State{}, &Problem{Code: "forbidden", Text: "This server takes no messages."}
+	}
+	id := c.Ticket
+	if id == "" {
+		s, err := m.ForCall(ctx, d.actor.Tenant, c.Call)
+		if err != nil {
+			return ticket.State{}, d.notOpen(c.Call, err)
+		}
+		id = s.ID
+	}
+	s, err := d.change(ctx, m, id, c)
+	if err == nil {
+		d.touch(id)
+	}
+	return s, err
+}
+
+func (d *desk) change(ctx context.Context, m Messages, id tenants.TicketID, c Command) (ticket.State, error) {
+	switch c.Do {
+	case DoDraft:
+		return m.Change(ctx, d.actor, id, c.Field, c.Value, c.Revision)
+	case DoSaveTicket:
+		return m.Save(ctx, d.actor, id)
+	case DoAppendTicket:
+		return m.Append(ctx, d.actor, id, c.Text)
+	case DoDeliverTicket:
+		return m.Deliver(ctx, d.actor, id, c.To, c.How)
+	default:
+		return m.Take(ctx, d.actor, id)
+	}
+}
+
+// notOpen says why a call has no message: the one of the call in hand is opened in this moment.
+func (d *desk) notOpen(call tenants.CallID, err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if errors.Is(err, ticket.ErrNotFound) && d.state.Card != nil && d.state.Card.Call == call {
+		return &Problem{Code: "away", Text: "The message of this call is not open yet. Try again."}
+	}
+	return err
+}
+
+// touch has a message shown here from now on, whoever changes it.
+func (d *desk) touch(id tenants.TicketID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.touched[id] = true
+}
+
+// shows reports whether a message is shown here: it is this operator's, or was.
+func (d *desk) shows(s ticket.State) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.Holder().Operator == d.actor.User {
+		d.touched[s.ID] = true
+	}
+	return d.touched[s.ID]
+}
+
+// showTickets sends the drafts that this operator holds, and then every change of what is shown here.
+func (d *desk) showTickets(ctx context.Context) {
+	m := d.server.cfg.Messages
+	if m == nil {
+		return
+	}
+	w := m.Watch(d.actor.Tenant)
+	defer w.Close()
+	shown, err := m.Drafts(ctx, d.actor.Tenant, "")
+	if err != nil {
+		d.socket.log.Error("drafts cannot be shown", "error", err)
+	}
+	for {
+		for _, s := range shown {
+			if d.shows(s) {
+				d.socket.answer(Message{Type: "ticket", Ticket: &s})
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.Ready():
+			shown = w.Take()
+		case call := <-d.calls:
+			shown = nil
+			// After a reload: what was saved in this call is no draft any more, and is still on the desk.
+			if s, err := m.ForCall(ctx, d.actor.Tenant, call); err == nil {
+				shown = []ticket.State{s}
+			}
+		}
+	}
+}
