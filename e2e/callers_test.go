@@ -63,7 +63,8 @@ func TestCallersOfAnotherMake(t *testing.T) {
 		})
 	}
 	t.Run("the longest wait", func(t *testing.T) { waits(t, w) })
-	t.Run("everything again from the journal", func(t *testing.T) { reconcile(t, w, o) })
+	t.Run("nothing of another tenant", func(t *testing.T) { isolated(t, w) })
+	t.Run("everything again from the journal", func(t *testing.T) { reconcile(t, w) })
 }
 
 func streams(t *testing.T, w *world) {
@@ -177,8 +178,8 @@ func limits(t *testing.T, w *world) {
 		call   *carrier.Call
 		beeped <-chan time.Time
 	}
-	var all []caller
-	for _, to := range []string{lakeside, prairie, shelter, kovacs, budai} { // mesa has zoe
+	all := []caller{{redRock, w.early, w.greeted}}
+	for _, to := range []string{lakeside, prairie, shelter, kovacs, budai} {
 		c := w.n.Call(to, func(o *carrier.Options) { o.Tone = 0 })
 		w.known(w.n.Answered(c, offerSeenBar))
 		all = append(all, caller{to, c, whenHeard(c, beepHz, 2*beepBar)})
@@ -196,7 +197,7 @@ func limits(t *testing.T, w *world) {
 			t.Errorf("%s: the 200 after %d ms, the beep %v later", c.to, r.AnswerMS, took)
 		}
 	}
-	first := all[0].call
+	first := all[1].call
 	speak(t, first, 2*time.Second)
 	first.Say(0)
 	fell := time.Now()
@@ -249,7 +250,7 @@ func holds(t *testing.T, w *world, o *operator.Operator) {
 	f.cue()
 	f.finished(scenarioBar)
 	result(t, w.n.SignIn(admin), id, "answered")
-	next(t, w, o)
+	next(t, o)
 }
 
 // usual plays a scenario of an ordinary call: joined with the operator, and over at the cue.
@@ -261,8 +262,11 @@ func usual(t *testing.T, w *world, o *operator.Operator, scenario, to string, c 
 	id = joins(t, w, f, h, o)
 	f.cue()
 	f.finished(scenarioBar)
+	if lost := h.lost(); lost != 0 {
+		t.Errorf("%d packets to the caller were lost", lost)
+	}
 	result(t, w.n.SignIn(admin), id, "answered")
-	next(t, w, o)
+	next(t, o)
 	return f, id
 }
 
@@ -307,7 +311,7 @@ func again(t *testing.T, w *world, o *operator.Operator) {
 	f.cue()
 	f.finished(scenarioBar)
 	result(t, w.n.SignIn(admin), id, "answered")
-	next(t, w, o)
+	next(t, o)
 }
 
 // takenBack cancels at once. Whichever is faster, one side's way of ending it holds, and no operator is left with it.
@@ -330,7 +334,7 @@ func takenBack(t *testing.T, w *world, o *operator.Operator) {
 		if last.Result != "abandoned" {
 			t.Errorf("the record: %+v", last)
 		}
-		w.n.Phase(o, byeBar, duty.Available)
+		becomes(t, o, duty.Available)
 	}
 }
 

@@ -34,6 +34,13 @@ type handset struct {
 	far  *net.UDPAddr // where Holdfast's media comes from
 	raw  [][]byte     // packets to be sent before anything else, one each 20 ms
 	seen int          // packets that came
+	runs map[uint32]*run
+}
+
+// run is one source's packets by their sequence numbers.
+type run struct {
+	first, last uint16
+	came        int
 }
 
 // pickUp opens a handset at an address of its own. It is hung up with the test.
@@ -41,7 +48,7 @@ func pickUp(t *testing.T, codec media.Codec) *handset {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(host())})
 	must(t, err)
-	h := &handset{t: t, codec: codec, conn: conn, mouth: sound.NewMouth(codec), stop: make(chan struct{})}
+	h := &handset{t: t, codec: codec, conn: conn, mouth: sound.NewMouth(codec), stop: make(chan struct{}), runs: map[uint32]*run{}}
 	h.works.Go(h.hear)
 	sender := &sender{h: h, ssrc: rand.Uint32()}
 	h.works.Go(func() { h.mouth.Talk(sender, h.stop) })
@@ -73,6 +80,15 @@ func (h *handset) hear() {
 		h.mu.Lock()
 		h.far = from
 		h.seen++
+		r := h.runs[p.SSRC]
+		if r == nil {
+			r = &run{first: p.SequenceNumber, last: p.SequenceNumber}
+			h.runs[p.SSRC] = r
+		}
+		r.came++
+		if int16(p.SequenceNumber-r.last) > 0 { //nolint:gosec // wraps around by design
+			r.last = p.SequenceNumber
+		}
 		h.mu.Unlock()
 		h.ear.Audio(media.Frame{Codec: h.codec, Timestamp: p.Timestamp, Marker: p.Marker, Payload: p.Payload})
 	}
@@ -83,6 +99,16 @@ func (h *handset) heard() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen
+}
+
+// lost counts the packets that did not come, by their sequence numbers (a call of a story has fewer than 65,536).
+func (h *handset) lost() (lost int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.runs {
+		lost += int(r.last-r.first) + 1 - r.came
+	}
+	return lost
 }
 
 // remote waits until media comes and returns where from.
@@ -164,4 +190,3 @@ func capture(t *testing.T, path string) (payloads [][]byte) {
 	}
 	return payloads
 }
-

@@ -24,7 +24,7 @@ var garbage = [][]byte{
 	{0x80},
 	{0x00},
 	{},
-	{0x80, 0xc8, 0xff, 0xff},                                      // RTCP that is longer than it is
+	{0x80, 0xc8, 0xff, 0xff}, // RTCP that is longer than it is
 	append([]byte{0xbf, 0x80}, make([]byte, 10)...),               // 15 sources, none of them there
 	append([]byte{0x90, 0x00}, make([]byte, 14)...),               // an extension without words
 	append(append([]byte{0xa0, 0x00}, make([]byte, 20)...), 0xff), // more padding than packet
@@ -54,7 +54,7 @@ func odd(t *testing.T, w *world, o *operator.Operator) {
 	f.cue()
 	f.finished(scenarioBar)
 	result(t, w.n.SignIn(admin), id, "answered")
-	next(t, w, o)
+	next(t, o)
 }
 
 const (

@@ -80,13 +80,21 @@ func apart(t *testing.T, w *world, o *operator.Operator) {
 	}
 }
 
+// tenants signs in an administrator of each tenant, and the platform's.
+func (w *world) tenants() map[string]*harness.Client {
+	return map[string]*harness.Client{"harbor": w.n.SignIn(admin), "duna": w.n.SignIn(duna), "mesa": w.n.SignIn(mesa), "platform": w.n.SignIn(noc)}
+}
+
 // isolated asks each tenant for what belongs to the others, piece by piece: it is not there.
-func isolated(t *testing.T, w *world, apis map[string]*harness.Client, calls []call) {
+func isolated(t *testing.T, w *world) {
+	apis := w.tenants()
 	var owners, pieces []string
 	add := func(owner, path string) { owners, pieces = append(owners, owner), append(pieces, path) }
-	for _, c := range calls {
-		add(c.Tenant, "/calls/"+c.ID)
-		add(c.Tenant, "/calls/"+c.ID+"/events")
+	for tenant, api := range apis {
+		for _, c := range everyCall(t, api) {
+			add(tenant, "/calls/"+c.ID)
+			add(tenant, "/calls/"+c.ID+"/events")
+		}
 	}
 	for tenant, api := range apis {
 		var page list[voicemail]

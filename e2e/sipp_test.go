@@ -33,6 +33,7 @@ type foreign struct {
 	callID string // of SIP
 	addr   *net.UDPAddr
 	tcp    bool
+	cues   int // given
 	ended  chan struct{}
 	err    error // how it ended, after ended
 }
@@ -167,9 +168,13 @@ func (f *foreign) answered() string {
 	return f.logged("answered", 5*time.Second)
 }
 
-// cue lets the scenario go on from where it waits: a SIP request of our own making, from the side.
+// cue lets the scenario go on from where it waits, once it waits there: a SIP request of our own making, from the side.
 func (f *foreign) cue() {
 	f.t.Helper()
+	f.cues++
+	harness.Eventually(f.t, scenarioBar, "SIPp waits for its cue", func() bool {
+		return strings.Count(f.read("log"), "waits\n") >= f.cues || f.over()
+	})
 	network := "udp"
 	if f.tcp {
 		network = "tcp"
