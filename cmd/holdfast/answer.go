@@ -37,7 +37,7 @@ const drainLimit = 60 * time.Second
 // bell lets the queue and the switchboard know each other: the queue is made first.
 type bell struct{ *switchboard.Switchboard }
 
-func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book) (*answering, error) {
+func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, tickets switchboard.Tickets) (*answering, error) {
 	a := &answering{player: prompt.NewPlayer(prompt.Config{Log: log})}
 	var err error
 	if a.engine, err = rtp.New(rtp.Config{
@@ -58,7 +58,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	a.queue = acd.New(acd.Config{Node: s.Node, Offers: met, Log: log})
 	a.board = switchboard.New(switchboard.Config{
 		Node: s.Node, Journal: j, Book: book, Queue: a.queue, Prompts: library, Player: a.player,
-		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Log: log,
+		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
 	})
 	met.Switchboard = a.board

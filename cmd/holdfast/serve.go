@@ -17,6 +17,7 @@ import (
 	"holdfast/media/record"
 	"holdfast/services/journal"
 	"holdfast/services/numbers"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -90,6 +91,7 @@ type node struct {
 	book      *routing.Book
 	compiler  *numbers.Compiler
 	compiled  atomic.Bool // every tenant was, since this process began
+	tickets   *ticket.Desk
 	answering *answering
 	stores    *stores
 	site      *site
@@ -100,7 +102,7 @@ type node struct {
 // connects anywhere.
 func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	n = &node{settings: s, log: log, book: &routing.Book{}, failed: make(chan error, 1)}
-	for _, dir := range []string{"run", "keys", "spool", "recordings", "routing"} {
+	for _, dir := range []string{"run", "keys", "spool", "recordings", "routing", "tickets"} {
 		if err := os.MkdirAll(s.dir(dir), 0o700); err != nil { // a disk that refuses must not keep callers from an answer
 			log.Error("the data folder cannot be used", "folder", dir, "err", err)
 		}
@@ -115,7 +117,8 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
 		return nil, err
 	}
-	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book); err != nil {
+	n.tickets = newTickets(n)
+	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.tickets); err != nil {
 		return nil, err
 	}
 	if n.stores, err = newStores(s, log, n.journal, n.answering.queue); err != nil {
@@ -160,6 +163,7 @@ func (w warnings) Clear(t tenants.TenantID, key string) { w.j.Clear(t, key) }
 // start answers calls first, from what is on this disk, and then looks for everything else.
 func (n *node) start() error {
 	n.answering.closeCrashed(n.log, n.journal, n.tapes)
+	n.tickets.Start()
 	n.tapes.Start()
 	known := n.compiler.Restore()
 	if n.settings.has(roleCall) {
@@ -258,6 +262,9 @@ func (n *node) stop() {
 	}
 	if n.answering != nil {
 		n.answering.stop()
+	}
+	if n.tickets != nil {
+		n.tickets.Stop()
 	}
 	if n.compiler != nil {
 		n.compiler.Stop()

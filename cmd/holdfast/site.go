@@ -50,12 +50,12 @@ func newSite(n *node) (*site, error) {
 		Up: map[string]func(context.Context) error{"postgres": st.db.Ready, "redis": st.redisReady},
 	})
 	w.boards = live.NewBoards(live.BoardsConfig{
-		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n},
+		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n}, Owed: n.tickets.Count,
 		Ended: meter.Ended, Alarms: n.journal.Alarms(tenants.Platform), Log: n.log,
 	})
 	board := live.Switchboard{Board: n.answering.board}
 	w.sockets = live.NewServer(live.Config{
-		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Log: n.log,
+		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Messages: n.tickets, Log: n.log,
 	})
 	w.dependencies = []api.Dependency{
 		{Name: "postgres", Check: st.db.Ready},

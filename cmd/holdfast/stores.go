@@ -20,6 +20,7 @@ import (
 	"holdfast/services/journal"
 	"holdfast/services/journal/journalsql"
 	"holdfast/services/numbers/numbersql"
+	"holdfast/services/ticket/ticketsql"
 	"holdfast/services/voicemail/voicemailsql"
 	"holdfast/tenants"
 	"holdfast/tenants/store"
@@ -38,6 +39,7 @@ type stores struct {
 	numbers  *numbersql.Store
 	history  journalsql.Queries
 	messages voicemailsql.Queries
+	tickets  ticketsql.Queries
 	shipper  *journal.Shipper
 	people   *identity.Service
 
@@ -84,8 +86,9 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 	st.numbers = numbersql.New(st.db)
 	st.history = journalsql.Queries{DB: st.db}
 	st.messages = voicemailsql.Queries{DB: st.db}
+	st.tickets = ticketsql.Queries{DB: st.db}
 	st.shipper = journal.NewShipper(journal.ShipperConfig{
-		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project), Log: log,
+		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project), Log: log,
 	})
 	return st, nil
 }
