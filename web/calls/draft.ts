@@ -111,6 +111,11 @@ export class Drafts {
     return this.kept[keyOf(which)]?.[field]?.value ?? this.field(which, field)?.value ?? '';
   }
 
+  /** Whether anything of a message waits here, other than for whom it is. */
+  holds(which: Which): boolean {
+    return Object.entries(this.kept[keyOf(which)] ?? {}).some(([field, f]) => field !== 'for' && f.value !== '');
+  }
+
   /** How a message stands: everything safe, on its way, or kept here because of why. */
   standing(which: Which): { is: 'saved' | 'saving' | 'refused'; at: number; why: string } {
     const fields = Object.values(this.kept[keyOf(which)] ?? {});

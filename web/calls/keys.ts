@@ -1,6 +1,18 @@
 // Which key does what at the desk, and when a key means nothing: whoever types in a field types.
 
-export type Action = 'answer' | 'decline' | 'hang-up' | 'ready' | 'pause' | 'keys' | 'close';
+export type Action =
+  | 'answer'
+  | 'decline'
+  | 'hang-up'
+  | 'ready'
+  | 'pause'
+  | 'message'
+  | 'save'
+  | 'find'
+  | 'choose'
+  | 'owed'
+  | 'keys'
+  | 'close';
 
 /** The keys, for the page that shows them. */
 export const KEYS: { action: Action; keys: string[] }[] = [
@@ -9,6 +21,11 @@ export const KEYS: { action: Action; keys: string[] }[] = [
   { action: 'hang-up', keys: ['Shift', 'Esc'] },
   { action: 'ready', keys: ['R'] },
   { action: 'pause', keys: ['P'] },
+  { action: 'message', keys: ['M'] },
+  { action: 'save', keys: ['Ctrl/⌘', 'S'] },
+  { action: 'find', keys: ['/'] },
+  { action: 'choose', keys: ['C'] },
+  { action: 'owed', keys: ['O'] },
   { action: 'keys', keys: ['?'] },
   { action: 'close', keys: ['Esc'] },
 ];
@@ -24,15 +41,28 @@ export interface Press {
   target: EventTarget | null;
 }
 
-const LETTERS: Record<string, Action> = { a: 'answer', n: 'decline', r: 'ready', p: 'pause' };
+const LETTERS: Record<string, Action> = {
+  a: 'answer',
+  n: 'decline',
+  r: 'ready',
+  p: 'pause',
+  m: 'message',
+  c: 'choose',
+  o: 'owed',
+};
+/** Chords with Ctrl, or ⌘: they work within a field too. */
+const CHORDS: Record<string, Action> = { s: 'save', '/': 'find' };
 
 /** What a key press asks for; null when it belongs to somebody else. */
 export function actionOf(press: Press): Action | null {
+  const chord = press.ctrlKey !== press.metaKey && !press.altKey && !press.repeat && !press.isComposing;
+  if (chord && CHORDS[press.key.toLowerCase()]) return CHORDS[press.key.toLowerCase()] ?? null;
   if (press.ctrlKey || press.altKey || press.metaKey || press.repeat || press.isComposing) return null;
   // The one chord works everywhere: it cannot be typed, and a call must be endable from within a field.
   if (press.key === 'Escape') return press.shiftKey ? 'hang-up' : 'close';
   if (isTyping(press.target)) return null;
   if (press.key === '?') return 'keys';
+  if (press.key === '/') return 'find';
   if (press.shiftKey) return null;
   return LETTERS[press.key.toLowerCase()] ?? null;
 }

@@ -161,7 +161,7 @@ export interface Ticket {
   caller?: string;
   caller_name?: string;
   state: 'draft' | 'owed' | 'delivered' | 'discarded' | string;
-  number?: number;
+  number?: number | null;
   fields: Partial<Record<TicketField, FieldState>> | null;
   /** Who began it, then everybody who took it over; the last one holds it. */
   holders: Writer[] | null;
@@ -169,8 +169,8 @@ export interface Ticket {
   deliveries?: { to: string; how: string; by: Writer; undone?: Writer }[] | null;
   begun_at: string;
   changed_at: string;
-  saved?: Writer;
-  next_at?: string;
+  saved?: Writer | null;
+  next_at?: string | null;
 }
 
 export interface Board {

@@ -4,8 +4,11 @@ import { Ring } from '../calls/ring';
 import { Session } from '../calls/session';
 import { CommandError, LiveSocket } from '../calls/socket';
 import type { Check, Command, Message } from '../calls/wire';
+import { type API, newAPI } from '../ui/api/client';
 import { now } from '../ui/now.svelte';
+import { AccountStore, Accounts, type Place } from './account/account.svelte';
 import { readDevices, storeDevices } from './line/devices';
+import { placeOf, Work } from './message/work.svelte';
 
 // What the desk's parts share: the session, the socket, the line and the duty's mirror, tied together. Parts read the
 // state and call the verbs; nothing here draws.
@@ -21,6 +24,10 @@ const DISAGREE_MS = 3_000;
 
 export class DeskStore {
   readonly session = new Session({ page: 'desk' });
+  readonly api: API = newAPI(this.session);
+  readonly account = new AccountStore(this.api);
+  readonly accounts = new Accounts(this.api);
+  readonly work = new Work((command) => this.socket.ask(command));
   desk = $state.raw<Desk>(newDesk(Date.now()));
   signedIn = $state(false);
   /** Why the sign-in page is shown again: "signed_out", "replaced", "went_home" or "". */
@@ -52,7 +59,10 @@ export class DeskStore {
       onConnection: (connection) => {
         this.happen({ is: 'connection', connection });
         if (connection.state === 'ended') this.ended(connection.why ?? '');
-        if (connection.state === 'open') this.audio.nudge();
+        if (connection.state === 'open') {
+          this.audio.nudge();
+          this.work.drafts.flush();
+        }
       },
     });
     this.audio = new LineAudio({
@@ -73,6 +83,12 @@ export class DeskStore {
   }
   get band() {
     return shown(this.desk, now());
+  }
+  /** The account in hand: of the call, of the message on the desk, of the offer, or the one that was chosen. */
+  get place(): Place | null {
+    const band = this.band;
+    if (band && band.kind !== 'offer') return placeOf(band.card);
+    return this.work.opened?.place ?? (band ? placeOf(band.card) : this.work.chosen);
   }
   get mark() {
     return markOf(this.desk, now());
@@ -114,6 +130,7 @@ export class DeskStore {
   private leave(why: string): void {
     this.left = why;
     this.signedIn = false;
+    this.account.open('');
     this.socket.stop(why || 'signed_out');
     this.audio.stop();
     this.ring.stop();
@@ -141,6 +158,7 @@ export class DeskStore {
   }
 
   private received(message: Message): void {
+    if (message.ticket && !message.id) this.work.drafts.received(message.ticket);
     this.happen({ is: 'message', message, now: Date.now() });
     const duty = message.duty;
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
@@ -172,6 +190,8 @@ export class DeskStore {
     this.desk = step(this.desk, h);
     this.followRing();
     this.followMicrophone();
+    this.work.follow(this.desk.duty?.operator ?? '', shown(this.desk, Date.now()));
+    this.account.open(this.signedIn ? (this.place?.id ?? '') : '');
   }
 
   private followRing(): void {

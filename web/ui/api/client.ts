@@ -13,6 +13,9 @@ export type Route = Schemas['Route'];
 export type Me = Schemas['Me'];
 export type Tenant = Schemas['Tenant'];
 export type Trunk = Schemas['Trunk'];
+export type OnCall = Schemas['OnCall'];
+export type Listing = Schemas['Listing'];
+export type ContactMethod = Schemas['ContactMethod'];
 export type AlarmRow = Schemas['Alarm'];
 export type Activation = Schemas['Activation'];
 
