@@ -53,6 +53,8 @@ func newSite(n *node) (*site, error) {
 		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n}, Owed: n.tickets.Count,
 		Ended: meter.Ended, Alarms: n.journal.Alarms(tenants.Platform), Log: n.log,
 	})
+	hear := w.boards.Hear
+	st.show.Store(&hear)
 	board := live.Switchboard{Board: n.answering.board}
 	w.sockets = live.NewServer(live.Config{
 		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Messages: n.tickets, Log: n.log,
@@ -73,7 +75,7 @@ func newSite(n *node) (*site, error) {
 	handler, err := api.Handler(api.Config{
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
-			Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
+			Desk: n.tickets, Archive: st.tickets, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
 			Activator: administration{n}, Trunks: administration{n}, SignedOut: w.sockets.SignedOut,
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),

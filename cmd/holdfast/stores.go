@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,16 +43,21 @@ type stores struct {
 	tickets  ticketsql.Queries
 	shipper  *journal.Shipper
 	people   *identity.Service
+	journal  *journal.Journal
+	show     atomic.Pointer[func(journal.Event)] // takes other nodes' events; nil: nobody looks
 
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 }
 
+// fanOutBuffer is how far telling other nodes may fall behind: seconds of a busy node.
+const fanOutBuffer = 4096
+
 // retryEvery is the pause between two attempts to bring the database up to this build.
 const retryEvery = time.Second
 
 func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Queue) (*stores, error) {
-	st := &stores{settings: s, log: log}
+	st := &stores{settings: s, log: log, journal: j}
 	var err error
 	if st.secret, err = schema.Secret(s.DatabaseURL, s.dir("keys")); err != nil {
 		return nil, err
@@ -103,11 +109,44 @@ func (st *stores) announce(r identity.Revocation) {
 }
 
 func (st *stores) hear(topic acdredis.Topic, tenant tenants.TenantID, payload []byte) {
-	var r identity.Revocation
-	if topic != acdredis.Revocations || json.Unmarshal(payload, &r) != nil || r.Tenant != tenant {
-		return
+	switch topic {
+	case acdredis.Revocations:
+		var r identity.Revocation
+		if json.Unmarshal(payload, &r) == nil && r.Tenant == tenant {
+			st.people.Revoke(r)
+		}
+	case acdredis.Events:
+		var e journal.Event
+		if show := st.show.Load(); show != nil && json.Unmarshal(payload, &e) == nil && e.Tenant == tenant {
+			(*show)(e)
+		}
 	}
-	st.people.Revoke(r)
+}
+
+// fanOut tells the other nodes what this node writes down, for their live views. It is at most once: Redis may be away,
+// and what must arrive is shipped.
+func (st *stores) fanOut(ctx context.Context, j *journal.Journal) {
+	for ctx.Err() == nil {
+		events, cancel := j.Subscribe(fanOutBuffer)
+		st.publish(ctx, events)
+		cancel()
+	}
+}
+
+func (st *stores) publish(ctx context.Context, events <-chan journal.Event) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-events:
+			if !ok { // cut off for being slow: what was missed is old news
+				return
+			}
+			if payload, err := json.Marshal(e); err == nil {
+				st.bus.Publish(acdredis.Events, e.Tenant, payload)
+			}
+		}
+	}
 }
 
 // start begins to look for the stores; prepare is called until it succeeds, and then the journal is shipped.
@@ -117,7 +156,11 @@ func (st *stores) start(prepare func(context.Context) error) {
 	st.index.Start()
 	st.bus.Start()
 	st.people.Start()
-	st.wait.Add(1)
+	st.wait.Add(2)
+	go func() {
+		defer st.wait.Done()
+		st.fanOut(ctx, st.journal)
+	}()
 	go func() {
 		defer st.wait.Done()
 		if st.untilPrepared(ctx, prepare) {

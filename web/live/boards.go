@@ -181,25 +181,33 @@ func (b *Boards) follow(ctx context.Context) {
 	}
 }
 
-// Fold shows one event. Start does it for this node's journal; whoever hears of other nodes' events calls it too.
+// Hear shows an event of another node. What ended there is counted there; a story whose beginning was not heard is let go.
+func (b *Boards) Hear(e journal.Event) { _, _ = b.show(e) }
+
+// Fold shows one event of this node. Start does it for the journal.
 func (b *Boards) Fold(e journal.Event) {
-	b.mu.Lock()
-	p := b.picture(e.Tenant)
-	changed, err := p.fold(e)
-	ended := p.takeEnded()
-	if changed {
-		b.notify(e.Tenant)
-	}
-	if e.Type == string(call.MessageKept) || e.Kind == journal.Command {
-		b.due[e.Tenant] = countDue{at: b.cfg.Now().Add(countSoon), again: true}
-	}
-	b.mu.Unlock()
+	ended, err := b.show(e)
 	if err != nil {
 		b.cfg.Log.Warn("boards: an event does not fit its story", "kind", e.Kind, "seq", e.Seq, "type", e.Type, "error", err)
 	}
 	if ended != nil && b.cfg.Ended != nil {
 		b.cfg.Ended(*ended)
 	}
+}
+
+func (b *Boards) show(e journal.Event) (ended *call.State, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.picture(e.Tenant)
+	changed, err := p.fold(e)
+	ended = p.takeEnded()
+	if changed {
+		b.notify(e.Tenant)
+	}
+	if e.Type == string(call.MessageKept) || e.Kind == journal.Command {
+		b.due[e.Tenant] = countDue{at: b.cfg.Now().Add(countSoon), again: true}
+	}
+	return ended, err
 }
 
 // picture returns the tenant's picture, made when missing. Under mu.
