@@ -33,7 +33,7 @@ func (p *plan) around(u int64) (before, after int64) {
 			}
 		}
 	}
-	return before, after
+	return min(before, u), max(after, u+1) // whatever a zone's data says, a walk comes to its end
 }
 
 // ahead fills in when shifts of the answer end, and who is next.
