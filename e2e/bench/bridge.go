@@ -32,6 +32,8 @@ type stage struct {
 	studio *load.Studio
 	phone  *load.Phone
 	calls  int
+	empty  float64 // bytes in use before the first call
+	idle   int     // goroutines then
 	once   sync.Once
 	// connect brings up one more call.
 	connect func(ctx context.Context, n int) error
@@ -45,6 +47,13 @@ func (b *bench) stage(ctx context.Context, kind string) (*stage, error) {
 	s := &stage{process: p}
 	if s.studio, err = load.NewStudio(callerHost); err == nil && kind != "floor" {
 		s.phone, err = load.NewPhone(callerHost, netip.MustParseAddrPort(p.host+":5060"))
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	if s.empty, err = s.resident(); err == nil {
+		s.idle, err = s.goroutines(ctx)
 	}
 	if err != nil {
 		s.close()
@@ -177,44 +186,45 @@ func (b *bench) bridge(ctx context.Context) error {
 	return b.out.print()
 }
 
+// attempt is a measurement that was borne, and what the calls took then.
+type attempt struct {
+	seen
+	kib, goroutines float64 // a call
+}
+
 func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, error) {
-	s, err := b.stage(ctx, "bridge")
-	if err != nil {
-		return 0, err
-	}
-	defer s.close()
-	empty, err := s.resident()
-	if err != nil {
-		return 0, err
-	}
-	idle, err := s.goroutines(ctx)
-	if err != nil {
-		return 0, err
-	}
 	d := 2 * time.Second
 	if b.quick {
 		d = time.Second
 	}
-	var best seen
-	n, err := where.largest(func(n int) (bool, error) {
-		m, err := s.measure(ctx, n, d)
+	var s *stage
+	defer func() {
+		if s != nil {
+			s.close()
+		}
+	}()
+	var best attempt
+	n, err := where.largest(func(n int) (ok bool, err error) {
+		if s == nil {
+			if s, err = b.stage(ctx, "bridge"); err != nil {
+				return false, err
+			}
+		}
+		m, err := s.attempt(ctx, n, d)
+		if err != nil {
+			return false, err
+		}
 		note("bridge_srtp run %d: %d calls: %.3f %% lost, p50 %v p99 %v, %v%s", run+1, n, m.LossPercent(),
 			m.Delay(0.5), m.Delay(0.99), m.core, behind(m.paced))
-		if err == nil && m.paced && m.LossPercent() < lossLimit {
+		if m.paced && m.LossPercent() < lossLimit {
 			best = m
 			return true, nil
 		}
-		return false, err
+		s.close() // a server that was given too much has lost operators, and would fail with less
+		s = nil
+		return false, nil
 	})
-	if err != nil || n == 0 {
-		return n, errors.Join(err, ifZero(n, "not even one call is bridged without loss"))
-	}
-	goroutines, err := s.goroutines(ctx)
-	if err != nil {
-		return 0, err
-	}
-	full, err := s.resident()
-	if err != nil {
+	if err := firstError(err, ifZero(n, "not even one call is bridged without loss")); err != nil {
 		return 0, err
 	}
 	add := func(metric, unit string, value float64) { b.out.add("bridge_srtp", metric, unit, value) }
@@ -222,44 +232,70 @@ func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, err
 	add("loss_pct", "percent", best.LossPercent())
 	add("delay_p50_ms", "ms", ms(best.Delay(0.5)))
 	add("delay_p99_ms", "ms", ms(best.Delay(0.99)))
-	add("kib_per_call", "KiB", (full-empty)/1024/float64(s.calls))
+	add("kib_per_call", "KiB", best.kib)
+	add("goroutines_per_call", "goroutines", best.goroutines)
 	b.out.share("bridge_srtp", best.core)
-	add("goroutines_per_call", "goroutines", float64(goroutines-idle)/float64(s.calls))
-	return n, b.ratios(ctx, s, run, max(1, n/2), d)
+	if s != nil {
+		s.close()
+		s = nil
+	}
+	return n, b.ratios(ctx, run, max(1, n/2), d)
+}
+
+// attempt measures n calls and looks at what they take.
+func (s *stage) attempt(ctx context.Context, n int, d time.Duration) (a attempt, err error) {
+	if a.seen, err = s.measure(ctx, n, d); err != nil {
+		return a, err
+	}
+	goroutines, err := s.goroutines(ctx)
+	full, err2 := s.resident()
+	a.kib = (full - s.empty) / 1024 / float64(s.calls)
+	a.goroutines = float64(goroutines-s.idle) / float64(s.calls)
+	return a, errors.Join(err, err2)
 }
 
 // ratios compares the cost of a packet with the rivals', at n calls.
-func (b *bench) ratios(ctx context.Context, s *stage, run, n int, d time.Duration) error {
-	wait := b.record(s.process, "bridge_srtp")
-	ours, err := s.measure(ctx, n, d)
-	wait()
-	if err != nil {
-		return err
-	}
-	s.close() // the core is the rivals' now
-	for _, kind := range []string{"floor", "diago"} {
-		m, err := b.rivalAt(ctx, kind, n, d)
+func (b *bench) ratios(ctx context.Context, run, n int, d time.Duration) error {
+	ours := 0.0
+	for _, kind := range []string{"bridge", "floor", "diago"} {
+		m, err := b.at(ctx, kind, n, d)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		note("bridge_srtp run %d: at %d calls a packet costs %.1f µs of CPU, %s's %.1f µs (%.3f %% lost)",
-			run+1, n, 1e6*ours.cost, kind, 1e6*m.cost, m.LossPercent())
-		if m.LossPercent() > 1 || ours.cost == 0 {
-			note("bridge_srtp run %d: no ratio to %s: it does not bear %d calls", run+1, kind, n)
-			continue
+		note("bridge_srtp run %d: %s at %d calls: a packet costs %.1f µs of CPU (%.3f %% lost), %v%s",
+			run+1, kind, n, 1e6*m.cost, m.LossPercent(), m.core, behind(m.paced))
+		switch {
+		case m.LossPercent() > 1 || !m.paced:
+			note("bridge_srtp run %d: no ratio to %s: %d calls were not borne", run+1, kind, n)
+			if kind == "bridge" {
+				return nil
+			}
+		case kind == "bridge":
+			ours = m.cost
+		case ours > 0:
+			b.out.add("bridge_srtp", "ratio_to_"+kind, "ratio", m.cost/ours)
 		}
-		b.out.add("bridge_srtp", "ratio_to_"+kind, "ratio", m.cost/ours.cost)
 	}
 	return nil
 }
 
-func (b *bench) rivalAt(ctx context.Context, kind string, n int, d time.Duration) (seen, error) {
+func (b *bench) at(ctx context.Context, kind string, n int, d time.Duration) (seen, error) {
 	s, err := b.stage(ctx, kind)
 	if err != nil {
 		return seen{}, err
 	}
 	defer s.close()
-	return s.measure(ctx, n, d)
+	if err := s.grow(ctx, n); err != nil {
+		return seen{}, err
+	}
+	wait := func() {}
+	if kind == "bridge" && b.profile != "" {
+		d = (profileS + 1) * time.Second
+		wait = b.record(s.process, "bridge_srtp")
+	}
+	m, err := s.measure(ctx, n, d)
+	wait()
+	return m, err
 }
 
 func ifZero(n int, text string) error {

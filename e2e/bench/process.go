@@ -263,6 +263,7 @@ type node struct {
 	stores *servers.Servers
 	folder string
 	data   string
+	keep   bool // the folder, for somebody to look into
 }
 
 // startNode runs "holdfast serve" with the bench users, and stores of its own on the generator's core.
@@ -303,7 +304,13 @@ func (n *node) stopNode() {
 			note("stop the stores: %v", err)
 		}
 	}
-	if n.folder != "" {
+	switch {
+	case n.keep:
+		if err := os.WriteFile(filepath.Join(n.folder, "log"), n.log.Bytes(), 0o600); err != nil {
+			note("keep the node's log: %v", err)
+		}
+		note("what the node wrote is kept in %s", n.folder)
+	case n.folder != "":
 		_ = os.RemoveAll(n.folder)
 	}
 }

@@ -164,6 +164,15 @@ func (t *tape) record(ctx context.Context, count int, profiled bool) (r taken, e
 	if err := endAll(t.phone, calls, setUpRate); err != nil {
 		return r, err
 	}
+	unheard := 0
+	for _, c := range calls {
+		if c.GivenUp {
+			unheard++
+		}
+	}
+	if unheard > 0 {
+		note("voicemail: %d of %d BYEs were never answered", unheard, len(calls))
+	}
 	if r.missing, err = t.missing(folder, spoken); len(spoken) < count {
 		r.missing = 100
 	}
@@ -223,6 +232,7 @@ func (t *tape) missing(folder string, spoken []uint32) (float64, error) {
 	}
 	if len(paths) < len(spoken) {
 		note("voicemail: only %d of %d recordings are there %v after the end", len(paths), len(spoken), storedIn)
+		t.node.keep = true // a voicemail that is lost is never just load
 	}
 	store, err := record.New(record.Config{Dir: filepath.Dir(folder), Keys: t.keys}) // reads only: it is not started
 	if err != nil {

@@ -38,6 +38,7 @@ type Call struct {
 	Media      netip.AddrPort // where the server wants audio, by its SDP
 	Status     int            // final status; 0: none came
 	Repeated   int            // INVITEs that had to be sent again
+	GivenUp    bool           // a request was never answered
 
 	index   int
 	user    string
@@ -177,7 +178,7 @@ func (p *Phone) again(c *Call, now time.Time) {
 	since := now.Sub(c.sentAt)
 	switch {
 	case since > giveUp:
-		c.over = true
+		c.over, c.GivenUp = true, true
 	case since < c.waits || c.trying && !c.leaving:
 	case c.leaving:
 		c.waits *= 2
