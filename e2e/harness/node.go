@@ -41,9 +41,11 @@ const (
 
 // Options says how a node is to run.
 type Options struct {
-	Env  []string // more of HOLDFAST_..., "NAME=value"
-	Up   bool     // "holdfast up" with stores of its own, instead of "serve" with the harness's
-	Away bool     // the stores are down from the beginning; Start does not wait for the ready line
+	Env []string // more of HOLDFAST_..., "NAME=value"
+	Up  bool     // "holdfast up" with stores of its own, instead of "serve" with the harness's
+	// Beside is a node whose stores this one shares.
+	Beside *Node
+	Away   bool // the stores are down from the beginning; Start does not wait for the ready line
 }
 
 // Node is one Holdfast and its stores.
@@ -78,7 +80,10 @@ func Start(t testing.TB, options ...Options) *Node {
 	n.lines.node = n
 	n.Data = filepath.Join(Folder(t), "data")
 	t.Cleanup(n.show)
-	if !o.Up {
+	if o.Beside != nil {
+		n.stores = o.Beside.stores
+	}
+	if !o.Up && o.Beside == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), storesBar)
 		defer cancel()
 		var err error
