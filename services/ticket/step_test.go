@@ -92,11 +92,15 @@ func facts() []Event {
 		Holders: []Writer{{Operator: ada, Name: "Ada"}}, Saved: &Writer{Operator: ada}, Deliveries: []Delivery{{To: "Dr. Lee", How: "mail"}},
 	}
 	events := []Event{
-		begun, {Type: Begun}, named, write(ada, FieldName, "Mr. Kohl", 1), write(ben, FieldName, "Mr. Kohl", 1),
+		begun,
+		{Type: Begun},
+		named, write(ada, FieldName, "Mr. Kohl", 1), write(ben, FieldName, "Mr. Kohl", 1),
 		write(ada, FieldCallback, "", 0), write(ada, FieldText, strings.Repeat("x", 8001), 0), write(ada, FieldUrgent, "perhaps", 0),
 		write(ada, "colour", "red", 0), urgent, taken, by(ada, Event{Type: Taken}), saved, by(ben, saved), by(ada, Event{Type: Saved}),
 		appended, by(ben, Event{Type: Appended, Text: "  "}), handed, by(ada, Event{Type: HandedOver}),
-		by(ada, Event{Type: HandedOver, To: strings.Repeat("x", 201)}), undelivered, snapshot, {Type: Dropped}, {Type: "sung"},
+		by(ada, Event{Type: HandedOver, To: strings.Repeat("x", 201)}), undelivered, snapshot,
+		{Type: Dropped},
+		{Type: "sung"},
 	}
 	for i := range events {
 		events[i].At = t0.Add(time.Hour)

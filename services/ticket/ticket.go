@@ -143,3 +143,13 @@ func (s State) OwedSince() time.Time {
 	}
 	return s.Saved.At
 }
+
+// Filter narrows a list; zero fields do not.
+type Filter struct {
+	State   Phase // "": all but the discarded
+	Account tenants.AccountID
+	Call    tenants.CallID
+	Number  uint64
+	Cursor  string // as returned with the page before
+	Limit   int    // 1 to 200; 0 means 50
+}

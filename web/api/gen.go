@@ -34,6 +34,45 @@ func (e ActivationState) Valid() bool {
 	}
 }
 
+// Defines values for MessageChangeState.
+const (
+	MessageChangeStateDelivered MessageChangeState = "delivered"
+	MessageChangeStateOwed      MessageChangeState = "owed"
+)
+
+// Valid indicates whether the value is a known member of the MessageChangeState enum.
+func (e MessageChangeState) Valid() bool {
+	switch e {
+	case MessageChangeStateDelivered:
+		return true
+	case MessageChangeStateOwed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MessageState.
+const (
+	MessageStateDelivered MessageState = "delivered"
+	MessageStateDraft     MessageState = "draft"
+	MessageStateOwed      MessageState = "owed"
+)
+
+// Valid indicates whether the value is a known member of the MessageState enum.
+func (e MessageState) Valid() bool {
+	switch e {
+	case MessageStateDelivered:
+		return true
+	case MessageStateDraft:
+		return true
+	case MessageStateOwed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAdmin      Role = "admin"
@@ -329,6 +368,104 @@ type Me struct {
 	Role       Role   `json:"role"`
 	Tenant     string `json:"tenant"`
 	TenantName string `json:"tenant_name"`
+}
+
+// Message A message taken for a caller, in the same shape as over the desk's socket
+type Message struct {
+	Account     string    `json:"account"`
+	AccountName string    `json:"account_name"`
+	BegunAt     time.Time `json:"begun_at"`
+
+	// CallID Empty when it was written without a call
+	CallID     string            `json:"call_id"`
+	Called     string            `json:"called"`
+	Caller     string            `json:"caller"`
+	CallerName string            `json:"caller_name"`
+	ChangedAt  time.Time         `json:"changed_at"`
+	Deliveries []MessageDelivery `json:"deliveries"`
+
+	// Fields name, callback, for, text, urgent ("yes" or empty)
+	Fields map[string]MessageField `json:"fields"`
+
+	// Holders Who began it, then everybody who took it over; the last one holds it
+	Holders []MessageAuthor `json:"holders"`
+	ID      string          `json:"id"`
+
+	// NextAt When somebody must act; set while owed
+	NextAt *time.Time    `json:"next_at"`
+	Notes  []MessageNote `json:"notes"`
+
+	// Number Given by saving
+	Number *int64         `json:"number"`
+	Saved  *MessageAuthor `json:"saved"`
+
+	// State draft, owed, delivered or discarded
+	State  string `json:"state"`
+	Urgent bool   `json:"urgent"`
+}
+
+// MessageAuthor defines model for MessageAuthor.
+type MessageAuthor struct {
+	At       time.Time `json:"at"`
+	Name     string    `json:"name"`
+	Operator string    `json:"operator"`
+}
+
+// MessageChange defines model for MessageChange.
+type MessageChange struct {
+	Append *string `json:"append,omitempty"`
+
+	// How With state delivered: by which way; "by hand", when left out
+	How   *string             `json:"how,omitempty"`
+	State *MessageChangeState `json:"state,omitempty"`
+
+	// To With state delivered: to whom
+	To *string `json:"to,omitempty"`
+}
+
+// MessageChangeState defines model for MessageChange.State.
+type MessageChangeState string
+
+// MessageDelivery defines model for MessageDelivery.
+type MessageDelivery struct {
+	By     MessageAuthor  `json:"by"`
+	How    string         `json:"how"`
+	To     string         `json:"to"`
+	Undone *MessageAuthor `json:"undone,omitempty"`
+}
+
+// MessageField defines model for MessageField.
+type MessageField struct {
+	By *MessageAuthor `json:"by,omitempty"`
+
+	// Revision Counts its changes; 0 is what the system filled in
+	Revision int64  `json:"revision"`
+	Value    string `json:"value"`
+}
+
+// MessageList defines model for MessageList.
+type MessageList struct {
+	Items []Message `json:"items"`
+	Next  *string   `json:"next"`
+}
+
+// MessageNote defines model for MessageNote.
+type MessageNote struct {
+	By   MessageAuthor `json:"by"`
+	Text string        `json:"text"`
+}
+
+// MessageState defines model for MessageState.
+type MessageState string
+
+// NewMessage defines model for NewMessage.
+type NewMessage struct {
+	Account  string  `json:"account"`
+	Callback *string `json:"callback,omitempty"`
+	For      *string `json:"for,omitempty"`
+	Name     *string `json:"name,omitempty"`
+	Text     string  `json:"text"`
+	Urgent   *bool   `json:"urgent,omitempty"`
 }
 
 // Offered defines model for Offered.
@@ -684,6 +821,18 @@ type ListCallsParams struct {
 // ListCallsParamsState defines parameters for ListCalls.
 type ListCallsParamsState string
 
+// ListMessagesParams defines parameters for ListMessages.
+type ListMessagesParams struct {
+	State   *MessageState `form:"state,omitempty" json:"state,omitempty"`
+	Account *string       `form:"account,omitempty" json:"account,omitempty"`
+	Call    *string       `form:"call,omitempty" json:"call,omitempty"`
+	Number  *int64        `form:"number,omitempty" json:"number,omitempty"`
+
+	// Cursor The next of the list before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Limit  *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // GetRouteParams defines parameters for GetRoute.
 type GetRouteParams struct {
 	// To The number dialled
@@ -710,6 +859,12 @@ type ListVoicemailsParams struct {
 
 // PostActivationJSONRequestBody defines body for PostActivation for application/json ContentType.
 type PostActivationJSONRequestBody = ActivationChange
+
+// PostMessageJSONRequestBody defines body for PostMessage for application/json ContentType.
+type PostMessageJSONRequestBody = NewMessage
+
+// PatchMessageJSONRequestBody defines body for PatchMessage for application/json ContentType.
+type PatchMessageJSONRequestBody = MessageChange
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignIn
@@ -761,6 +916,18 @@ type ServerInterface interface {
 	// GetMe Who is signed in
 	// (GET /me)
 	GetMe(ctx echo.Context) error
+	// ListMessages Messages taken for callers
+	// (GET /messages)
+	ListMessages(ctx echo.Context, params ListMessagesParams) error
+	// PostMessage Write a message; it has a number and is owed when this is answered
+	// (POST /messages)
+	PostMessage(ctx echo.Context) error
+	// GetMessage One message
+	// (GET /messages/{id})
+	GetMessage(ctx echo.Context, id UUID) error
+	// PatchMessage Add to a message, say to whom it was delivered, or that it was not
+	// (PATCH /messages/{id})
+	PatchMessage(ctx echo.Context, id UUID) error
 	// ListOperators Operators and what they are doing now
 	// (GET /operators)
 	ListOperators(ctx echo.Context) error
@@ -1046,6 +1213,100 @@ func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	return err
 }
 
+// ListMessages converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMessagesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", ctx.QueryParams(), &params.Account, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account: %s", err))
+	}
+
+	// ------------- Optional query parameter "call" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "call", ctx.QueryParams(), &params.Call, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter call: %s", err))
+	}
+
+	// ------------- Optional query parameter "number" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "number", ctx.QueryParams(), &params.Number, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter number: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMessages(ctx, params)
+	return err
+}
+
+// PostMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) PostMessage(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostMessage(ctx)
+	return err
+}
+
+// GetMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMessage(ctx, id)
+	return err
+}
+
+// PatchMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchMessage(ctx, id)
+	return err
+}
+
 // ListOperators converts echo context to params.
 func (w *ServerInterfaceWrapper) ListOperators(ctx echo.Context) error {
 	var err error
@@ -1321,6 +1582,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/voicemails/:id", wrapper.GetVoicemail, options.OperationMiddlewares["getVoicemail"]...)
 	router.PATCH(options.BaseURL+"/voicemails/:id", wrapper.PatchVoicemail, options.OperationMiddlewares["patchVoicemail"]...)
 	router.GET(options.BaseURL+"/voicemails/:id/audio", wrapper.GetVoicemailAudio, options.OperationMiddlewares["getVoicemailAudio"]...)
+	router.GET(options.BaseURL+"/messages", wrapper.ListMessages, options.OperationMiddlewares["listMessages"]...)
+	router.POST(options.BaseURL+"/messages", wrapper.PostMessage, options.OperationMiddlewares["postMessage"]...)
+	router.GET(options.BaseURL+"/messages/:id", wrapper.GetMessage, options.OperationMiddlewares["getMessage"]...)
+	router.PATCH(options.BaseURL+"/messages/:id", wrapper.PatchMessage, options.OperationMiddlewares["patchMessage"]...)
 	router.GET(options.BaseURL+"/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
 	router.GET(options.BaseURL+"/accounts/:id", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
 	router.GET(options.BaseURL+"/accounts/:id/on-call", wrapper.GetOnCall, options.OperationMiddlewares["getOnCall"]...)
@@ -1757,6 +2022,163 @@ type GetMedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesRequestObject struct {
+	Params ListMessagesParams
+}
+
+type ListMessagesResponseObject interface {
+	VisitListMessagesResponse(w http.ResponseWriter) error
+}
+
+type ListMessages200JSONResponse MessageList
+
+func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMessagesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMessagesdefaultApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostMessageRequestObject struct {
+	Body *PostMessageJSONRequestBody
+}
+
+type PostMessageResponseObject interface {
+	VisitPostMessageResponse(w http.ResponseWriter) error
+}
+
+type PostMessage201JSONResponse Message
+
+func (response PostMessage201JSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostMessagedefaultApplicationProblemPlusJSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMessageRequestObject struct {
+	ID UUID `json:"id"`
+}
+
+type GetMessageResponseObject interface {
+	VisitGetMessageResponse(w http.ResponseWriter) error
+}
+
+type GetMessage200JSONResponse Message
+
+func (response GetMessage200JSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMessagedefaultApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchMessageRequestObject struct {
+	ID   UUID `json:"id"`
+	Body *PatchMessageJSONRequestBody
+}
+
+type PatchMessageResponseObject interface {
+	VisitPatchMessageResponse(w http.ResponseWriter) error
+}
+
+type PatchMessage200JSONResponse Message
+
+func (response PatchMessage200JSONResponse) VisitPatchMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatchMessageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2414,6 +2836,18 @@ type StrictServerInterface interface {
 	// GetMe Who is signed in
 	// (GET /me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ListMessages Messages taken for callers
+	// (GET /messages)
+	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
+	// PostMessage Write a message; it has a number and is owed when this is answered
+	// (POST /messages)
+	PostMessage(ctx context.Context, request PostMessageRequestObject) (PostMessageResponseObject, error)
+	// GetMessage One message
+	// (GET /messages/{id})
+	GetMessage(ctx context.Context, request GetMessageRequestObject) (GetMessageResponseObject, error)
+	// PatchMessage Add to a message, say to whom it was delivered, or that it was not
+	// (PATCH /messages/{id})
+	PatchMessage(ctx context.Context, request PatchMessageRequestObject) (PatchMessageResponseObject, error)
 	// ListOperators Operators and what they are doing now
 	// (GET /operators)
 	ListOperators(ctx context.Context, request ListOperatorsRequestObject) (ListOperatorsResponseObject, error)
@@ -2759,6 +3193,150 @@ func (sh *strictHandler) GetMe(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetMeResponseObject); ok {
 		return validResponse.VisitGetMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMessages operation middleware
+func (sh *strictHandler) ListMessages(ctx echo.Context, params ListMessagesParams) error {
+	var request ListMessagesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMessages(ctx.Request().Context(), request.(ListMessagesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMessages")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMessagesResponseObject); ok {
+		return validResponse.VisitListMessagesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostMessage operation middleware
+func (sh *strictHandler) PostMessage(ctx echo.Context) error {
+	var request PostMessageRequestObject
+
+	var body PostMessageJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostMessage(ctx.Request().Context(), request.(PostMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostMessage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostMessageResponseObject); ok {
+		return validResponse.VisitPostMessageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMessage operation middleware
+func (sh *strictHandler) GetMessage(ctx echo.Context, id UUID) error {
+	var request GetMessageRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMessage(ctx.Request().Context(), request.(GetMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMessage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMessageResponseObject); ok {
+		return validResponse.VisitGetMessageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchMessage operation middleware
+func (sh *strictHandler) PatchMessage(ctx echo.Context, id UUID) error {
+	var request PatchMessageRequestObject
+
+	request.ID = id
+
+	var body PatchMessageJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchMessage(ctx.Request().Context(), request.(PatchMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchMessage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchMessageResponseObject); ok {
+		return validResponse.VisitPatchMessageResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -29,6 +29,8 @@ type Ports struct {
 	Book       Book
 	Calls      Calls
 	Voicemails Voicemails
+	Desk       Desk
+	Archive    Archive
 	Recordings Recordings
 	Alarms     EndedAlarms
 	Explainer  Explainer

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/services/journal"
+	"holdfast/services/ticket"
 	"holdfast/services/voicemail"
 	"holdfast/tenants"
 	"holdfast/tenants/store"
@@ -57,7 +58,11 @@ func Translate(err error) error {
 		return nil
 	case errors.Is(err, store.ErrAway):
 		return fmt.Errorf("%w: %w", ErrAway, err)
-	case errors.Is(err, journal.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, ticket.ErrAway):
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	case errors.Is(err, ticket.ErrNotKept):
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	case errors.Is(err, journal.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, ticket.ErrNotFound):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case errors.Is(err, journal.ErrBadCursor), errors.Is(err, voicemail.ErrBadChange):
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)

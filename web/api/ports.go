@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/services/call"
+	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -75,6 +76,25 @@ type Voicemails interface {
 	GetVoicemail(ctx context.Context, tenant tenants.TenantID, id tenants.VoicemailID) (Voicemail, error)
 	// MarkVoicemail returns the voicemail as it is once the change is kept.
 	MarkVoicemail(ctx context.Context, actor tenants.Actor, id tenants.VoicemailID, c VoicemailChange) (Voicemail, error)
+}
+
+// Desk is where the messages for callers are written and owed: ticket.Desk. Its errors are *ticket.Refusal,
+// ticket.ErrNotFound, ticket.ErrNotKept and ticket.ErrAway.
+type Desk interface {
+	Begin(ctx context.Context, actor tenants.Actor, o ticket.Origin) (ticket.State, error)
+	Change(ctx context.Context, actor tenants.Actor, id tenants.TicketID, field, value string, base uint64) (ticket.State, error)
+	Save(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
+	Append(ctx context.Context, actor tenants.Actor, id tenants.TicketID, text string) (ticket.State, error)
+	Deliver(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to, how string) (ticket.State, error)
+	Undeliver(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
+	Get(ctx context.Context, tenant tenants.TenantID, id tenants.TicketID) (ticket.State, error)
+	Drafts(ctx context.Context, tenant tenants.TenantID, call tenants.CallID) ([]ticket.State, error)
+	Owed(ctx context.Context, tenant tenants.TenantID) ([]ticket.State, error)
+}
+
+// Archive is all messages that were shipped: services/ticket/ticketsql has it.
+type Archive interface {
+	ListTickets(ctx context.Context, tenant tenants.TenantID, f ticket.Filter) ([]ticket.State, string, error)
 }
 
 // Recordings opens the audio of a kept message as a WAV file.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"holdfast/services/ticket"
 	"holdfast/tenants/store"
 )
 
@@ -81,9 +83,12 @@ func away(cause error) *fault {
 func faultOf(err error) *fault {
 	var f *fault
 	var large *http.MaxBytesError
+	var refused *ticket.Refusal
 	switch {
 	case errors.As(err, &f):
 		return f
+	case errors.As(err, &refused):
+		return refusedMessage(refused)
 	case errors.Is(err, ErrNotFound):
 		return notFound()
 	case errors.Is(err, ErrAway), errors.Is(err, store.ErrAway), errors.Is(err, context.DeadlineExceeded):
@@ -121,6 +126,15 @@ func faultOf(err error) *fault {
 			detail: "It is written down with this request's number. Try again; if it stays, tell us the number.", cause: err,
 		}
 	}
+}
+
+// refusedMessage says why a message does not allow what was asked: 400 for a value, 409 for its state.
+func refusedMessage(r *ticket.Refusal) *fault {
+	detail := strings.ToUpper(r.Reason[:1]) + r.Reason[1:] + "."
+	if r.Code == "bad_value" || r.Code == "empty" {
+		return badRequest(detail, r)
+	}
+	return &fault{status: http.StatusConflict, code: r.Code, title: "This message does not allow it now.", detail: detail, cause: r}
 }
 
 func tooLarge() *fault {

@@ -32,6 +32,10 @@ var samples = map[string]sample{
 	"GET /voicemails/{id}":         {least: "operator", path: "/voicemails/" + harborVoice, ok: 200, owned: true},
 	"PATCH /voicemails/{id}":       {least: "operator", path: "/voicemails/" + harborVoice, body: `{"state":"handled","note":"called back"}`, ok: 200, owned: true},
 	"GET /voicemails/{id}/audio":   {least: "operator", path: "/voicemails/" + harborVoice + "/audio", ok: 200, owned: true},
+	"GET /messages":                {least: "operator", path: "/messages?state=owed", ok: 200},
+	"POST /messages":               {least: "operator", body: `{"account":"lakeside-cardiology","text":"call me","urgent":true}`, ok: 201, owned: true},
+	"GET /messages/{id}":           {least: "operator", path: "/messages/" + harborTicket, ok: 200, owned: true},
+	"PATCH /messages/{id}":         {least: "operator", path: "/messages/" + harborTicket, body: `{"append":"rang again"}`, ok: 200, owned: true},
 	"GET /accounts":                {least: "operator", ok: 200},
 	"GET /accounts/{id}":           {least: "operator", path: "/accounts/lakeside-cardiology", ok: 200, owned: true},
 	"GET /accounts/{id}/on-call":   {least: "operator", path: "/accounts/lakeside-cardiology/on-call", ok: 200, owned: true},
@@ -51,7 +55,7 @@ var samples = map[string]sample{
 var roles = []string{"operator", "supervisor", "admin", "platform"}
 
 // harborsOwn is what nobody else may ever read.
-var harborsOwn = []string{"Lakeside", "lakeside", harborCall, harborLive, harborVoice, "Harbor", "+16085550177", "RIFF"}
+var harborsOwn = []string{"Lakeside", "lakeside", harborCall, harborLive, harborVoice, harborTicket, "Harbor", "+16085550177", "RIFF"}
 
 func TestEveryRouteIsClosedToStrangersOtherTenantsAndLowerRoles(t *testing.T) {
 	t.Parallel()
@@ -119,10 +123,13 @@ func walk(t *testing.T, w *world, name, method string, s sample) {
 func TestAForeignIDIsAnsweredExactlyLikeOneThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, path := range []string{"/calls/ID", "/calls/ID/events", "/voicemails/ID", "/voicemails/ID/audio"} {
+	for _, path := range []string{"/calls/ID", "/calls/ID/events", "/voicemails/ID", "/voicemails/ID/audio", "/messages/ID"} {
 		foreign := w.do("GET", "/api/v1"+strings.Replace(path, "ID", harborVoice, 1), "mesa/admin", "")
 		if strings.HasPrefix(path, "/calls") {
 			foreign = w.do("GET", "/api/v1"+strings.Replace(path, "ID", harborCall, 1), "mesa/admin", "")
+		}
+		if strings.HasPrefix(path, "/messages") {
+			foreign = w.do("GET", "/api/v1"+strings.Replace(path, "ID", harborTicket, 1), "mesa/admin", "")
 		}
 		missing := w.do("GET", "/api/v1"+strings.Replace(path, "ID", "0192f0c4-0000-7000-8000-0000000000ff", 1), "mesa/admin", "")
 		if a, b := withoutRequest(foreign.Body.String()), withoutRequest(missing.Body.String()); foreign.Code != 404 || a != b {

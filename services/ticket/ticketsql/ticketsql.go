@@ -138,16 +138,6 @@ type Queries struct{ DB DB }
 
 var _ ticket.Archive = Queries{}
 
-// Filter narrows a list; zero fields do not.
-type Filter struct {
-	State   ticket.Phase // "": all but the discarded
-	Account tenants.AccountID
-	Call    tenants.CallID
-	Number  uint64
-	Cursor  string // as returned with the page before
-	Limit   int    // 1 to 200; 0 means 50
-}
-
 const columns = `tenant_id, ticket_id, seq, call_id, account_id, account_name, caller, caller_name, called, state, coalesce(number, 0),
   fields, holders, notes, deliveries, begun_at, changed_at, saved, next_at`
 
@@ -162,7 +152,7 @@ ORDER BY begun_at DESC, ticket_id DESC
 LIMIT $8`
 
 // ListTickets returns a page of the tenant's tickets, newest first, and the cursor of the next page, "" when none.
-func (q Queries) ListTickets(ctx context.Context, tenant tenants.TenantID, f Filter) ([]ticket.State, string, error) {
+func (q Queries) ListTickets(ctx context.Context, tenant tenants.TenantID, f ticket.Filter) ([]ticket.State, string, error) {
 	var after *time.Time
 	var afterID string
 	if f.Cursor != "" {

@@ -109,7 +109,7 @@ func TestTicketsAreListedByStateAccountNumberAndCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for want, f := range map[string]ticketsql.Filter{
+	for want, f := range map[string]ticket.Filter{
 		"[k-6 k-5 k-4 k-3 k-2 k-1]": {},
 		"[k-3 k-2 k-1]":             {State: ticket.Draft},
 		"[k-5 k-4]":                 {State: ticket.Owed},
@@ -137,10 +137,10 @@ func TestTicketsAreListedByStateAccountNumberAndCall(t *testing.T) {
 	if n, err := q.LastNumber(ctx, "harbor"); err != nil || n != 6 {
 		t.Fatalf("%d %v", n, err)
 	}
-	if page, _, err := q.ListTickets(ctx, "mesa", ticketsql.Filter{}); err != nil || len(page) != 0 {
+	if page, _, err := q.ListTickets(ctx, "mesa", ticket.Filter{}); err != nil || len(page) != 0 {
 		t.Fatalf("another tenant's: %v %v", page, err)
 	}
-	if _, _, err := q.ListTickets(ctx, "harbor", ticketsql.Filter{Cursor: "garbage"}); !errors.Is(err, journal.ErrBadCursor) {
+	if _, _, err := q.ListTickets(ctx, "harbor", ticket.Filter{Cursor: "garbage"}); !errors.Is(err, journal.ErrBadCursor) {
 		t.Fatal(err)
 	}
 }

@@ -24,6 +24,8 @@ import (
 	"holdfast/services/journal/journalsql"
 	"holdfast/services/numbers"
 	"holdfast/services/numbers/numbersql"
+	"holdfast/services/ticket"
+	"holdfast/services/ticket/ticketsql"
 	"holdfast/services/voicemail/voicemailsql"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
@@ -40,6 +42,9 @@ const (
 	harborVoice = "0192f0c4-0000-7000-8000-000000000003"
 	mesaCall    = "0192f0c4-0000-7000-8000-000000000004"
 	mesaVoice   = "0192f0c4-0000-7000-8000-000000000005"
+
+	harborTicket = "0192f0c4-0000-7000-8000-000000000006"
+	mesaTicket   = "0192f0c4-0000-7000-8000-000000000007"
 )
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -93,14 +98,18 @@ func newHouse(t *testing.T) *house {
 		Origins: []string{origin}, Tickets: api.People{Service: people}, Supervisor: nobody{}, Boards: boards,
 	})
 	t.Cleanup(func() { _ = sockets.Stop() })
-	ship(t, journalsql.New(db, nil, voicemailsql.Project), boards)
+	ship(t, journalsql.New(db, nil, voicemailsql.Project, ticketsql.Project), boards)
+	archive := ticketsql.Queries{DB: db}
+	desk := ticket.NewDesk(ticket.DeskConfig{Journal: j, Dir: t.TempDir(), Archive: archive})
+	desk.Start()
+	t.Cleanup(desk.Stop)
 	ledger := api.Ledger{
 		History: journalsql.Queries{DB: db}, Messages: voicemailsql.Queries{DB: db}, Writer: j, Node: "n1", Now: time.Now,
 	}
 	handler, err := api.Handler(api.Config{
 		Ports: api.Ports{
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
-			Voicemails: ledger, Alarms: ledger, Explainer: api.Routes{Book: book}, SignedOut: sockets.SignedOut,
+			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Explainer: api.Routes{Book: book}, SignedOut: sockets.SignedOut,
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
 	})
@@ -142,6 +151,7 @@ func ship(t *testing.T, s *journalsql.Store, boards *live.Boards) {
 			t.Fatal(err)
 		}
 	}
+	shipTickets(t, s)
 	data, _ := json.Marshal(journal.AlarmData{Text: "something of harbor's", Severity: journal.Warning, Since: noon, Count: 1})
 	alarm := journal.Event{Tenant: "harbor", Kind: journal.Alarm, ID: "harbor-alarm", Seq: 1, At: noon, Node: "n1", Type: journal.TypeRaised, Data: data}
 	ended := alarm
@@ -154,6 +164,37 @@ func ship(t *testing.T, s *journalsql.Store, boards *live.Boards) {
 		Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Caller: "+16085550177", Kind: call.ForQueue, OnDuty: 1,
 	}}) {
 		boards.Fold(e)
+	}
+}
+
+// shipTickets writes one delivered message for each of harbor and mesa.
+func shipTickets(t *testing.T, s *journalsql.Store) {
+	t.Helper()
+	for _, k := range []struct {
+		tenant   tenants.TenantID
+		account  tenants.AccountID
+		id, call string
+		caller   string
+	}{
+		{"harbor", "lakeside-cardiology", harborTicket, harborCall, "+16085550177"},
+		{"mesa", "red-rock-dental", mesaTicket, mesaCall, "+16085550188"},
+	} {
+		for i, e := range []ticket.Event{
+			{Type: ticket.Begun, By: "u", Name: "somebody of " + string(k.tenant), Origin: &ticket.Origin{
+				ID: tenants.TicketID(k.id), Tenant: k.tenant, Call: tenants.CallID(k.call), Account: k.account, Caller: k.caller,
+			}},
+			{Type: ticket.Changed, By: "u", Field: ticket.FieldText, Value: "for " + string(k.account)},
+			{Type: ticket.Saved, By: "u", Number: 1},
+			{Type: ticket.HandedOver, By: "u", To: "the owner of " + string(k.account)},
+		} {
+			e.At = noon.Add(time.Duration(i) * time.Second)
+			data, _ := json.Marshal(e)
+			if err := s.Ship(t.Context(), []journal.Event{{
+				Tenant: k.tenant, Kind: journal.Ticket, ID: k.id, Seq: uint64(i + 1), At: e.At, Node: "n1", Type: string(e.Type), Data: data,
+			}}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -188,6 +229,8 @@ var asked = map[string][]string{
 	"/voicemails":            {"/voicemails", "/voicemails?state=new"},
 	"/voicemails/{id}":       {"/voicemails/" + harborVoice},
 	"/voicemails/{id}/audio": {"/voicemails/" + harborVoice + "/audio"},
+	"/messages":              {"/messages", "/messages?state=owed", "/messages?state=draft", "/messages?state=delivered", "/messages?call=" + harborCall},
+	"/messages/{id}":         {"/messages/" + harborTicket},
 	"/accounts/{id}":         {"/accounts/lakeside-cardiology"},
 	"/accounts/{id}/on-call": {"/accounts/lakeside-cardiology/on-call", "/accounts/lakeside-cardiology/on-call?at=2026-07-15T12:00:00Z"},
 	"/accounts/{id}/directory": {
@@ -198,7 +241,7 @@ var asked = map[string][]string{
 }
 
 // secrets are words that only harbor's data has.
-var secrets = []string{"lakeside", "Lakeside", "prairie", "Prairie", "Harbor", "harbor", "+16085550177", harborCall, harborLive, harborVoice, "Ada", "Ben"}
+var secrets = []string{"lakeside", "Lakeside", "prairie", "Prairie", "Harbor", "harbor", "+16085550177", harborCall, harborLive, harborVoice, harborTicket, "Ada", "Ben"}
 
 func TestMesaSeesNothingOfHarborsOnAnyRoute(t *testing.T) {
 	t.Parallel()
@@ -266,6 +309,15 @@ func TestMesaChangesNothingOfHarbors(t *testing.T) {
 		t.Errorf("%+v %v", v, err)
 	}
 	if got := h.do("PATCH", url, h.tokens["ada@harbor.example"], `{"state":"heard"}`); got.Code != 200 {
+		t.Errorf("ada: %d %s", got.Code, got.Body)
+	}
+	url, body = "/api/v1/messages/"+harborTicket, `{"state":"owed","append":"mesa was here"}`
+	for _, email := range []string{"zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
+		if got := h.do("PATCH", url, h.tokens[email], body); got.Code != 404 {
+			t.Errorf("%s: %d %s", email, got.Code, got.Body)
+		}
+	}
+	if got := h.do("PATCH", url, h.tokens["ada@harbor.example"], `{"state":"owed"}`); got.Code != 200 || strings.Contains(got.Body.String(), "mesa was here") {
 		t.Errorf("ada: %d %s", got.Code, got.Body)
 	}
 }

@@ -208,6 +208,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Messages taken for callers
+         * @description Drafts and owed messages come from the node and are there with the database away: drafts oldest first, owed ones
+         *     urgent first, then oldest first. Delivered ones, and the list without a state, are newest first.
+         */
+        get: operations["listMessages"];
+        put?: never;
+        /** Write a message; it has a number and is owed when this is answered */
+        post: operations["postMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        /** One message */
+        get: operations["getMessage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Add to a message, say to whom it was delivered, or that it was not
+         * @description What is left out stays as it is. Setting it owed comes before adding, adding before setting it delivered. Answered
+         *     only when the change is kept; 409 when the message does not allow it.
+         */
+        patch: operations["patchMessage"];
+        trace?: never;
+    };
     "/accounts": {
         parameters: {
             query?: never;
@@ -590,6 +636,91 @@ export interface components {
         VoicemailList: {
             items: components["schemas"]["Voicemail"][];
             next: string | null;
+        };
+        /** @enum {string} */
+        MessageState: "draft" | "owed" | "delivered";
+        MessageAuthor: {
+            operator: string;
+            name: string;
+            /** Format: date-time */
+            at: string;
+        };
+        MessageField: {
+            value: string;
+            /**
+             * Format: int64
+             * @description Counts its changes; 0 is what the system filled in
+             */
+            revision: number;
+            by?: components["schemas"]["MessageAuthor"];
+        };
+        MessageNote: {
+            text: string;
+            by: components["schemas"]["MessageAuthor"];
+        };
+        MessageDelivery: {
+            to: string;
+            how: string;
+            by: components["schemas"]["MessageAuthor"];
+            undone?: components["schemas"]["MessageAuthor"];
+        };
+        /** @description A message taken for a caller, in the same shape as over the desk's socket */
+        Message: {
+            id: string;
+            /** @description Empty when it was written without a call */
+            call_id: string;
+            account: string;
+            account_name: string;
+            caller: string;
+            caller_name: string;
+            called: string;
+            /** @description draft, owed, delivered or discarded */
+            state: string;
+            /**
+             * Format: int64
+             * @description Given by saving
+             */
+            number: number | null;
+            urgent: boolean;
+            /** @description name, callback, for, text, urgent ("yes" or empty) */
+            fields: {
+                [key: string]: components["schemas"]["MessageField"];
+            };
+            /** @description Who began it, then everybody who took it over; the last one holds it */
+            holders: components["schemas"]["MessageAuthor"][];
+            notes: components["schemas"]["MessageNote"][];
+            deliveries: components["schemas"]["MessageDelivery"][];
+            /** Format: date-time */
+            begun_at: string;
+            /** Format: date-time */
+            changed_at: string;
+            saved: components["schemas"]["MessageAuthor"] | null;
+            /**
+             * Format: date-time
+             * @description When somebody must act; set while owed
+             */
+            next_at: string | null;
+        };
+        MessageList: {
+            items: components["schemas"]["Message"][];
+            next: string | null;
+        };
+        NewMessage: {
+            account: string;
+            name?: string;
+            callback?: string;
+            for?: string;
+            text: string;
+            urgent?: boolean;
+        };
+        MessageChange: {
+            /** @enum {string} */
+            state?: "owed" | "delivered";
+            /** @description With state delivered: to whom */
+            to?: string;
+            /** @description With state delivered: by which way; "by hand", when left out */
+            how?: string;
+            append?: string;
         };
         ContactMethod: {
             /** @description mobile, phone, sms, pager, email or fax */
@@ -1164,6 +1295,110 @@ export interface operations {
                 };
                 content: {
                     "audio/wav": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listMessages: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["MessageState"];
+                account?: string;
+                call?: string;
+                number?: number;
+                /** @description The next of the list before */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMessage"];
+            };
+        };
+        responses: {
+            /** @description The message */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patchMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageChange"];
+            };
+        };
+        responses: {
+            /** @description The message as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
                 };
             };
             default: components["responses"]["Problem"];
