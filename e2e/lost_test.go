@@ -33,15 +33,25 @@ func TestACallerWhoseOperatorIsLostGoesFirst(t *testing.T) {
 	n := harness.Start(t)
 	first := n.Operator(ada)
 	lost := n.Call(prairie)
-	joined(t, n, lost, first)
-	waiting := n.Call(lakeside) // of higher priority, and waits
-	n.Answered(waiting, 5*time.Second)
-	first.Drop()
+	id := joined(t, n, lost, first)
 	second := n.Operator(ben)
-	event(t, second, operator.Offer, 5*time.Second) // the waiting one: the lost operator may still come back
-	must(t, second.Decline(limited(t, byeBar)))
-	offer := event(t, second, operator.Offer, 20*time.Second)
-	if string(offer.CallID) != lost.CallID() {
+	busy := n.Call(prairie)
+	joined(t, n, busy, second)
+	n.Answered(n.Call(lakeside), 5*time.Second) // of higher priority, and waits
+	first.Drop()
+	api := n.SignIn(admin)
+	harness.Eventually(t, duty.RejoinFor+10*time.Second, "the caller is in the queue again", func() bool {
+		var calls list[call]
+		api.Get("/calls?state=live", &calls)
+		for _, c := range calls.Items {
+			if c.ID == id {
+				return c.State == "queued"
+			}
+		}
+		return false
+	})
+	must(t, second.HangUp(limited(t, byeBar)))
+	if offer := event(t, second, operator.Offer, 15*time.Second); string(offer.CallID) != id {
 		t.Errorf("offered %s, not the caller who lost an operator", offer.CallID)
 	}
 	must(t, second.Accept(limited(t, joinBar)))

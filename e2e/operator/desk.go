@@ -117,6 +117,9 @@ func (o *Operator) take(m live.Message) {
 	if m.Duty != nil {
 		o.show(*m.Duty)
 	}
+	if m.Ticket != nil {
+		o.showTicket(*m.Ticket)
+	}
 	if m.Bye != "" {
 		o.mu.Lock()
 		o.over = m.Bye != "shutdown" // a server that restarts is come back to
