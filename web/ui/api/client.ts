@@ -16,6 +16,7 @@ export type Trunk = Schemas['Trunk'];
 export type OnCall = Schemas['OnCall'];
 export type Listing = Schemas['Listing'];
 export type ContactMethod = Schemas['ContactMethod'];
+export type Taken = Schemas['Message'];
 export type AlarmRow = Schemas['Alarm'];
 export type Activation = Schemas['Activation'];
 

@@ -1,5 +1,6 @@
 import { desk } from './en/desk';
+import { messages } from './en/messages';
 import { portal } from './en/portal';
 import { shared } from './en/shared';
 
-export const en = { ...shared, ...desk, ...portal };
+export const en = { ...shared, ...desk, ...portal, ...messages };

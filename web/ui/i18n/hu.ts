@@ -1,5 +1,6 @@
 import { desk } from './hu/desk';
+import { messages } from './hu/messages';
 import { portal } from './hu/portal';
 import { shared } from './hu/shared';
 
-export const hu = { ...shared, ...desk, ...portal };
+export const hu = { ...shared, ...desk, ...portal, ...messages };
