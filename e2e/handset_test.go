@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pion/rtp"
 
@@ -34,6 +35,7 @@ type handset struct {
 	far  *net.UDPAddr // where Holdfast's media comes from
 	raw  [][]byte     // packets to be sent before anything else, one each 20 ms
 	seen int          // packets that came
+	at   time.Time    // when the last one did
 	runs map[uint32]*run
 }
 
@@ -80,6 +82,7 @@ func (h *handset) hear() {
 		h.mu.Lock()
 		h.far = from
 		h.seen++
+		h.at = time.Now()
 		r := h.runs[p.SSRC]
 		if r == nil {
 			r = &run{first: p.SequenceNumber, last: p.SequenceNumber}
@@ -99,6 +102,13 @@ func (h *handset) heard() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen
+}
+
+// silent says that nothing has come for several packets' time: whoever records need not send.
+func (h *handset) silent() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Since(h.at) > 5*media.FrameTime
 }
 
 // lost counts the packets that did not come, by their sequence numbers (a call of a story has fewer than 65,536).
