@@ -68,7 +68,7 @@ func address(t testing.TB) string {
 	for range 200 {
 		n := nodes.Add(1)
 		host := fmt.Sprintf("127.%d.%d.1", 100+os.Getpid()%100, n%250)
-		l, err := net.Listen("tcp", net.JoinHostPort(host, sipPort))
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(host, sipPort))
 		if err != nil {
 			continue
 		}

@@ -7,11 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -190,7 +190,7 @@ func TestATakeThatIsFullTakesNoMoreAndSaysSoOnce(t *testing.T) {
 	take := create(t, s, Limits{Longest: 2 * time.Second}, func(e Event) { told = append(told, e) })
 	said := noise(3, 3*chunkBytes)
 	say(take, media.PCMU, 0, said)
-	if fmt.Sprint(told) != fmt.Sprint([]Event{Full}) {
+	if !slices.Equal(told, []Event{Full}) {
 		t.Errorf("told %v", told)
 	}
 	sum, err := take.Stop(t.Context())

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -94,7 +93,6 @@ type peer struct {
 	t    *testing.T
 	conn net.Conn
 	in   chan sip.Message
-	once sync.Once
 }
 
 // dial opens a peer at an address.
@@ -209,10 +207,10 @@ func offer(at, lines string) string {
 
 // caller is one call of a peer.
 type caller struct {
-	p                        *peer
-	id, tag, branch, toTag   string
-	to, uri, more, transport string
-	seq                      int
+	p                      *peer
+	id, tag, branch, toTag string
+	to, uri, transport     string
+	seq                    int
 }
 
 func (p *peer) caller(id string) *caller {

@@ -319,7 +319,9 @@ func TestALostOperatorsCallerGoesFirstWhenTheOperatorDoesNotComeBack(t *testing.
 func TestTheEarlierTakeIsKeptUntilTheNewOneIsStored(t *testing.T) {
 	again := []Event{
 		invited(ForStandby), answering, played(1), takeBegun, takeByKey,
-		{Type: Digit, Digit: "3"}, played(3), {Type: TakeStarted, Take: &Take{N: 2, Voicemail: "v2"}},
+		{Type: Digit, Digit: "3"},
+		played(3),
+		{Type: TakeStarted, Take: &Take{N: 2, Voicemail: "v2"}},
 	}
 	s := mustFold(t, again...)
 	if len(s.Takes) != 2 {

@@ -81,14 +81,23 @@ func stages(t *testing.T) []struct {
 
 func facts(s State) []Event {
 	events := []Event{
-		began, socketUp, {Type: SocketDown}, mediaUp, {Type: MediaDown}, checked, ready,
-		{Type: PauseAsked}, {Type: PauseAsked, Reason: "supervisor", By: "Sue"}, {Type: HomeAsked},
+		began, socketUp,
+		{Type: SocketDown},
+		mediaUp,
+		{Type: MediaDown},
+		checked, ready,
+		{Type: PauseAsked},
+		{Type: PauseAsked, Reason: "supervisor", By: "Sue"},
+		{Type: HomeAsked},
 		{Type: Offering, Epoch: s.Epoch + 1, Card: &Card{Call: "c2"}},
-		{Type: Accept, Call: "c1", Epoch: s.Epoch}, {Type: Accept, Call: "c1", Epoch: s.Epoch + 7},
+		{Type: Accept, Call: "c1", Epoch: s.Epoch},
+		{Type: Accept, Call: "c1", Epoch: s.Epoch + 7},
 		{Type: Decline, Call: "c1", Epoch: s.Epoch},
 		{Type: Withdrawn, Call: "c1", Epoch: s.Epoch, Reason: "caller_hung_up"},
 		{Type: Withdrawn, Call: "c9", Epoch: s.Epoch, Reason: "caller_hung_up"},
-		joined, {Type: HangUp, Call: "c1"}, {Type: HangUp, Call: "c9"},
+		joined,
+		{Type: HangUp, Call: "c1"},
+		{Type: HangUp, Call: "c9"},
 		{Type: Closed, Reason: "shutdown"},
 	}
 	for _, timer := range []string{TimerOffer, TimerWrapUp, TimerRest, TimerRejoin, TimerGone} {

@@ -36,8 +36,8 @@ func (f faultyFile) Write(b []byte) (int, error) {
 		return f.File.Write(b)
 	}
 	n, fault := f.onWrite(b)
-	if n, err := f.File.Write(b[:n]); err != nil {
-		return n, err
+	if wrote, err := f.File.Write(b[:n]); err != nil {
+		return wrote, err
 	}
 	return n, fault
 }

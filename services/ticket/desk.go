@@ -15,11 +15,11 @@ import (
 )
 
 var (
-	// ErrNotFound: the tenant has no such ticket.
+	// ErrNotFound says that the tenant has no such ticket.
 	ErrNotFound = errors.New("no such message")
-	// ErrNotKept: the disk did not confirm it, so it must not be believed, and no number may be told.
+	// ErrNotKept says that the disk did not confirm it, so it must not be believed, and no number may be told.
 	ErrNotKept = errors.New("the message could not be kept")
-	// ErrAway: the desk is stopped or too busy, or what holds delivered tickets does not answer.
+	// ErrAway says that the desk is stopped or too busy, or what holds delivered tickets does not answer.
 	ErrAway = errors.New("messages cannot be reached")
 )
 

@@ -86,12 +86,6 @@ func (o *office) clock() time.Time {
 	return o.now
 }
 
-func (o *office) later(d time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.now = o.now.Add(d)
-}
-
 // good ends the test on an error.
 func good[T any](t *testing.T, v T, err error) T {
 	t.Helper()

@@ -71,12 +71,12 @@ type plan struct {
 
 func planOf(s *Schedule) *plan {
 	p := &plan{Schedule: s, layers: make([]turns, 0, len(s.Layers))}
-	zone, ok := loadZone(s.Zone)
+	loaded, ok := loadZone(s.Zone)
 	if !ok { // a wrong hour would name the wrong person; the catch-all person is right at every hour
 		p.zone.loc = time.UTC
 		return p
 	}
-	p.zone = zone
+	p.zone = loaded
 	for i := range s.Layers {
 		if t, ok := turnsOf(&s.Layers[i]); ok {
 			p.layers = append(p.layers, t)

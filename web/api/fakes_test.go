@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,7 +47,6 @@ type world struct {
 	trunks   []routing.Trunk
 	sessions []string // signed out
 	log      *bytes.Buffer
-	deps     []api.Dependency
 }
 
 func newWorld(t *testing.T, change ...func(*world, *api.Config)) *world {
@@ -144,7 +144,7 @@ func (w *world) ListCalls(_ context.Context, tenant tenants.TenantID, f api.Call
 		return api.CallList{}, store.ErrAway
 	}
 	c, err := w.GetCall(context.Background(), tenant, map[tenants.TenantID]tenants.CallID{"harbor": harborCall, "mesa": mesaCall}[tenant])
-	if err != nil || (f.Number != "" && f.Number != c.Caller) {
+	if errors.Is(err, api.ErrNotFound) || (f.Number != "" && f.Number != c.Caller) {
 		return api.CallList{}, nil
 	}
 	return api.CallList{Items: []api.Call{c}}, nil
