@@ -252,13 +252,17 @@ func (t *Take) end() {
 	t.store.enqueue(t)
 }
 
-// Stop ends the take and waits until all of it is on a disk for good: at most 5 s, or until ctx ends. It returns an error
+// Stop ends the take and waits until all of it is on a disk for good: until ctx ends, at most 5 s where ctx has
+// no deadline. It returns an error
 // that wraps ErrNotDurable when it is not; the store then goes on trying and tells TooLate if it succeeds. It may be
 // repeated.
 func (t *Take) Stop(ctx context.Context) (Summary, error) {
 	t.end()
-	ctx, cancel := context.WithTimeout(ctx, t.store.cfg.StopWait)
-	defer cancel()
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.store.cfg.StopWait)
+		defer cancel()
+	}
 	select {
 	case <-t.durable:
 	case <-ctx.Done():

@@ -36,6 +36,9 @@ const (
 	Turned        Type = "refused"        // Plan, Reason: loop or fraud; the INVITE was refused
 )
 
+// NoCodec is AnswerFailed's Reason for an offer without a usable codec, answered with 488.
+const NoCodec = "no_codec"
+
 // The orders of a supervisor.
 const (
 	OrderVoicemail = "voicemail"

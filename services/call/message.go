@@ -1,5 +1,7 @@
 package call
 
+import "time"
+
 // The message part of Step: from the announcement to the kept voicemail, and the ends that may come in any phase.
 
 // announce tells the caller why nobody answers and leads to the beep.
@@ -180,7 +182,7 @@ func (m *move) inReviewing() error {
 func (m *move) keep() {
 	t := m.s.take()
 	m.enter(Closing)
-	m.do(Silence{}, Keep{t.N}, SetTimer{TimerWatchdog, CloseLimit})
+	m.do(Silence{}, Keep{t.N}, SetTimer{TimerWatchdog, m.closeLimit()})
 }
 
 func (m *move) inClosing() error {
@@ -210,6 +212,15 @@ func (m *move) inClosing() error {
 		return ErrStale
 	}
 	return nil
+}
+
+// closeLimit is how long a message may take to become durable: a caller who listens is told the truth soon, one who has
+// gone has all the time that a slow disk needs.
+func (m *move) closeLimit() time.Duration {
+	if m.s.CallerGone {
+		return GoneLimit
+	}
+	return CloseLimit
 }
 
 // stored reports whether there is a take on disk: only that can become the message.
@@ -270,6 +281,7 @@ func (m *move) callerEnded() error {
 	case Reviewing:
 		m.keep()
 	case Closing:
+		m.do(SetTimer{TimerWatchdog, m.closeLimit()})
 	case Farewell:
 		m.end(m.s.Result, m.s.Reason)
 	case Announcing:
@@ -292,7 +304,7 @@ func (m *move) callerEnded() error {
 // closeRecording ends a recording whatever became of it: the caller hung up, or the recorder forgot to end it.
 func (m *move) closeRecording(why string) {
 	m.enter(Closing)
-	m.do(SetTimer{TimerWatchdog, CloseLimit})
+	m.do(SetTimer{TimerWatchdog, m.closeLimit()})
 	if t := m.s.take(); t != nil && !t.Stopped {
 		m.do(StopTake{t.N, why})
 	}

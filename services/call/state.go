@@ -49,6 +49,8 @@ const (
 	ReviewLimit   = 3 * time.Minute
 	CloseLimit    = 15 * time.Second
 	FarewellLimit = 20 * time.Second
+	// GoneLimit is CloseLimit once the caller has hung up: as long as the recorder keeps a take for a disk that is slow.
+	GoneLimit = 10 * time.Minute
 	// RecordLimit ends a recording that the recorder does not end: longer than the longest message and its storing.
 	RecordLimit = 4 * time.Minute
 	// MenuTimes is how often the review menu is heard before the message is kept as it is.

@@ -29,7 +29,7 @@ func (r *Refusal) Error() string {
 // *Refusal when e has no effect. It never changes what s refers to.
 //
 // Reasons of an ended call: caller_hangup, operator_hangup, hung_up_in_queue, hung_up_before_beep, cancelled, message,
-// message_empty, recording_failed, keep_failed, no_ack, media_timeout, answer_failed, loop, fraud, panic, node_lost,
+// message_empty, recording_failed, keep_failed, no_ack, no_codec, media_timeout, answer_failed, loop, fraud, panic, node_lost,
 // and whatever other reason the caller's leg gave for its end.
 func Step(s State, e Event) (State, []Effect, error) {
 	m := move{s: s.clone(), e: e}
@@ -143,6 +143,10 @@ func (m *move) inArriving() error {
 		m.answered()
 	case AnswerFailed:
 		m.s.CallerGone = true
+		if m.e.Reason == NoCodec { // the caller's own: no sound that we could exchange
+			m.end(Refused, NoCodec)
+			return nil
+		}
 		m.end(Failed, "answer_failed")
 	case Unstaffed:
 		m.s.Plan.OnDuty = 0

@@ -14,6 +14,8 @@ const (
 	messageLimit = 180 * time.Second
 	// storeLimit is how long a message may take to become durable before the caller is told the truth.
 	storeLimit = 8 * time.Second
+	// patience is the same once the caller has gone and nobody waits for an answer: less than call.GoneLimit.
+	patience = call.GoneLimit - time.Minute
 )
 
 // record begins a take.
@@ -88,8 +90,12 @@ func (c *liveCall) durable(ctx context.Context, take Take, t call.Take) (*call.T
 
 // apart does what waits for a disk outside of the call's goroutine and posts the outcome; after a panic it is failed.
 func (c *liveCall) apart(failed call.Event, work func(context.Context) call.Event) {
+	limit := storeLimit
+	if c.state.CallerGone {
+		limit = patience
+	}
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), storeLimit)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		outcome := failed
 		c.board.safely(func() { outcome = work(ctx) })

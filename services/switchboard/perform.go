@@ -74,7 +74,11 @@ func (c *liveCall) answer() {
 	}
 	if err != nil {
 		c.log.Info("call could not be answered", "err", err)
-		c.post(call.Event{Type: call.AnswerFailed, Reason: err.Error()})
+		reason := err.Error()
+		if errors.Is(err, media.ErrNoCodec) {
+			reason = call.NoCodec
+		}
+		c.post(call.Event{Type: call.AnswerFailed, Reason: reason})
 		return
 	}
 	c.leg = leg

@@ -381,6 +381,7 @@ type tapeTake struct {
 	discarded bool
 	broken    error
 	panics    bool
+	slow      time.Duration // how long the disk takes
 	ended     func(string)
 }
 
@@ -403,9 +404,16 @@ func (r *tapes) newest() *tapeTake {
 
 func (t *tapeTake) Audio(f media.Frame) { t.mu.Lock(); t.bytes += len(f.Payload); t.mu.Unlock() }
 
-func (t *tapeTake) Stop(context.Context) (Summary, error) {
+func (t *tapeTake) Stop(ctx context.Context) (Summary, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	durable := time.NewTimer(t.slow)
+	defer durable.Stop()
+	select {
+	case <-durable.C:
+	case <-ctx.Done():
+		return Summary{}, ctx.Err()
+	}
 	if t.panics {
 		panic("the tape is broken")
 	}

@@ -376,3 +376,21 @@ func TestCallsOfADeadProcessEndWithWhatWasSaved(t *testing.T) {
 		h.ledger.mu.Unlock()
 	})
 }
+
+func TestAMessageOfACallerWhoHasGoneWaitsForASlowDisk(t *testing.T) {
+	inHouse(t, func(h *house) {
+		c := h.dial(lakeside)
+		h.pass(2 * clipTime)
+		c.leg.SayTone(media.PCMU, 440, 2*time.Second)
+		h.tapes.newest().slow = 2 * time.Minute
+		c.leg.Leave()
+		h.pass(time.Minute)
+		if s := h.story(c); s.Phase != call.Closing {
+			t.Fatalf("after a minute the call is %s (%s)", s.Phase, s.Reason)
+		}
+		h.pass(time.Minute)
+		if s := h.story(c); s.Result != call.Voicemail || s.Message == nil {
+			t.Fatalf("%s %s: the message is lost", s.Result, s.Reason)
+		}
+	})
+}
