@@ -204,7 +204,7 @@ func (d *Desk) Close() {
 	defer limit.Stop()
 	for range d.answers { // what nobody waits for any more
 	}
-	_ = <-d.done // how a closed browser ends says nothing
+	<-d.done //nolint:errcheck // how a closed browser ends says nothing
 }
 
 func tone(hz float64) []int16 {
