@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/e2e/sound"
 	"holdfast/media/rtp"
 	"holdfast/media/sdp"
 )
@@ -81,7 +82,7 @@ func Start(ctx context.Context, o Options) (*Call, error) {
 		mouth: mouth{codec: o.Codec, tone: o.Tone, quiet: o.Quiet, fresh: true},
 	}
 	if o.Play != "" {
-		if c.mouth.clip, err = loadWAV(o.Play, o.Codec); err != nil {
+		if c.mouth.clip, err = sound.LoadWAV(o.Play, o.Codec); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}
@@ -184,7 +185,7 @@ func (c *Call) run(ctx context.Context) {
 			r.DurationMS = ended.Sub(r.AnsweredAt).Milliseconds()
 		}
 		if c.o.Record != "" && r.Answered() {
-			if err := saveWAV(c.o.Record, rec); err != nil {
+			if err := sound.SaveWAV(c.o.Record, rec); err != nil {
 				r.Err = errors.Join(r.Err, err)
 			} else {
 				r.Recording = c.o.Record

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/media/mediatest"
 	"holdfast/media/rtp"
@@ -125,7 +125,7 @@ func TestACallerHearsItselfAndHangsUp(t *testing.T) {
 				r.Sent == 0 || r.Received == 0 || r.Lost != 0 || r.Recording != o.Record || r.Err != nil || r.DurationMS == 0 {
 				t.Errorf("result: %+v", r)
 			}
-			heard, err := loadWAV(o.Record, media.PCMU)
+			heard, err := sound.LoadWAV(o.Record, media.PCMU)
 			if err != nil || len(heard) < int(r.Received-5)*media.FrameBytes {
 				t.Errorf("%d samples recorded of %d packets: %v", len(heard), r.Received, err)
 			}
@@ -141,15 +141,15 @@ func TestAWAVIsSaidAndRecordedWhole(t *testing.T) {
 	for i := range said {
 		said[i] = int16(4000 * (i%20 - 10) / 10)
 	}
-	if err := saveWAV(filepath.Join(dir, "in.wav"), said); err != nil {
+	if err := sound.SaveWAV(filepath.Join(dir, "in.wav"), said); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Run(t.Context(), Options{To: "echo", Node: node, Play: filepath.Join(dir, "in.wav"), Record: filepath.Join(dir, "out.wav"), Seconds: 2})
 	if err != nil || r.EndedBy != ByCaller || r.DurationMS < 2000 || r.DurationMS > 4000 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	want, _ := loadWAV(filepath.Join(dir, "in.wav"), media.PCMU)
-	got, _ := loadWAV(r.Recording, media.PCMU)
+	want, _ := sound.LoadWAV(filepath.Join(dir, "in.wav"), media.PCMU)
+	got, _ := sound.LoadWAV(r.Recording, media.PCMU)
 	if !strings.Contains(string(got), string(want)) {
 		t.Errorf("what was said is not whole in the %d samples recorded", len(got))
 	}
@@ -324,22 +324,4 @@ func TestAFrameOfAnotherPartyIsHeard(t *testing.T) {
 	if r := c.Result(); r.Sent != 0 {
 		t.Errorf("a quiet caller sent %d packets", r.Sent)
 	}
-}
-
-func FuzzWAV(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "seed.wav")
-	if err := saveWAV(path, []int16{1, -1, 32767, -32768}); err != nil {
-		f.Fatal(err)
-	}
-	seed, err := os.ReadFile(path) //nolint:gosec // our own
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(seed)
-	f.Add([]byte("RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if audio, err := parseWAV(raw, media.PCMA); err == nil && len(audio) > len(raw) {
-			t.Fatalf("%d samples from %d bytes", len(audio), len(raw))
-		}
-	})
 }
