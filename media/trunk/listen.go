@@ -157,22 +157,39 @@ func (s *Server) pause() {
 	}
 }
 
+// portTries is how often the system is asked for a port that is free for UDP and TCP alike; it chooses for UDP alone.
+const portTries = 20
+
+// bindPair opens a UDP and a TCP socket on the same port.
+func bindPair(addr *net.UDPAddr) (*net.UDPConn, *net.TCPListener, error) {
+	for try := 1; ; try++ {
+		udp, err := net.ListenUDP("udp", addr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("listen for SIP: UDP %s: %w", addr, err)
+		}
+		bound := udp.LocalAddr().(*net.UDPAddr)
+		tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: bound.IP, Port: bound.Port, Zone: bound.Zone})
+		if err == nil {
+			return udp, tcp, nil
+		}
+		_ = udp.Close()
+		if addr.Port != 0 || try == portTries {
+			return nil, nil, fmt.Errorf("listen for SIP: TCP %s: %w", bound, err)
+		}
+	}
+}
+
 // bind opens both sockets on the same port, which the system chooses when it is 0.
 func (s *Server) bind() error {
 	addr, err := net.ResolveUDPAddr("udp", s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for SIP on %q: %w", s.cfg.Listen, err)
 	}
-	udp, err := net.ListenUDP("udp", addr)
+	udp, tcp, err := bindPair(addr)
 	if err != nil {
-		return fmt.Errorf("listen for SIP: UDP %s: %w", addr, err)
+		return err
 	}
 	bound := udp.LocalAddr().(*net.UDPAddr)
-	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: bound.IP, Port: bound.Port, Zone: bound.Zone})
-	if err != nil {
-		_ = udp.Close()
-		return fmt.Errorf("listen for SIP: TCP %s: %w", bound, err)
-	}
 	// A burst of INVITEs must wait in the kernel, not be lost: 4 MiB hold about 4,000 of them. The system may give less.
 	_ = udp.SetReadBuffer(4 << 20)
 	s.udp, s.tcp = packets{udp, s}, &connections{TCPListener: tcp, s: s}
