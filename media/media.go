@@ -106,6 +106,7 @@ const (
 	Connected                        // the media path is up: at once for a trunk, after ICE and DTLS for a browser; again after Unreachable
 	Unreachable                      // the media path is lost (ICE disconnected); it may come back
 	Ended                            // the leg is over; nothing follows
+	Ringing                          // a call that we placed rings at the far end
 )
 
 // Ending says how and by whom a leg was ended. Reason is stable: it is used by logs, metrics and records alike.

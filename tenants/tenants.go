@@ -92,6 +92,15 @@ var rank = map[Role]int{RoleOperator: 1, RoleSupervisor: 2, RoleAdmin: 3, RolePl
 // Valid reports whether r is one of the four roles.
 func (r Role) Valid() bool { return rank[r] > 0 }
 
+// Right is something that an operator may do beyond answering calls. Supervisors and above have all rights.
+type Right string
+
+// The rights.
+const (
+	RightOverride Right = "override" // set an override of a schedule, or a note with an end, from the desk
+	RightDial     Right = "dial"     // call somebody on behalf of an account, and join caller and callee
+)
+
 // Actor is who does something: passed explicitly to everything that needs permission.
 type Actor struct {
 	Tenant  TenantID   // whose data may be touched

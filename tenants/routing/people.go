@@ -18,6 +18,15 @@ func (c *Copy) Account(id tenants.AccountID) *Account {
 	return &c.Accounts[i]
 }
 
+// Operator finds an operator by ID; nil when the copy has none.
+func (c *Copy) Operator(id tenants.OperatorID) *Operator {
+	i, ok := slices.BinarySearchFunc(c.Operators, id, func(o Operator, id tenants.OperatorID) int { return cmp.Compare(o.ID, id) })
+	if !ok {
+		return nil
+	}
+	return &c.Operators[i]
+}
+
 // PeopleOf is an account's directory, by ID. Nobody may change it.
 func (c *Copy) PeopleOf(id tenants.AccountID) []people.Person {
 	return ofAccount(c.People, id, func(p *people.Person) tenants.AccountID { return p.Account })

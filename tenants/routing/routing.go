@@ -8,6 +8,7 @@ package routing
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"holdfast/tenants"
@@ -34,9 +35,11 @@ type Copy struct {
 	State     State            `json:"state"`
 	Since     time.Time        `json:"since"` // of State
 	Cause     string           `json:"cause,omitempty"`
-	Accounts  []Account        `json:"accounts"`  // sorted by ID
-	Numbers   []Number         `json:"numbers"`   // sorted by E164
-	Operators []Operator       `json:"operators"` // sorted by ID
+	Accounts  []Account        `json:"accounts"`         // sorted by ID
+	Numbers   []Number         `json:"numbers"`          // sorted by E164
+	Operators []Operator       `json:"operators"`        // sorted by ID
+	Notify    []string         `json:"notify,omitempty"` // addresses told of voicemail and of what is owed
+	Outbound  Outbound         `json:"outbound,omitzero"`
 	// People are the directory, Schedules who of it is on call. Copies of earlier builds have neither.
 	People     []people.Person   `json:"people,omitempty"`    // sorted by Account, ID
 	Schedules  []roster.Schedule `json:"schedules,omitempty"` // sorted by Account, Position, ID
@@ -65,6 +68,20 @@ type Account struct {
 	AnnouncePosition bool              `json:"announce_position"`
 	GreetingInFull   bool              `json:"greeting_in_full"` // the greeting is heard to its end even if an operator accepts
 	Priority         int               `json:"priority"`         // higher first; 0 is usual, medical accounts 10
+	// Instructions stand for every call of the account; Hours say when the client is open, none: not said. Copies of earlier
+	// builds have neither, nor what follows.
+	Instructions string         `json:"instructions,omitempty"`
+	Hours        []people.Hours `json:"hours,omitempty"`
+	CallerID     string         `json:"caller_id,omitempty"`  // E.164 shown to whom we call; "": the first emergency number
+	Notify       []string       `json:"notify,omitempty"`     // addresses told of this account's voicemail
+	MailAudio    bool           `json:"mail_audio,omitempty"` // a mail about a voicemail may hold what was said
+}
+
+// Outbound bounds what a tenant's operators may spend on calls to the outside. The zero value allows none.
+type Outbound struct {
+	Countries []string      `json:"countries,omitempty"` // ISO 3166-1 alpha-2
+	PerDay    time.Duration `json:"per_day,omitempty"`   // talked in a day of the tenant's zone
+	AtOnce    int           `json:"at_once,omitempty"`
 }
 
 // Number is a DID of ours, or a published number of the account that may be found in a forwarded call's headers.
@@ -84,6 +101,12 @@ type Operator struct {
 	Languages map[string]Grade   `json:"languages"`
 	// Accounts this operator may answer; nil: all of the tenant's.
 	Accounts []tenants.AccountID `json:"accounts,omitempty"`
+	Rights   []tenants.Right     `json:"rights,omitempty"`
+}
+
+// Has reports whether the operator has a right, by name or by role.
+func (o *Operator) Has(r tenants.Right) bool {
+	return o != nil && (slices.Contains(o.Rights, r) || tenants.Actor{Role: o.Role}.May(tenants.RoleSupervisor))
 }
 
 // Grade is how well an operator speaks a language; higher is better.

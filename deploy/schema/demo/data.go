@@ -23,6 +23,8 @@ type account struct {
 	phrases        map[string]string // what the operator says; "{operator}" is a first name
 	greetings      map[string]string // recorded prompts by language
 	did, published string
+	instructions   string
+	hours          string // JSON of people.Hours
 }
 
 type person struct {
@@ -37,7 +39,9 @@ var homes = []home{
 		accounts: []account{
 			{
 				id: "lakeside-cardiology", name: "Lakeside Cardiology", initials: "LC", colour: "teal", shape: "diamond",
-				languages: []string{"en", "es"}, medical: true, did: "+16085550101", published: "+16085550151",
+				instructions: "Chest pain, trouble breathing or fainting now: say \"Please hang up and dial 911\" first.\nPatients of Dr. Ortiz after surgery: always urgent.\nNever give out home numbers or test results.",
+				hours:        `[{"days":"mon,tue,wed,thu,fri","from":"08:00","to":"17:00"}]`,
+				languages:    []string{"en", "es"}, medical: true, did: "+16085550101", published: "+16085550151",
 				phrases: map[string]string{
 					"en": "Lakeside Cardiology, this is {operator}. How may I help you?",
 					"es": "Cardiología Lakeside, le atiende {operator}. ¿En qué puedo ayudarle?",
@@ -46,13 +50,16 @@ var homes = []home{
 			},
 			{
 				id: "prairie-plumbing", name: "Prairie Plumbing", initials: "PP", colour: "amber", shape: "square",
-				languages: []string{"en"}, did: "+16085550102", published: "+16085550152",
+				instructions: "Water running and cannot be shut off: urgent, call who is on call.\nAsk for street and house number, and whether the main valve is shut.",
+				hours:        `[{"days":"mon,tue,wed,thu,fri,sat","from":"07:00","to":"18:00"}]`,
+				languages:    []string{"en"}, did: "+16085550102", published: "+16085550152",
 				phrases:   map[string]string{"en": "Prairie Plumbing, {operator} speaking. What can we fix for you?"},
 				greetings: map[string]string{"en": "greeting-prairie-plumbing"},
 			},
 			{
 				id: "dane-county-shelter", name: "Dane County Shelter", initials: "DS", colour: "violet", shape: "circle",
-				languages: []string{"en"}, did: "+16085550103", published: "+16085550153",
+				instructions: "Ask first: \"Are you safe right now?\" If not: 911.\nNever say whether somebody stays here.\nNever call back a number without the caller's leave.",
+				languages:    []string{"en"}, did: "+16085550103", published: "+16085550153",
 				phrases:   map[string]string{"en": "Dane County Shelter, this is {operator}. Are you safe right now?"},
 				greetings: map[string]string{"en": "greeting-dane-county-shelter"},
 			},
@@ -68,13 +75,17 @@ var homes = []home{
 		accounts: []account{
 			{
 				id: "kovacs-fogaszat", name: "Kovács Fogászat", initials: "KF", colour: "teal", shape: "hexagon",
-				languages: []string{"hu"}, medical: true, did: "+3615550201", published: "+3615550251",
+				instructions: "Erős vérzés, nehéz légzés, arcduzzanat: sürgős, azonnal hívja az ügyeletest; életveszélyben 112.\nIdőpontot nem adunk, csak felírjuk a kérést.",
+				hours:        `[{"days":"mon,tue,wed,thu,fri","from":"08:00","to":"18:00"}]`,
+				languages:    []string{"hu"}, medical: true, did: "+3615550201", published: "+3615550251",
 				phrases:   map[string]string{"hu": "Kovács Fogászat, jó napot kívánok, {operator} vagyok. Miben segíthetek?"},
 				greetings: map[string]string{"hu": "greeting-kovacs-fogaszat"},
 			},
 			{
 				id: "budai-gyorsszerviz", name: "Budai Gyorsszerviz", initials: "BG", colour: "amber", shape: "triangle",
-				languages: []string{"hu", "de", "en"}, did: "+3615550202", published: "+3615550252",
+				instructions: "Gázszag: hagyja el a lakást, ne kapcsoljon villanyt, hívja a 112-t.\nKérje a címet, az emeletet és a kaputelefon nevét.",
+				hours:        `[{"days":"mon,tue,wed,thu,fri","from":"07:00","to":"19:00"},{"days":"sat","from":"08:00","to":"13:00"}]`,
+				languages:    []string{"hu", "de", "en"}, did: "+3615550202", published: "+3615550252",
 				phrases: map[string]string{
 					"hu": "Budai Gyorsszerviz, jó napot kívánok, {operator} vagyok. Miben segíthetek?",
 					"de": "Budai Gyorsszerviz, guten Tag, mein Name ist {operator}. Wie kann ich Ihnen helfen?",
@@ -96,7 +107,9 @@ var homes = []home{
 		accounts: []account{
 			{
 				id: "red-rock-dental", name: "Red Rock Dental", initials: "RR", colour: "rose", shape: "diamond",
-				languages: []string{"en"}, did: "+16085550301", published: "+16085550351",
+				instructions: "Knocked-out tooth or bleeding that does not stop: urgent.\nNew patients: ask for date of birth and insurance.",
+				hours:        `[{"days":"mon,tue,wed,thu","from":"08:00","to":"17:00"}]`,
+				languages:    []string{"en"}, did: "+16085550301", published: "+16085550351",
 				phrases:   map[string]string{"en": "Red Rock Dental, this is {operator}. How may I help you?"},
 				greetings: map[string]string{"en": "greeting-red-rock-dental"},
 			},

@@ -4,6 +4,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,8 +121,9 @@ func Bench(ctx context.Context, db *store.DB, wanted bool) error {
 }
 
 func addHome(ctx context.Context, tx pgx.Tx, h home, hash string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO tenants (tenant_id, name, zone, country, language, state, cause) VALUES ($1, $2, $3, $4, $5, $6, 'demonstration')`,
-		h.id, h.name, h.zone, h.country, h.language, h.state)
+	_, err := tx.Exec(ctx, `INSERT INTO tenants (tenant_id, name, zone, country, language, state, cause, notify, outbound_countries)
+		VALUES ($1, $2, $3, $4, $5, $6, 'demonstration', $7, $8)`,
+		h.id, h.name, h.zone, h.country, h.language, h.state, []string{"admin@" + string(h.id) + ".example"}, []string{h.country})
 	if err != nil {
 		return err
 	}
@@ -153,10 +155,12 @@ func addAccount(ctx context.Context, tx pgx.Tx, h home, a account) error {
 		a.greetings = map[string]string{}
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO accounts (tenant_id, account_id, name, initials, colour, shape, languages, zone, country, medical,
-		phrases, greetings, ring_for_ms, offer_for_ms, longest_wait_ms, wrap_up_ms, priority)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+		phrases, greetings, ring_for_ms, offer_for_ms, longest_wait_ms, wrap_up_ms, priority,
+		instructions, hours, notify)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text::jsonb, $20)`,
 		h.id, a.id, a.name, a.initials, a.colour, a.shape, a.languages, h.zone, h.country, a.medical,
-		a.phrases, a.greetings, usualRing, usualOffer, usualWait, usualWrap, priority)
+		a.phrases, a.greetings, usualRing, usualOffer, usualWait, usualWrap, priority,
+		a.instructions, cmp.Or(a.hours, "[]"), []string{"office@" + string(a.id) + ".example"})
 	if err != nil {
 		return err
 	}
@@ -173,8 +177,8 @@ func addAccount(ctx context.Context, tx pgx.Tx, h home, a account) error {
 
 func addPerson(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID, p person, hash string) error {
 	id := tenants.NewID()
-	_, err := tx.Exec(ctx, "INSERT INTO users (tenant_id, user_id, email, name, role, languages) VALUES ($1, $2, $3, $4, $5, $6)",
-		tenant, id, p.email, p.name, p.role, p.languages)
+	_, err := tx.Exec(ctx, "INSERT INTO users (tenant_id, user_id, email, name, role, languages, rights) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		tenant, id, p.email, p.name, p.role, p.languages, []tenants.Right{tenants.RightOverride, tenants.RightDial})
 	if err != nil {
 		return err
 	}

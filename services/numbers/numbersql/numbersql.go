@@ -13,6 +13,7 @@ import (
 
 	"holdfast/services/numbers"
 	"holdfast/tenants"
+	"holdfast/tenants/people"
 	"holdfast/tenants/routing"
 	"holdfast/tenants/store"
 )
@@ -60,8 +61,10 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		err = tx.QueryRow(ctx, "SELECT name, zone, country, language, state, since, cause FROM tenants WHERE tenant_id = $1", tenant).
-			Scan(&c.Name, &c.Zone, &c.Country, &c.Language, &c.State, &c.Since, &c.Cause)
+		err = tx.QueryRow(ctx, `SELECT name, zone, country, language, state, since, cause, notify,
+			outbound_countries, outbound_minutes * interval '1 minute', outbound_at_once FROM tenants WHERE tenant_id = $1`, tenant).
+			Scan(&c.Name, &c.Zone, &c.Country, &c.Language, &c.State, &c.Since, &c.Cause, &c.Notify,
+				&c.Outbound.Countries, &c.Outbound.PerDay, &c.Outbound.AtOnce)
 		if errors.Is(err, pgx.ErrNoRows) {
 			c = nil
 			return nil
@@ -92,7 +95,8 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 
 func accounts(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Account, error) {
 	rows, err := tx.Query(ctx, `SELECT account_id, name, initials, colour, shape, languages, zone, country, medical, phrases, greetings,
-		ring_for_ms, offer_for_ms, longest_wait_ms, wrap_up_ms, announce_position, greeting_in_full, priority
+		ring_for_ms, offer_for_ms, longest_wait_ms, wrap_up_ms, announce_position, greeting_in_full, priority,
+		instructions, hours::text, caller_id, notify, mail_audio
 		FROM accounts WHERE tenant_id = $1 ORDER BY account_id`, tenant)
 	if err != nil {
 		return nil, err
@@ -100,8 +104,13 @@ func accounts(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routin
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (routing.Account, error) {
 		var a routing.Account
 		var ring, offer, wait, wrap int64 // milliseconds
+		var hours string
 		err := row.Scan(&a.ID, &a.Name, &a.Initials, &a.Colour, &a.Shape, &a.Languages, &a.Zone, &a.Country, &a.Medical, &a.Phrases, &a.Greetings,
-			&ring, &offer, &wait, &wrap, &a.AnnouncePosition, &a.GreetingInFull, &a.Priority)
+			&ring, &offer, &wait, &wrap, &a.AnnouncePosition, &a.GreetingInFull, &a.Priority,
+			&a.Instructions, &hours, &a.CallerID, &a.Notify, &a.MailAudio)
+		if hours != "[]" && err == nil {
+			a.Hours = unpack[[]people.Hours](hours, "hours of an account", tenant, string(a.ID))
+		}
 		a.RingFor, a.OfferFor = time.Duration(ring)*time.Millisecond, time.Duration(offer)*time.Millisecond
 		a.LongestWait, a.WrapUp = time.Duration(wait)*time.Millisecond, time.Duration(wrap)*time.Millisecond
 		return a, err
@@ -117,7 +126,7 @@ func numbersOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routi
 }
 
 func operators(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Operator, error) {
-	rows, err := tx.Query(ctx, `SELECT user_id::text, name, email, role, languages, accounts FROM users
+	rows, err := tx.Query(ctx, `SELECT user_id::text, name, email, role, languages, accounts, rights FROM users
 		WHERE tenant_id = $1 AND NOT disabled ORDER BY user_id`, tenant)
 	if err != nil {
 		return nil, err

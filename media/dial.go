@@ -1,0 +1,35 @@
+package media
+
+import "errors"
+
+// Errors of a Dialer.
+var (
+	// ErrNoRoute says that no carrier takes calls from us.
+	ErrNoRoute = errors.New("no carrier is set up for outbound calls")
+)
+
+// Destination is whom to call, and as whom.
+type Destination struct {
+	To       string // E.164
+	From     string // E.164: the caller id that the called party sees
+	FromName string // shown beside it; may be empty
+	Call     string // the id of the call on whose behalf this is done, for traces
+}
+
+// Dialer places calls to the outside through a carrier.
+type Dialer interface {
+	// Dial begins a call and returns its leg at once. The leg's events tell its life: Ringing once it rings there (audio
+	// that comes before the answer goes to the leg's receiver), Connected when the called party answers, Ended with one of
+	// the reasons below otherwise. Hangup before Connected withdraws the call. Errors: ErrNoRoute, ErrNoPort.
+	Dial(d Destination) (Leg, error)
+}
+
+// The reasons by which a call that we placed ends before it is answered, beside those of every leg.
+const (
+	EndedBusy        = "busy"        // 486, 600
+	EndedNoAnswer    = "no_answer"   // rang too long; 408, 480, 487
+	EndedDeclined    = "declined"    // 603
+	EndedNoNumber    = "no_number"   // 404, 410, 484, 604: nobody has this number
+	EndedForbidden   = "forbidden"   // 401, 403, 407: the carrier does not let us
+	EndedUnreachable = "unreachable" // no carrier took the call: no reply, 5xx, no route
+)
