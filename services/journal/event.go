@@ -29,5 +29,8 @@ type Event struct {
 	Node   string           `json:"node"`
 	Type   string           `json:"type"`            // e.g. "invited", "answered"; of the owner's vocabulary
 	Final  bool             `json:"final,omitempty"` // nothing follows in this story
-	Data   json.RawMessage  `json:"data"`
+	// Restated says that Data holds all that the story's earlier events led to, so that the story can be resumed from here
+	// and they need not stay on this node's disk.
+	Restated bool            `json:"restated,omitempty"`
+	Data     json.RawMessage `json:"data"`
 }

@@ -150,6 +150,33 @@ func TestASegmentStaysWhileAStoryInItIsOpen(t *testing.T) {
 	}
 }
 
+func TestAStoryThatIsRestatedKeepsNoEarlierSegmentAndIsResumedFromThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := open(t, Config{Dir: dir, SegmentBytes: 300})
+	s := ship(t, j, &shelf{stored: map[string]int{}})
+	j.Append(event("owed", 1))
+	for i := range 20 {
+		j.Append(final(event(fmt.Sprint(i), 1)))
+	}
+	whole := event("owed", 2)
+	whole.Restated = true
+	j.Append(whole)
+	j.Append(event("owed", 3))
+	eventually(t, "the segment in which the story began is gone", func() bool {
+		left, err := listSegments(dir)
+		return err == nil && len(left) <= 3 && left[0].number > 10
+	})
+	s.Stop()
+	if err := j.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	stories := open(t, Config{Dir: dir}).OpenStories()
+	if len(stories) != 1 || len(stories[0].Events) != 2 || stories[0].Events[0].Seq != 2 || stories[0].NextSeq() != 4 {
+		t.Errorf("stories %+v", stories)
+	}
+}
+
 func TestAPoisonedEventIsSetAsideAndTheQueueMovesOn(t *testing.T) {
 	t.Parallel()
 	store := &shelf{stored: map[string]int{}}

@@ -35,15 +35,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func header() []byte { return append([]byte(spoolMagic), spoolVersion) }
 
 // encode returns e as one record. Data that is no JSON, or too much of it, is replaced by a note of that: an event is
-// never refused for what it carries.
+// never refused for what it carries. It restates nothing then, so that what came before stays.
 func encode(e Event) (Event, []byte) {
 	payload, err := json.Marshal(e)
 	if err != nil {
-		e.Data = note("unreadable", strconv.Quote(string(e.Data[:min(len(e.Data), 1000)])))
+		e.Data, e.Restated = note("unreadable", strconv.Quote(string(e.Data[:min(len(e.Data), 1000)]))), false
 		payload, err = json.Marshal(e)
 	}
 	if err == nil && len(payload) > maxRecord {
-		e.Data = note("too_large", strconv.Itoa(len(payload)))
+		e.Data, e.Restated = note("too_large", strconv.Itoa(len(payload))), false
 		payload, err = json.Marshal(e)
 	}
 	if err != nil || len(payload) > maxRecord {

@@ -25,7 +25,8 @@ type span struct{ first, last uint64 }
 // ends says whether nothing follows e in its story. A command is a story of one event.
 func ends(e Event) bool { return e.Final || e.Kind == Command }
 
-// Story is a story that had no end when this process started: all its events, in order. The owner goes on with
+// Story is a story that had no end when this process started: its events in order, from the last one that restated it or
+// from its beginning. The owner goes on with
 // [Story.NextSeq].
 type Story struct {
 	Tenant tenants.TenantID
@@ -54,7 +55,7 @@ func (j *Journal) note(e Event, number uint64) {
 		return
 	}
 	s, open := j.spans[key]
-	if !open {
+	if !open || e.Restated {
 		s.first = number
 	}
 	s.last = number
@@ -84,6 +85,9 @@ func (c collector) add(e Event) {
 	if s == nil {
 		s = &Story{Tenant: e.Tenant, Kind: e.Kind, ID: e.ID}
 		c[key] = s
+	}
+	if e.Restated {
+		s.Events = s.Events[:0]
 	}
 	s.Events = append(s.Events, e)
 }

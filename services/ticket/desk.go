@@ -65,6 +65,9 @@ const (
 	emptyFor = 10 * time.Minute
 	// closedFor is how long a delivered ticket stays on the desk: it bridges the time until the archive has it.
 	closedFor = time.Hour
+	// restateEvery is how long an open ticket leaves its story as it is. Then it is told anew, whole: a message that is owed for
+	// weeks must not keep weeks of the journal on the disk.
+	restateEvery = 24 * time.Hour
 )
 
 // Desk owns this node's drafts and owed tickets: one goroutine changes them, everybody else asks it. Methods are safe
@@ -83,6 +86,7 @@ type Desk struct {
 
 	// Of the owner's goroutine alone.
 	tickets  map[tenants.TicketID]State
+	told     map[tenants.TicketID]time.Time // from when on the journal must keep an open ticket's story
 	byCall   map[tenants.CallID]tenants.TicketID
 	live     map[tenants.CallID]bool     // calls in progress
 	numbers  map[tenants.TenantID]uint64 // the largest seen
@@ -100,7 +104,7 @@ func NewDesk(cfg DeskConfig) *Desk {
 	}
 	d := &Desk{
 		cfg: cfg, counter: Counter{Dir: cfg.Dir}, ready: make(chan struct{}, 1), stopped: make(chan struct{}),
-		tickets: map[tenants.TicketID]State{}, byCall: map[tenants.CallID]tenants.TicketID{},
+		tickets: map[tenants.TicketID]State{}, told: map[tenants.TicketID]time.Time{}, byCall: map[tenants.CallID]tenants.TicketID{},
 		live: map[tenants.CallID]bool{}, numbers: map[tenants.TenantID]uint64{}, watchers: map[tenants.TenantID][]*Watcher{},
 		counts: map[tenants.TenantID]Count{},
 	}
@@ -122,6 +126,7 @@ func (d *Desk) restore(story journal.Story) {
 		d.cfg.Log.Error("a ticket's story has no beginning", "ticket", story.ID)
 		return
 	}
+	d.told[s.ID] = story.Events[0].At
 	d.put(s)
 }
 
@@ -257,6 +262,7 @@ func (d *Desk) put(s State) {
 // remove takes a ticket off the desk.
 func (d *Desk) remove(s State) {
 	delete(d.tickets, s.ID)
+	delete(d.told, s.ID)
 	if d.byCall[s.Call] == s.ID {
 		delete(d.byCall, s.Call)
 	}
@@ -274,8 +280,11 @@ func (d *Desk) apply(s State, e Event) (State, error) {
 	}
 	d.cfg.Journal.Append(journal.Event{
 		Tenant: next.Tenant, Kind: journal.Ticket, ID: string(next.ID), Seq: next.Seq, At: e.At, Node: d.cfg.Node,
-		Type: string(e.Type), Final: !next.Open(), Data: data,
+		Type: string(e.Type), Final: !next.Open(), Restated: e.Ticket != nil, Data: data,
 	})
+	if _, told := d.told[next.ID]; !told || e.Ticket != nil {
+		d.told[next.ID] = e.At
+	}
 	d.put(next)
 	d.tell(next)
 	if next.Phase == Discarded {
@@ -284,7 +293,8 @@ func (d *Desk) apply(s State, e Event) (State, error) {
 	return next, nil
 }
 
-// tidy discards what nobody wrote anything into, and lets go of what was delivered a while ago.
+// tidy discards what nobody wrote anything into, lets go of what was delivered a while ago, and tells anew what has been
+// open for a day.
 func (d *Desk) tidy() {
 	now := d.cfg.Now()
 	for _, s := range d.tickets {
@@ -294,6 +304,10 @@ func (d *Desk) tidy() {
 		case s.Phase == Draft && s.Empty() && !d.live[s.Call] && idle > emptyFor:
 			if _, err := d.apply(s, Event{Type: Dropped, At: now}); err != nil {
 				d.cfg.Log.Error("an empty draft could not be discarded", "ticket", string(s.ID), "err", err)
+			}
+		case s.Open() && now.Sub(d.told[s.ID]) >= restateEvery:
+			if _, err := d.apply(s, Event{Type: Restated, At: now, Ticket: &s}); err != nil {
+				d.cfg.Log.Error("a message could not be told anew", "ticket", string(s.ID), "err", err)
 			}
 		}
 	}

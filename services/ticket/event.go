@@ -19,6 +19,7 @@ const (
 	HandedOver  Type = "delivered"   // To, How, By
 	Undelivered Type = "undelivered" // DayEnds, By; Ticket: the whole of it, for its story was final
 	Dropped     Type = "discarded"   // By: empty for the system itself
+	Restated    Type = "restated"    // Ticket: the whole of it, once a day while it is open; nothing changes
 )
 
 // Origin is where a ticket comes from.

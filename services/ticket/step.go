@@ -33,7 +33,9 @@ func Step(s State, e Event) (State, error) {
 	if err := m.step(); err != nil {
 		return s, err
 	}
-	m.s.ChangedAt = e.At
+	if e.Type != Restated {
+		m.s.ChangedAt = e.At
+	}
 	m.s.Seq++
 	return m.s, nil
 }
@@ -68,6 +70,8 @@ func (m *move) step() error {
 		return m.begun()
 	case m.e.Type == Undelivered:
 		return m.undelivered()
+	case m.e.Type == Restated:
+		return m.restated()
 	case m.s.Phase == None:
 		return m.refuse("not_now", "this message was never begun")
 	}
@@ -229,6 +233,17 @@ func (m *move) undelivered() error {
 	m.s.Deliveries = slices.Clone(m.s.Deliveries)
 	m.s.Deliveries[len(m.s.Deliveries)-1].Undone = &by
 	m.owe()
+	return nil
+}
+
+// restated says again what is so: whoever has not read the story before may begin here.
+func (m *move) restated() error {
+	switch {
+	case m.e.Ticket == nil:
+		return m.refuse("not_now", "a message is restated with the whole of it")
+	case m.s.Phase == None:
+		m.s = *m.e.Ticket
+	}
 	return nil
 }
 

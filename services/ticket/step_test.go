@@ -100,6 +100,8 @@ func facts() []Event {
 		appended, by(ben, Event{Type: Appended, Text: "  "}), handed, by(ada, Event{Type: HandedOver}),
 		by(ada, Event{Type: HandedOver, To: strings.Repeat("x", 201)}), undelivered, snapshot,
 		{Type: Dropped},
+		{Type: Restated},
+		{Type: Restated, Ticket: snapshot.Ticket},
 		{Type: "sung"},
 	}
 	for i := range events {

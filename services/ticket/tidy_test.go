@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/services/journal"
 	"holdfast/tenants"
 )
 
@@ -38,5 +39,40 @@ func TestAnEmptyDraftGoesAWhileAfterItsCallAndNothingElseDoes(t *testing.T) {
 	}
 	if last := written.events[len(written.events)-1]; last.Type != string(Dropped) || !last.Final {
 		t.Fatalf("%+v", last)
+	}
+}
+
+func TestAMessageThatIsOwedForDaysIsToldAnewOnceADay(t *testing.T) {
+	t.Parallel()
+	now := t0
+	written := &tape{}
+	cfg := DeskConfig{Journal: written, Dir: t.TempDir(), Now: func() time.Time { return now }}
+	d := NewDesk(cfg)
+	s, err := d.open(*origin(), ada, "Ada")
+	for _, e := range []Event{said, saved} {
+		if err == nil {
+			s, err = d.apply(s, e)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * 24 * 2 { // half an hour at a time
+		now = now.Add(30 * time.Minute)
+		d.tidy()
+	}
+	var anew []journal.Event
+	for _, e := range written.events {
+		if e.Restated {
+			anew = append(anew, e)
+		}
+	}
+	if len(anew) != 3 {
+		t.Fatalf("told anew %d times in three days", len(anew))
+	}
+	cfg.Stories = []journal.Story{{Tenant: s.Tenant, Kind: journal.Ticket, ID: string(s.ID), Events: anew[2:]}}
+	again := NewDesk(cfg).tickets[s.ID]
+	if again.Value(FieldText) != s.Value(FieldText) || again.Phase != Owed || again.Number != s.Number || again.Seq != s.Seq+3 {
+		t.Fatalf("%+v", again)
 	}
 }
