@@ -1,7 +1,10 @@
-// Package bridge joins two legs so that their parties hear each other.
+// Package bridge joins legs so that their parties hear each other.
 //
-// A bridge is two pointers: what one leg hears, the other plays. It has no goroutine, no buffer and no clock of its own;
-// frames pass on the goroutine that read them, and a tap (a recorder) is called right after, on the same one.
+// A [Bridge] of two is two pointers: what one leg hears, the other plays. It has no goroutine, no buffer and no clock of
+// its own; frames pass on the goroutine that read them, and a tap (a recorder) is called right after, on the same one.
+//
+// A [Conference] of three or more must add up what is said, and so cannot go without a clock: a [Mixer] has one for all.
+// It costs 40 ms of delay, which two parties are spared.
 package bridge
 
 import (

@@ -95,6 +95,13 @@ func (p *Probe) Hears(hz float64) bool {
 	return len(p.recent) == window && share(p.recent, hz) > 0.5
 }
 
+// Share is the part of the energy of the last 200 ms that a tone of hz has, 0 to 1: for telling how much of it is in a mix.
+func (p *Probe) Share(hz float64) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return share(p.recent, hz)
+}
+
 // share is the part of the energy that a tone has, 0 to 1, by Goertzel's algorithm.
 func share(samples []int16, hz float64) float64 {
 	k := 2 * math.Cos(2*math.Pi*hz/media.SampleRate)

@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"log/slog"
 	"sync"
-	"time"
 
 	"holdfast/media"
+	"holdfast/media/pace"
 )
-
-// mostLate is how far the clock catches up after the process was held up. What is later than that is skipped: a burst of
-// old frames only fills the peer's jitter buffer.
-const mostLate = 5 * media.FrameTime
 
 // Config says how a player works. The zero Config is usable.
 type Config struct {
@@ -80,31 +76,10 @@ func (p *Player) Play(to media.Sink, clips [][]byte, loop bool, done func()) (st
 	return pl.stop
 }
 
-// run is the clock. Times are counted from its start, so that the error of one wake-up is not carried to the next.
+// run is the clock.
 func (p *Player) run() {
 	defer close(p.gone)
-	origin, ticks := time.Now(), 0
-	timer := time.NewTimer(media.FrameTime)
-	defer timer.Stop()
-	for {
-		select {
-		case <-p.quit:
-			return
-		case <-timer.C:
-		}
-		for {
-			late := time.Since(origin) - time.Duration(ticks+1)*media.FrameTime
-			if late < 0 {
-				break
-			}
-			if late > mostLate {
-				origin = origin.Add((late - mostLate).Truncate(media.FrameTime))
-			}
-			ticks++
-			p.tick()
-		}
-		timer.Reset(time.Duration(ticks+1)*media.FrameTime - time.Since(origin))
-	}
+	pace.Keep(p.quit, p.tick)
 }
 
 // tick sends one frame of everything that plays.
