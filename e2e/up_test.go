@@ -51,6 +51,12 @@ func TestUpRunsEverythingRestartsWhatDiesAndLeavesNothing(t *testing.T) {
 		t.Errorf("the refusal is not one clear line: %q", said.String())
 	}
 
+	third := exec.Command(harness.Binary(t), "serve")
+	third.Env = append(second.Env, "HOLDFAST_DATABASE_URL=postgres://x@"+n.Host+"/x", "HOLDFAST_REDIS_URL=redis://"+n.Host+"/0")
+	if out, err := third.CombinedOutput(); err == nil || !strings.Contains(string(out), n.Data+" is held by process") {
+		t.Errorf("a second service on the same folder: %v %s", err, out)
+	}
+
 	for _, name := range []string{"holdfast", "postgres", "redis"} {
 		n.KillByFile(name)
 	}

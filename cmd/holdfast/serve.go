@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"holdfast/deploy/schema/demo"
+	"holdfast/deploy/servers"
 	"holdfast/media/record"
 	"holdfast/services/journal"
 	"holdfast/services/numbers"
@@ -41,6 +42,16 @@ func (serveCmd) Run() error {
 	slog.SetDefault(log)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	// Two services on one folder would write one journal and one message over the other's.
+	release, err := servers.Lock(s.Data, "serve.lock")
+	switch {
+	case errors.Is(err, servers.ErrLocked):
+		return err
+	case err != nil:
+		log.Error("the data folder cannot be locked: callers are answered all the same", "error", err)
+	default:
+		defer func() { _ = release() }() // ends with the process anyway
+	}
 	n, err := newNode(s, log)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ var floors = map[string]int{
 
 	"e2e/sound": 56, "e2e/carrier": 57, "e2e/operator": 57, "e2e/harness": 58, "e2e/bench/load": 59, "e2e/bench/serve": 59, "e2e...": 60,
 
-	"deploy/schema": 10, "deploy/servers": 10, "deploy/schema/demo": 45, "deploy/servers/containers": 45, "deploy/servers/serverstest": 46, "deploy/layers": 46,
+	"deploy/schema": 10, "deploy/servers": 10, "deploy/backup": 11, "deploy/schema/demo": 45, "deploy/servers/containers": 45, "deploy/servers/serverstest": 46, "deploy/layers": 46,
 
 	"cmd...": 61,
 }
@@ -77,7 +77,7 @@ var libraries = []struct {
 	{"github.com/labstack/echo", []string{"web/api"}, "one package, two files, so that its next major version costs a day"},
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
-	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
+	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/backup", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
 		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
 	{"github.com/testcontainers", []string{"deploy/servers/containers"}, "only tests run containers"},

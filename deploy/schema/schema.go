@@ -60,6 +60,16 @@ type URLs struct{ App, Signin, Worker string }
 // Migrate brings the database at ownerURL to this build's schema and makes the roles with passwords derived from secret
 // (see [Secret]). Errors: ErrNewer; anything else is the database's.
 func Migrate(ctx context.Context, ownerURL string, secret []byte) error {
+	latest, err := Latest()
+	if err != nil {
+		return err
+	}
+	return MigrateTo(ctx, ownerURL, secret, latest)
+}
+
+// MigrateTo is Migrate that stops at a schema of an earlier build: what a backup of that build is loaded into. A database
+// that has more already is left as it is.
+func MigrateTo(ctx context.Context, ownerURL string, secret []byte, version int64) error {
 	cfg, err := pgx.ParseConfig(ownerURL)
 	if err != nil {
 		return fmt.Errorf("database address: %w", hide(err))
@@ -90,7 +100,7 @@ func Migrate(ctx context.Context, ownerURL string, secret []byte) error {
 	if err := makeRoles(ctx, conn, secret); err != nil {
 		return err
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if _, err := provider.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
@@ -111,6 +121,25 @@ func Latest() (int64, error) {
 		latest = max(latest, v)
 	}
 	return latest, nil
+}
+
+// Version is the schema that the database at ownerURL has; 0: none yet.
+func Version(ctx context.Context, ownerURL string) (int64, error) {
+	cfg, err := pgx.ParseConfig(ownerURL)
+	if err != nil {
+		return 0, fmt.Errorf("database address: %w", hide(err))
+	}
+	db := stdlib.OpenDB(*cfg)
+	defer func() { _ = db.Close() }() // nothing is pending in it
+	provider, err := newProvider(db)
+	if err != nil {
+		return 0, err
+	}
+	has, _, err := provider.GetVersions(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return has, nil
 }
 
 func newProvider(db *sql.DB) (*goose.Provider, error) {

@@ -105,6 +105,22 @@ func (s *Servers) start(ctx context.Context, cfg Config) error {
 	return nil
 }
 
+// Running is the owner's address of the private database that another process keeps running on a data folder.
+func Running(data string) (databaseURL string, err error) {
+	if data, err = realPath(data); err != nil {
+		return "", err
+	}
+	user, err := unprivileged()
+	if err != nil {
+		return "", err
+	}
+	sockets, err := socketFolder(data, user)
+	if err != nil {
+		return "", err
+	}
+	return place{data: data, sockets: sockets, user: user}.databaseURL(databaseName), nil
+}
+
 // Stop ends both servers, waits for them, and gives the folder free. It may be repeated.
 func (s *Servers) Stop() error {
 	s.stop.Do(func() {
