@@ -17,6 +17,7 @@ import (
 	"holdfast/deploy/servers"
 	"holdfast/media/record"
 	"holdfast/services/journal"
+	"holdfast/services/notify"
 	"holdfast/services/numbers"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
@@ -102,6 +103,7 @@ type node struct {
 	book      *routing.Book
 	compiler  *numbers.Compiler
 	compiled  atomic.Bool // every tenant was, since this process began
+	outbox    *notify.Outbox
 	tickets   *ticket.Desk
 	answering *answering
 	stores    *stores
@@ -128,6 +130,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
 		return nil, err
 	}
+	n.outbox = newOutbox(n)
 	n.tickets = newTickets(n)
 	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.tickets); err != nil {
 		return nil, err
@@ -174,6 +177,7 @@ func (w warnings) Clear(t tenants.TenantID, key string) { w.j.Clear(t, key) }
 // start answers calls first, from what is on this disk, and then looks for everything else.
 func (n *node) start() error {
 	n.answering.closeCrashed(n.log, n.journal, n.tapes)
+	n.outbox.Start()
 	n.tickets.Start()
 	n.tapes.Start()
 	known := n.compiler.Restore()
@@ -276,6 +280,9 @@ func (n *node) stop() {
 	}
 	if n.tickets != nil {
 		n.tickets.Stop()
+	}
+	if n.outbox != nil {
+		n.outbox.Stop()
 	}
 	if n.compiler != nil {
 		n.compiler.Stop()

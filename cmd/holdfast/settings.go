@@ -12,6 +12,9 @@ import (
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+
+	"holdfast/services/notify"
+	"holdfast/services/notify/smtp"
 )
 
 // settings are the HOLDFAST_ variables; README describes each.
@@ -35,6 +38,7 @@ type settings struct {
 	Bench          bool     `env:"BENCH"`
 	MetricsToken   string   `env:"METRICS_TOKEN"`
 	MasterKeyFile  string   `env:"MASTER_KEY_FILE"`
+	SMTPURL        []string `env:"SMTP_URL"` // a second one stands in where the first cannot be reached
 
 	httpAddr  netip.AddrPort
 	sipAddr   netip.AddrPort
@@ -44,6 +48,8 @@ type settings struct {
 	webrtc    uint16
 	demoTrunk netip.Prefix
 	proxies   []netip.Prefix
+	mailers   []notify.Sender
+	mailFrom  string // the domain of our mails
 }
 
 // readSettings reads and checks the environment. Its errors name the variable and what is wrong with it.
@@ -52,7 +58,7 @@ func readSettings() (*settings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	for _, check := range []func() error{s.addresses, s.ports, s.trust, s.places, s.public} {
+	for _, check := range []func() error{s.addresses, s.ports, s.trust, s.places, s.public, s.mail} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -154,6 +160,25 @@ func (s *settings) public() error {
 func local(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// mail makes what carries mails away: without a server, the folder in which they stay.
+func (s *settings) mail() error {
+	s.mailFrom = "localhost"
+	for i, raw := range s.SMTPURL {
+		server, err := smtp.Parse(strings.TrimSpace(raw))
+		if err != nil {
+			return fmt.Errorf("HOLDFAST_SMTP_URL %w", err)
+		}
+		if i == 0 {
+			s.mailFrom = server.Domain()
+		}
+		s.mailers = append(s.mailers, server)
+	}
+	if len(s.mailers) == 0 {
+		s.mailers = []notify.Sender{smtp.Folder{Dir: s.dir("mail")}}
+	}
+	return nil
 }
 
 // dir is a folder inside HOLDFAST_DATA.

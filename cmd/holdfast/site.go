@@ -46,7 +46,7 @@ func newSite(n *node) (*site, error) {
 	w := &site{listen: n.settings.HTTP, closed: make(chan struct{})}
 	people := api.People{Service: st.people}
 	meter := metrics.New(metrics.Config{
-		Phases: func() map[call.Phase]int { return w.boards.Phases() }, Alarms: func() map[string]int { return w.boards.Alarms() }, Spool: n.journal.Behind, Dropped: n.dropped,
+		Phases: func() map[call.Phase]int { return w.boards.Phases() }, Alarms: func() map[string]int { return w.boards.Alarms() }, Spool: n.journal.Behind, Outbox: n.outbox.Waiting, Dropped: n.dropped,
 		Up: map[string]func(context.Context) error{"postgres": st.db.Ready, "redis": st.redisReady},
 	})
 	w.boards = live.NewBoards(live.BoardsConfig{

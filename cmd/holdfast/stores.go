@@ -20,6 +20,7 @@ import (
 	"holdfast/services/identity/identitysql"
 	"holdfast/services/journal"
 	"holdfast/services/journal/journalsql"
+	"holdfast/services/notify/notifysql"
 	"holdfast/services/numbers/numbersql"
 	"holdfast/services/ticket/ticketsql"
 	"holdfast/services/voicemail/voicemailsql"
@@ -94,7 +95,7 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 	st.messages = voicemailsql.Queries{DB: st.db}
 	st.tickets = ticketsql.Queries{DB: st.db}
 	st.shipper = journal.NewShipper(journal.ShipperConfig{
-		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project), Log: log,
+		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project), Log: log,
 	})
 	return st, nil
 }

@@ -12,7 +12,7 @@ var floors = map[string]int{
 	"media/mediatest": 13,
 
 	"services/journal": 20, "services/acd": 23, "services/intake": 23, "services/ticket": 23, "services/oncall": 23,
-	"services/directory": 23, "services/notify": 23, "services/numbers": 23, "services/identity": 23,
+	"services/directory": 23, "services/notify": 22, "services/numbers": 23, "services/identity": 23,
 
 	"services/dispatch": 30, "services/voicemail": 30, "services/handback": 30,
 
@@ -34,6 +34,8 @@ var adapters = map[string]string{
 	"services/numbers/numbersql":      "services/numbers",
 	"services/voicemail/voicemailsql": "services/voicemail",
 	"services/ticket/ticketsql":       "services/ticket",
+	"services/notify/notifysql":       "services/notify",
+	"services/notify/smtp":            "services/notify",
 	"services/acd/acdredis":           "services/acd",
 }
 
@@ -78,8 +80,10 @@ var libraries = []struct {
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
 	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/backup", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
-		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql"), "the store is the only door to PostgreSQL"},
+		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
+	{"github.com/wneessen/go-mail", []string{"services/notify/smtp"}, "a mail is words until it travels"},
+	{"github.com/emersion", nil, "a mail server is for tests only"},
 	{"github.com/testcontainers", []string{"deploy/servers/containers"}, "only tests run containers"},
 	{"github.com/caarlos0/env", []string{"cmd/holdfast"}, "settings are read once, by cmd, and handed down"},
 	{"github.com/alecthomas/kong", []string{"cmd/holdfast"}, "commands are cmd's"},

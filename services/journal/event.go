@@ -16,6 +16,7 @@ const (
 	Duty    Kind = "duty"    // ID is the DutyID
 	Alarm   Kind = "alarm"   // ID is the alarm's key: one open alarm a key
 	Ticket  Kind = "ticket"  // ID is the TicketID; one that was delivered may go on: see services/ticket
+	Notice  Kind = "notice"  // ID is the name that services/notify gives what is told to one address
 	Command Kind = "command" // ID is fresh: one event, one command
 )
 

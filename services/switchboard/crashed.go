@@ -25,7 +25,7 @@ func (b *Switchboard) CloseCrashed(stories []journal.Story, saved Saved) int {
 		case journal.Duty:
 			e := duty.Event{Type: duty.Closed, At: b.cfg.Now(), Reason: "node_lost"}
 			b.finish(s, string(e.Type), e)
-		case journal.Alarm, journal.Command, journal.Ticket: // these outlive a process
+		case journal.Alarm, journal.Command, journal.Ticket, journal.Notice: // these outlive a process
 		}
 	}
 	return calls

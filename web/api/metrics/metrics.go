@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Phases  func() map[call.Phase]int // calls in progress
 	Spool   func() int                // events not yet in PostgreSQL
+	Outbox  func() (int, time.Time)   // notices that wait, and since when
 	Up      map[string]func(context.Context) error
 	Dropped func() map[string]uint64 // media packets not passed on, by why
 	// Alarms counts open alarms by severity.
@@ -98,6 +99,8 @@ type owners struct{ cfg Config }
 var (
 	callsDesc = prometheus.NewDesc("holdfast_calls", "Calls in progress, by state.", []string{"state"}, nil)
 	spoolDesc = prometheus.NewDesc("holdfast_spool_events", "Events on this node's disk that PostgreSQL does not have yet.", nil, nil)
+	mailDesc  = prometheus.NewDesc("holdfast_outbox_notices", "Notices that no mail server has accepted yet.", nil, nil)
+	ageDesc   = prometheus.NewDesc("holdfast_outbox_oldest_seconds", "Age of the oldest of them; 0 without one.", nil, nil)
 	upDesc    = prometheus.NewDesc("holdfast_dependency_up", "1 when the dependency answers, else 0.", []string{"name"}, nil)
 	dropDesc  = prometheus.NewDesc("holdfast_dropped_packets_total", "Media packets not passed on, by reason.", []string{"why"}, nil)
 	alarmDesc = prometheus.NewDesc("holdfast_alarms", "Open alarms, by severity.", []string{"severity"}, nil)
@@ -111,7 +114,7 @@ var phases = []call.Phase{
 
 // Describe names the gauges.
 func (o owners) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{callsDesc, spoolDesc, upDesc, dropDesc, alarmDesc} {
+	for _, d := range []*prometheus.Desc{callsDesc, spoolDesc, mailDesc, ageDesc, upDesc, dropDesc, alarmDesc} {
 		ch <- d
 	}
 }
@@ -129,6 +132,15 @@ func (o owners) Collect(ch chan<- prometheus.Metric) {
 	}
 	if o.cfg.Spool != nil {
 		gauge(spoolDesc, float64(o.cfg.Spool()))
+	}
+	if o.cfg.Outbox != nil {
+		count, oldest := o.cfg.Outbox()
+		age := 0.0
+		if count > 0 {
+			age = time.Since(oldest).Seconds()
+		}
+		gauge(mailDesc, float64(count))
+		gauge(ageDesc, age)
 	}
 	if o.cfg.Alarms != nil {
 		now := o.cfg.Alarms()
