@@ -76,7 +76,7 @@ func newSite(n *node) (*site, error) {
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
-			Activator: administration{n}, Trunks: administration{n}, SignedOut: w.sockets.SignedOut,
+			Activator: administration{n}, Trunks: administration{n}, Accounts: newAccounts(n, w.boards), SignedOut: w.sockets.SignedOut,
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),
 		DeskSocket: desk, PortalSocket: portal,

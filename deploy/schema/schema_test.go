@@ -116,7 +116,7 @@ func TestEveryTableWithATenantIsForcedUnderOneRuleAndLedByTheTenant(t *testing.T
 		AND (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND 'holdfast_app'::regrole = ANY (polroles)
 			AND polcmd = '*' AND polpermissive AND polqual IS NOT NULL AND pg_get_expr(polqual, polrelid) = pg_get_expr(polwithcheck, polrelid)
 			AND pg_get_expr(polqual, polrelid) LIKE '%app.tenant%') = 1
-		AND (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND 'holdfast_app'::regrole = ANY (polroles)) = 1
+		AND (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid AND 'holdfast_app'::regrole = ANY (polroles) AND polpermissive) = 1
 		AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND 0 = ANY (polroles)))`)
 	if len(loose) > 0 {
 		t.Errorf("not under the one forced rule: %v", loose)

@@ -40,6 +40,7 @@ type Copy struct {
 	Operators []Operator       `json:"operators"`        // sorted by ID
 	Notify    []string         `json:"notify,omitempty"` // addresses told of voicemail and of what is owed
 	Outbound  Outbound         `json:"outbound,omitzero"`
+	Revision  int64            `json:"revision,omitempty"` // counts edits of the settings above
 	// People are the directory, Schedules who of it is on call. Copies of earlier builds have neither.
 	People     []people.Person   `json:"people,omitempty"`    // sorted by Account, ID
 	Schedules  []roster.Schedule `json:"schedules,omitempty"` // sorted by Account, Position, ID
@@ -59,7 +60,7 @@ type Account struct {
 	Medical   bool              `json:"medical"` // medical or safety: the emergency-number notice before the beep
 	// Phrases are the answer phrases the operator says, by language; "{operator}" stands for the operator's first name.
 	Phrases map[string]string `json:"phrases"`
-	// Greetings name recorded prompts by language (media/prompt names); empty: the generic greeting.
+	// Greetings name clips by language: media/prompt names, or [Recorded] ones; empty: the generic greeting.
 	Greetings        map[string]string `json:"greetings,omitempty"`
 	RingFor          time.Duration     `json:"ring_for"`     // ringback before the greeting while an operator is offered
 	OfferFor         time.Duration     `json:"offer_for"`    // how long one operator is offered a call
@@ -75,7 +76,13 @@ type Account struct {
 	CallerID     string         `json:"caller_id,omitempty"`  // E.164 shown to whom we call; "": the first emergency number
 	Notify       []string       `json:"notify,omitempty"`     // addresses told of this account's voicemail
 	MailAudio    bool           `json:"mail_audio,omitempty"` // a mail about a voicemail may hold what was said
+	// GreetingTexts are what the greetings say, by language, for operators to read.
+	GreetingTexts map[string]string `json:"greeting_texts,omitempty"`
+	Revision      int64             `json:"revision,omitempty"` // counts edits; whoever edits names the one they saw
 }
+
+// Recorded begins the name of a greeting that was recorded for the account; the SHA-256 of its samples follows, hexadecimal.
+const Recorded = "recorded:"
 
 // Outbound bounds what a tenant's operators may spend on calls to the outside. The zero value allows none.
 type Outbound struct {

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"holdfast/services/accounts"
 	"holdfast/services/call"
 	"holdfast/services/journal"
 	"holdfast/tenants"
@@ -46,6 +47,7 @@ type world struct {
 	text     string
 	trunks   []routing.Trunk
 	sessions []string // signed out
+	clip     []byte   // recorded
 	log      *bytes.Buffer
 }
 
@@ -58,7 +60,7 @@ func newWorld(t *testing.T, change ...func(*world, *api.Config)) *world {
 		Ports: api.Ports{
 			Sessions: w, Tickets: w, Boards: w.boards, Book: book{}, Calls: w, Voicemails: w, Recordings: w, Alarms: w,
 			Desk: ticketDesk(t), Archive: w,
-			Explainer: w, Activator: w, Trunks: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
+			Explainer: w, Activator: w, Trunks: w, Accounts: w, Greetings: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
 		},
 		PublicURL: "http://127.0.0.1:8080", MetricsToken: "scrape-me", Metrics: http.NotFoundHandler(),
 		Log:   slog.New(slog.NewJSONHandler(w.log, nil)),
@@ -87,9 +89,12 @@ func (w *world) invite(tenant tenants.TenantID, id string) {
 	w.boards.Fold(journal.Event{Tenant: tenant, Kind: journal.Call, ID: id, Seq: 1, At: noon, Type: string(call.Invited), Data: data})
 }
 
-// do sends one request; token is "tenant/role" or "".
-func (w *world) do(method, path, token, body string) *httptest.ResponseRecorder {
+// do sends one request; token is "tenant/role" or "", match an If-Match.
+func (w *world) do(method, path, token, body string, match ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if len(match) > 0 && match[0] != "" {
+		r.Header.Set("If-Match", match[0])
+	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -239,16 +244,77 @@ func (w *world) DeleteTrunk(_ context.Context, _ tenants.Actor, name string) err
 	return nil
 }
 
+func (w *world) Create(_ context.Context, _ tenants.Actor, c accounts.Change) (accounts.Account, error) {
+	return accounts.Account{Account: routing.Account{ID: "new", Name: *c.Name, Revision: 1}}, nil
+}
+
+func (w *world) Change(_ context.Context, _ tenants.Actor, id tenants.AccountID, revision int64, c accounts.Change) (accounts.Account, error) {
+	a := accounts.Account{Account: routing.Account{ID: id, Name: "Lakeside Cardiology", Revision: 7}, ChangedBy: "Ilona Varga", ChangedAt: noon}
+	if revision != 7 {
+		return a, &accounts.Stale{Current: a}
+	}
+	if c.Published != nil {
+		return a, &accounts.Claimed{Number: "+16085550152", Account: "prairie-plumbing", AccountName: "Prairie Plumbing", Published: true}
+	}
+	if a = a.With(c); c.Initials != nil {
+		return a, a.Check(nil)
+	}
+	return a, nil
+}
+
+func (w *world) Archive(context.Context, tenants.Actor, tenants.AccountID, int64) error { return nil }
+
+func (w *world) Record(_ context.Context, _ tenants.Actor, id tenants.AccountID, language string, _ int64, clip []byte) (accounts.Account, error) {
+	w.clip = clip
+	return accounts.Account{Account: routing.Account{ID: id, Name: "Lakeside Cardiology", Greetings: map[string]string{language: "recorded:1"}}}, nil
+}
+
+func (w *world) ChangeSettings(_ context.Context, a tenants.Actor, _ int64, c accounts.SettingsChange) (accounts.Settings, error) {
+	return accounts.Settings{Tenant: a.Tenant}.With(c), nil
+}
+
+func (w *world) Numbers(context.Context) ([]accounts.Number, error) {
+	return []accounts.Number{{E164: "+16085550101", Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology"}}, nil
+}
+
+func (w *world) PutNumber(_ context.Context, _ tenants.Actor, n accounts.Number) (accounts.Number, error) {
+	return n, nil
+}
+
+func (w *world) DeleteNumber(_ context.Context, _ tenants.Actor, e164 string) error {
+	if e164 != "+16085550101" {
+		return accounts.ErrNotFound
+	}
+	return nil
+}
+
+func (w *world) Read(wav io.Reader) ([]byte, error) { return io.ReadAll(wav) }
+
+func (w *world) Open(_ context.Context, _ tenants.TenantID, name, _ string) ([]byte, error) {
+	return []byte("RIFF of " + name), nil
+}
+
 type book struct{}
 
 func (book) Tenants() []tenants.TenantID { return []tenants.TenantID{"mesa", "harbor"} }
+
+func (b book) Lookup(number string) (tenants.TenantID, routing.Number, bool) {
+	for _, t := range b.Tenants() {
+		for _, n := range b.Copy(t).Numbers {
+			if n.E164 == number {
+				return t, n, true
+			}
+		}
+	}
+	return "", routing.Number{}, false
+}
 
 func (book) Copy(t tenants.TenantID) *routing.Copy {
 	switch t {
 	case "harbor":
 		return &routing.Copy{
 			Tenant: t, Name: "Harbor Answering", State: routing.Live, Since: noon,
-			Accounts: []routing.Account{{ID: "lakeside-cardiology", Name: "Lakeside Cardiology", LongestWait: time.Minute}},
+			Accounts: []routing.Account{{ID: "lakeside-cardiology", Name: "Lakeside Cardiology", LongestWait: time.Minute, Greetings: map[string]string{"en": "greeting-lakeside"}, Revision: 7}},
 			Numbers: []routing.Number{
 				{E164: "+16085550101", Account: "lakeside-cardiology"}, {E164: "+16085550151", Account: "lakeside-cardiology", Published: true},
 			},

@@ -73,6 +73,39 @@ func (e MessageState) Valid() bool {
 	}
 }
 
+// Defines values for OpeningHoursDays.
+const (
+	OpeningHoursDaysFri OpeningHoursDays = "fri"
+	OpeningHoursDaysMon OpeningHoursDays = "mon"
+	OpeningHoursDaysSat OpeningHoursDays = "sat"
+	OpeningHoursDaysSun OpeningHoursDays = "sun"
+	OpeningHoursDaysThu OpeningHoursDays = "thu"
+	OpeningHoursDaysTue OpeningHoursDays = "tue"
+	OpeningHoursDaysWed OpeningHoursDays = "wed"
+)
+
+// Valid indicates whether the value is a known member of the OpeningHoursDays enum.
+func (e OpeningHoursDays) Valid() bool {
+	switch e {
+	case OpeningHoursDaysFri:
+		return true
+	case OpeningHoursDaysMon:
+		return true
+	case OpeningHoursDaysSat:
+		return true
+	case OpeningHoursDaysSun:
+		return true
+	case OpeningHoursDaysThu:
+		return true
+	case OpeningHoursDaysTue:
+		return true
+	case OpeningHoursDaysWed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAdmin      Role = "admin"
@@ -194,6 +227,90 @@ type Account struct {
 	Published     []string `json:"published"`
 	RingSeconds   float64  `json:"ring_seconds"`
 	Shape         string   `json:"shape"`
+	WrapUpSeconds float64  `json:"wrap_up_seconds"`
+	Zone          string   `json:"zone"`
+}
+
+// AccountChange defines model for AccountChange.
+type AccountChange struct {
+	AnnouncePosition   *bool              `json:"announce_position,omitempty"`
+	CallerID           *string            `json:"caller_id,omitempty"`
+	Colour             *string            `json:"colour,omitempty"`
+	Country            *string            `json:"country,omitempty"`
+	GreetingInFull     *bool              `json:"greeting_in_full,omitempty"`
+	GreetingTexts      *map[string]string `json:"greeting_texts,omitempty"`
+	Hours              *[]OpeningHours    `json:"hours,omitempty"`
+	Initials           *string            `json:"initials,omitempty"`
+	Instructions       *string            `json:"instructions,omitempty"`
+	Languages          *[]string          `json:"languages,omitempty"`
+	LongestWaitSeconds *float64           `json:"longest_wait_seconds,omitempty"`
+	MailAudio          *bool              `json:"mail_audio,omitempty"`
+	Medical            *bool              `json:"medical,omitempty"`
+	Name               *string            `json:"name,omitempty"`
+	Notify             *[]string          `json:"notify,omitempty"`
+	OfferSeconds       *float64           `json:"offer_seconds,omitempty"`
+
+	// Phrases By language; {operator} stands for the operator's first name
+	Phrases  *map[string]string `json:"phrases,omitempty"`
+	Priority *int               `json:"priority,omitempty"`
+
+	// Published As people of the account's country write them
+	Published     *[]string `json:"published,omitempty"`
+	RingSeconds   *float64  `json:"ring_seconds,omitempty"`
+	Shape         *string   `json:"shape,omitempty"`
+	WrapUpSeconds *float64  `json:"wrap_up_seconds,omitempty"`
+	Zone          *string   `json:"zone,omitempty"`
+}
+
+// AccountDetail defines model for AccountDetail.
+type AccountDetail struct {
+	AnnouncePosition bool `json:"announce_position"`
+
+	// CallerID One of its numbers, shown to whom operators call for it; empty: its first emergency number
+	CallerID string `json:"caller_id"`
+	Colour   string `json:"colour"`
+	Country  string `json:"country"`
+
+	// GreetingAudio Languages in which a recording is heard
+	GreetingAudio []string `json:"greeting_audio"`
+
+	// GreetingInFull The greeting is heard to its end even if an operator accepts
+	GreetingInFull bool `json:"greeting_in_full"`
+
+	// GreetingTexts By language: what the greeting says
+	GreetingTexts map[string]string `json:"greeting_texts"`
+
+	// Hours When the client is open, in its zone; none: not said
+	Hours    []OpeningHours `json:"hours"`
+	ID       string         `json:"id"`
+	Initials string         `json:"initials"`
+
+	// Instructions They stand for every call
+	Instructions       string   `json:"instructions"`
+	Languages          []string `json:"languages"`
+	LongestWaitSeconds float64  `json:"longest_wait_seconds"`
+
+	// MailAudio A mail about a voicemail may hold what was said
+	MailAudio bool   `json:"mail_audio"`
+	Medical   bool   `json:"medical"`
+	Name      string `json:"name"`
+
+	// Notify Addresses told of its voicemail
+	Notify []string `json:"notify"`
+
+	// Numbers Emergency numbers that reach this account
+	Numbers      []string          `json:"numbers"`
+	OfferSeconds float64           `json:"offer_seconds"`
+	Phrases      map[string]string `json:"phrases"`
+	Priority     int               `json:"priority"`
+
+	// Published The client's own numbers, known when calls are forwarded
+	Published   []string `json:"published"`
+	RingSeconds float64  `json:"ring_seconds"`
+	Shape       string   `json:"shape"`
+
+	// Unsure Published numbers that somebody else claims too, so that a call forwarded from one is not taken for this account's
+	Unsure        []string `json:"unsure"`
 	WrapUpSeconds float64  `json:"wrap_up_seconds"`
 	Zone          string   `json:"zone"`
 }
@@ -324,6 +441,18 @@ type Event struct {
 type EventList struct {
 	Items []Event `json:"items"`
 	Next  *string `json:"next"`
+}
+
+// FieldError defines model for FieldError.
+type FieldError struct {
+	// Code Stable, to be translated: empty, too_long, not_a_number ...
+	Code string `json:"code"`
+
+	// Field name, hours[2], published[0]: the property that is wrong
+	Field string `json:"field"`
+
+	// Text What is wrong and what would be right
+	Text string `json:"text"`
 }
 
 // Listing defines model for Listing.
@@ -468,6 +597,32 @@ type NewMessage struct {
 	Urgent   *bool   `json:"urgent,omitempty"`
 }
 
+// NewNumber defines model for NewNumber.
+type NewNumber struct {
+	// Account Left out: shared by the tenant's accounts
+	Account *string `json:"account,omitempty"`
+
+	// E164 +16085550100, or as it is written in the tenant's country
+	E164   string `json:"e164"`
+	Tenant string `json:"tenant"`
+}
+
+// Number defines model for Number.
+type Number struct {
+	// Account Empty when it is shared: then the headers of a forwarded call decide
+	Account     string `json:"account"`
+	AccountName string `json:"account_name"`
+	E164        string `json:"e164"`
+	Shared      bool   `json:"shared"`
+	Tenant      string `json:"tenant"`
+}
+
+// NumberList defines model for NumberList.
+type NumberList struct {
+	Items []Number `json:"items"`
+	Next  *string  `json:"next"`
+}
+
 // Offered defines model for Offered.
 type Offered struct {
 	At       time.Time `json:"at"`
@@ -538,6 +693,21 @@ type OnCallShift struct {
 	Why string `json:"why"`
 }
 
+// OpeningHours defines model for OpeningHours.
+type OpeningHours struct {
+	// Days On which they begin; none: every day
+	Days []OpeningHoursDays `json:"days"`
+
+	// From 08:00
+	From string `json:"from"`
+
+	// To 17:00, or 24:00; not after from: on the next day
+	To string `json:"to"`
+}
+
+// OpeningHoursDays defines model for OpeningHours.Days.
+type OpeningHoursDays string
+
 // Operator defines model for Operator.
 type Operator struct {
 	CallID *string `json:"call_id"`
@@ -567,14 +737,26 @@ type OperatorList struct {
 
 // Problem Problem details (RFC 9457)
 type Problem struct {
+	// ChangedAt With code changed: when
+	ChangedAt *time.Time `json:"changed_at,omitempty"`
+
+	// ChangedBy With code changed: who changed it last
+	ChangedBy *string `json:"changed_by,omitempty"`
+
 	// Code Stable: bad_request, not_signed_in, bad_sign_in, locked_out, expired, forbidden, not_found, not_allowed,
-	// conflict, too_large, too_many, away, internal
+	// conflict, invalid, changed, revision_needed, claimed, too_large, too_many, away, internal
 	Code string `json:"code"`
 
+	// Current With code changed: what is there now, in the shape of the successful answer; its revision is in the ETag
+	Current interface{} `json:"current,omitempty"`
+
 	// Detail Why, and what to do next
-	Detail    string `json:"detail"`
-	RequestID string `json:"request_id"`
-	Status    int    `json:"status"`
+	Detail string `json:"detail"`
+
+	// Errors With code invalid: everything that is wrong, by field
+	Errors    *[]FieldError `json:"errors,omitempty"`
+	RequestID string        `json:"request_id"`
+	Status    int           `json:"status"`
 
 	// Title What happened, in one plain sentence
 	Title string `json:"title"`
@@ -663,6 +845,39 @@ type Tenant struct {
 type TenantList struct {
 	Items []Tenant `json:"items"`
 	Next  *string  `json:"next"`
+}
+
+// TenantSettings defines model for TenantSettings.
+type TenantSettings struct {
+	Country  string `json:"country"`
+	ID       string `json:"id"`
+	Language string `json:"language"`
+	Name     string `json:"name"`
+
+	// Notify Addresses told of voicemail and of what is owed
+	Notify []string `json:"notify"`
+
+	// OutboundAtOnce Calls to the outside at one time
+	OutboundAtOnce int `json:"outbound_at_once"`
+
+	// OutboundCountries ISO 3166-1 alpha-2 that operators may call; none: nobody outside is called
+	OutboundCountries []string `json:"outbound_countries"`
+
+	// OutboundMinutes Talked to the outside in a day of the tenant's zone
+	OutboundMinutes int    `json:"outbound_minutes"`
+	Zone            string `json:"zone"`
+}
+
+// TenantSettingsChange defines model for TenantSettingsChange.
+type TenantSettingsChange struct {
+	Country           *string   `json:"country,omitempty"`
+	Language          *string   `json:"language,omitempty"`
+	Name              *string   `json:"name,omitempty"`
+	Notify            *[]string `json:"notify,omitempty"`
+	OutboundAtOnce    *int      `json:"outbound_at_once,omitempty"`
+	OutboundCountries *[]string `json:"outbound_countries,omitempty"`
+	OutboundMinutes   *int      `json:"outbound_minutes,omitempty"`
+	Zone              *string   `json:"zone,omitempty"`
 }
 
 // Ticket defines model for Ticket.
@@ -762,14 +977,34 @@ type At = time.Time
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // Limit defines model for Limit.
 type Limit = int
 
 // Slug defines model for Slug.
 type Slug = string
 
+// Tongue defines model for Tongue.
+type Tongue = string
+
 // UUID defines model for UUID.
 type UUID = string
+
+// DeleteAccountParams defines parameters for DeleteAccount.
+type DeleteAccountParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PatchAccountParams defines parameters for PatchAccount.
+type PatchAccountParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
 
 // ListDirectoryParams defines parameters for ListDirectory.
 type ListDirectoryParams struct {
@@ -783,6 +1018,20 @@ type ListDirectoryParams struct {
 
 	// Cursor The next of the list before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteGreetingParams defines parameters for DeleteGreeting.
+type DeleteGreetingParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutGreetingParams defines parameters for PutGreeting.
+type PutGreetingParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetOnCallParams defines parameters for GetOnCall.
@@ -848,6 +1097,13 @@ type GetRouteParams struct {
 	At *At `form:"at,omitempty" json:"at,omitempty"`
 }
 
+// PatchTenantParams defines parameters for PatchTenant.
+type PatchTenantParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListVoicemailsParams defines parameters for ListVoicemails.
 type ListVoicemailsParams struct {
 	State *VoicemailState `form:"state,omitempty" json:"state,omitempty"`
@@ -856,6 +1112,12 @@ type ListVoicemailsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 	Limit  *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// PostAccountJSONRequestBody defines body for PostAccount for application/json ContentType.
+type PostAccountJSONRequestBody = AccountChange
+
+// PatchAccountJSONRequestBody defines body for PatchAccount for application/json ContentType.
+type PatchAccountJSONRequestBody = AccountChange
 
 // PostActivationJSONRequestBody defines body for PostActivation for application/json ContentType.
 type PostActivationJSONRequestBody = ActivationChange
@@ -866,11 +1128,17 @@ type PostMessageJSONRequestBody = NewMessage
 // PatchMessageJSONRequestBody defines body for PatchMessage for application/json ContentType.
 type PatchMessageJSONRequestBody = MessageChange
 
+// PostNumberJSONRequestBody defines body for PostNumber for application/json ContentType.
+type PostNumberJSONRequestBody = NewNumber
+
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignIn
 
 // RefreshJSONRequestBody defines body for Refresh for application/json ContentType.
 type RefreshJSONRequestBody = Refresh
+
+// PatchTenantJSONRequestBody defines body for PatchTenant for application/json ContentType.
+type PatchTenantJSONRequestBody = TenantSettingsChange
 
 // PostTicketJSONRequestBody defines body for PostTicket for application/json ContentType.
 type PostTicketJSONRequestBody = TicketRequest
@@ -886,12 +1154,30 @@ type ServerInterface interface {
 	// ListAccounts The businesses answered for
 	// (GET /accounts)
 	ListAccounts(ctx echo.Context) error
+	// PostAccount Answer for one more business
+	// (POST /accounts)
+	PostAccount(ctx echo.Context) error
+	// DeleteAccount Answer for this business no more
+	// (DELETE /accounts/{id})
+	DeleteAccount(ctx echo.Context, id Slug, params DeleteAccountParams) error
 	// GetAccount One account
 	// (GET /accounts/{id})
 	GetAccount(ctx echo.Context, id Slug) error
+	// PatchAccount Change an account; what is left out stays as it is
+	// (PATCH /accounts/{id})
+	PatchAccount(ctx echo.Context, id Slug, params PatchAccountParams) error
 	// ListDirectory The account's people, departments and numbers, best match first
 	// (GET /accounts/{id}/directory)
 	ListDirectory(ctx echo.Context, id Slug, params ListDirectoryParams) error
+	// DeleteGreeting Back to the general greeting
+	// (DELETE /accounts/{id}/greetings/{language})
+	DeleteGreeting(ctx echo.Context, id Slug, language Tongue, params DeleteGreetingParams) error
+	// GetGreeting What callers hear first, in one language; WAV, 8 kHz, mono, 16 bit
+	// (GET /accounts/{id}/greetings/{language})
+	GetGreeting(ctx echo.Context, id Slug, language Tongue) error
+	// PutGreeting Record what callers hear first
+	// (PUT /accounts/{id}/greetings/{language})
+	PutGreeting(ctx echo.Context, id Slug, language Tongue, params PutGreetingParams) error
 	// GetOnCall Who of the account's people is on call, until when, and who is next
 	// (GET /accounts/{id}/on-call)
 	GetOnCall(ctx echo.Context, id Slug, params GetOnCallParams) error
@@ -928,6 +1214,15 @@ type ServerInterface interface {
 	// PatchMessage Add to a message, say to whom it was delivered, or that it was not
 	// (PATCH /messages/{id})
 	PatchMessage(ctx echo.Context, id UUID) error
+	// ListNumbers Emergency numbers of all tenants
+	// (GET /numbers)
+	ListNumbers(ctx echo.Context) error
+	// PostNumber Lead an emergency number to an account; one that leads elsewhere has to be taken away first
+	// (POST /numbers)
+	PostNumber(ctx echo.Context) error
+	// DeleteNumber Lead an emergency number nowhere; its callers hear the greeting of an unknown number
+	// (DELETE /numbers/{e164})
+	DeleteNumber(ctx echo.Context, e164 string) error
 	// ListOperators Operators and what they are doing now
 	// (GET /operators)
 	ListOperators(ctx echo.Context) error
@@ -946,6 +1241,12 @@ type ServerInterface interface {
 	// Refresh A new access token; the refresh token is exchanged too, and the old one is worth nothing afterwards
 	// (POST /sessions/refresh)
 	Refresh(ctx echo.Context) error
+	// GetTenant What holds for all accounts of the tenant
+	// (GET /tenant)
+	GetTenant(ctx echo.Context) error
+	// PatchTenant Change the tenant's settings; what is left out stays as it is
+	// (PATCH /tenant)
+	PatchTenant(ctx echo.Context, params PatchTenantParams) error
 	// ListTenants All tenants (platform administrators)
 	// (GET /tenants)
 	ListTenants(ctx echo.Context) error
@@ -989,6 +1290,51 @@ func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
 	return err
 }
 
+// PostAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) PostAccount(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostAccount(ctx)
+	return err
+}
+
+// DeleteAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteAccountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAccount(ctx, id, params)
+	return err
+}
+
 // GetAccount converts echo context to params.
 func (w *ServerInterfaceWrapper) GetAccount(ctx echo.Context) error {
 	var err error
@@ -1002,6 +1348,42 @@ func (w *ServerInterfaceWrapper) GetAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetAccount(ctx, id)
+	return err
+}
+
+// PatchAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchAccountParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchAccount(ctx, id, params)
 	return err
 }
 
@@ -1048,6 +1430,118 @@ func (w *ServerInterfaceWrapper) ListDirectory(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListDirectory(ctx, id, params)
+	return err
+}
+
+// DeleteGreeting converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteGreeting(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "language" -------------
+	var language Tongue
+
+	err = runtime.BindStyledParameterWithOptions("simple", "language", ctx.Param("language"), &language, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter language: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteGreetingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteGreeting(ctx, id, language, params)
+	return err
+}
+
+// GetGreeting converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGreeting(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "language" -------------
+	var language Tongue
+
+	err = runtime.BindStyledParameterWithOptions("simple", "language", ctx.Param("language"), &language, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter language: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetGreeting(ctx, id, language)
+	return err
+}
+
+// PutGreeting converts echo context to params.
+func (w *ServerInterfaceWrapper) PutGreeting(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "language" -------------
+	var language Tongue
+
+	err = runtime.BindStyledParameterWithOptions("simple", "language", ctx.Param("language"), &language, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter language: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutGreetingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutGreeting(ctx, id, language, params)
 	return err
 }
 
@@ -1307,6 +1801,40 @@ func (w *ServerInterfaceWrapper) PatchMessage(ctx echo.Context) error {
 	return err
 }
 
+// ListNumbers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNumbers(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNumbers(ctx)
+	return err
+}
+
+// PostNumber converts echo context to params.
+func (w *ServerInterfaceWrapper) PostNumber(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostNumber(ctx)
+	return err
+}
+
+// DeleteNumber converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteNumber(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "e164" -------------
+	var e164 string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "e164", ctx.Param("e164"), &e164, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter e164: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteNumber(ctx, e164)
+	return err
+}
+
 // ListOperators converts echo context to params.
 func (w *ServerInterfaceWrapper) ListOperators(ctx echo.Context) error {
 	var err error
@@ -1388,6 +1916,44 @@ func (w *ServerInterfaceWrapper) Refresh(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Refresh(ctx)
+	return err
+}
+
+// GetTenant converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTenant(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTenant(ctx)
+	return err
+}
+
+// PatchTenant converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchTenant(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchTenantParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchTenant(ctx, params)
 	return err
 }
 
@@ -1587,7 +2153,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/messages/:id", wrapper.GetMessage, options.OperationMiddlewares["getMessage"]...)
 	router.PATCH(options.BaseURL+"/messages/:id", wrapper.PatchMessage, options.OperationMiddlewares["patchMessage"]...)
 	router.GET(options.BaseURL+"/accounts", wrapper.ListAccounts, options.OperationMiddlewares["listAccounts"]...)
+	router.POST(options.BaseURL+"/accounts", wrapper.PostAccount, options.OperationMiddlewares["postAccount"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id", wrapper.DeleteAccount, options.OperationMiddlewares["deleteAccount"]...)
 	router.GET(options.BaseURL+"/accounts/:id", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
+	router.PATCH(options.BaseURL+"/accounts/:id", wrapper.PatchAccount, options.OperationMiddlewares["patchAccount"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id/greetings/:language", wrapper.DeleteGreeting, options.OperationMiddlewares["deleteGreeting"]...)
+	router.GET(options.BaseURL+"/accounts/:id/greetings/:language", wrapper.GetGreeting, options.OperationMiddlewares["getGreeting"]...)
+	router.PUT(options.BaseURL+"/accounts/:id/greetings/:language", wrapper.PutGreeting, options.OperationMiddlewares["putGreeting"]...)
+	router.GET(options.BaseURL+"/tenant", wrapper.GetTenant, options.OperationMiddlewares["getTenant"]...)
+	router.PATCH(options.BaseURL+"/tenant", wrapper.PatchTenant, options.OperationMiddlewares["patchTenant"]...)
 	router.GET(options.BaseURL+"/accounts/:id/on-call", wrapper.GetOnCall, options.OperationMiddlewares["getOnCall"]...)
 	router.GET(options.BaseURL+"/accounts/:id/directory", wrapper.ListDirectory, options.OperationMiddlewares["listDirectory"]...)
 	router.GET(options.BaseURL+"/operators", wrapper.ListOperators, options.OperationMiddlewares["listOperators"]...)
@@ -1597,6 +2171,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/activation", wrapper.PostActivation, options.OperationMiddlewares["postActivation"]...)
 	router.GET(options.BaseURL+"/route", wrapper.GetRoute, options.OperationMiddlewares["getRoute"]...)
 	router.GET(options.BaseURL+"/tenants", wrapper.ListTenants, options.OperationMiddlewares["listTenants"]...)
+	router.GET(options.BaseURL+"/numbers", wrapper.ListNumbers, options.OperationMiddlewares["listNumbers"]...)
+	router.POST(options.BaseURL+"/numbers", wrapper.PostNumber, options.OperationMiddlewares["postNumber"]...)
+	router.DELETE(options.BaseURL+"/numbers/:e164", wrapper.DeleteNumber, options.OperationMiddlewares["deleteNumber"]...)
 	router.GET(options.BaseURL+"/trunks", wrapper.ListTrunks, options.OperationMiddlewares["listTrunks"]...)
 	router.POST(options.BaseURL+"/trunks", wrapper.PostTrunk, options.OperationMiddlewares["postTrunk"]...)
 	router.DELETE(options.BaseURL+"/trunks/:name", wrapper.DeleteTrunk, options.OperationMiddlewares["deleteTrunk"]...)
@@ -1643,6 +2220,89 @@ func (response ListAccountsdefaultApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type PostAccountRequestObject struct {
+	Body *PostAccountJSONRequestBody
+}
+
+type PostAccountResponseObject interface {
+	VisitPostAccountResponse(w http.ResponseWriter) error
+}
+
+type PostAccount201ResponseHeaders struct {
+	ETag *string
+}
+
+type PostAccount201JSONResponse struct {
+	Body    AccountDetail
+	Headers PostAccount201ResponseHeaders
+}
+
+func (response PostAccount201JSONResponse) VisitPostAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostAccountdefaultApplicationProblemPlusJSONResponse) VisitPostAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAccountRequestObject struct {
+	ID     Slug `json:"id"`
+	Params DeleteAccountParams
+}
+
+type DeleteAccountResponseObject interface {
+	VisitDeleteAccountResponse(w http.ResponseWriter) error
+}
+
+type DeleteAccount204Response struct {
+}
+
+func (response DeleteAccount204Response) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAccountdefaultApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAccountRequestObject struct {
 	ID Slug `json:"id"`
 }
@@ -1651,15 +2311,25 @@ type GetAccountResponseObject interface {
 	VisitGetAccountResponse(w http.ResponseWriter) error
 }
 
-type GetAccount200JSONResponse Account
+type GetAccount200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetAccount200JSONResponse struct {
+	Body    AccountDetail
+	Headers GetAccount200ResponseHeaders
+}
 
 func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1671,6 +2341,57 @@ type GetAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAccountdefaultApplicationProblemPlusJSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAccountRequestObject struct {
+	ID     Slug `json:"id"`
+	Params PatchAccountParams
+	Body   *PatchAccountJSONRequestBody
+}
+
+type PatchAccountResponseObject interface {
+	VisitPatchAccountResponse(w http.ResponseWriter) error
+}
+
+type PatchAccount200ResponseHeaders struct {
+	ETag *string
+}
+
+type PatchAccount200JSONResponse struct {
+	Body    AccountDetail
+	Headers PatchAccount200ResponseHeaders
+}
+
+func (response PatchAccount200JSONResponse) VisitPatchAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchAccountdefaultApplicationProblemPlusJSONResponse) VisitPatchAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1711,6 +2432,155 @@ type ListDirectorydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDirectorydefaultApplicationProblemPlusJSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteGreetingRequestObject struct {
+	ID       Slug   `json:"id"`
+	Language Tongue `json:"language"`
+	Params   DeleteGreetingParams
+}
+
+type DeleteGreetingResponseObject interface {
+	VisitDeleteGreetingResponse(w http.ResponseWriter) error
+}
+
+type DeleteGreeting200ResponseHeaders struct {
+	ETag *string
+}
+
+type DeleteGreeting200JSONResponse struct {
+	Body    AccountDetail
+	Headers DeleteGreeting200ResponseHeaders
+}
+
+func (response DeleteGreeting200JSONResponse) VisitDeleteGreetingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteGreetingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteGreetingdefaultApplicationProblemPlusJSONResponse) VisitDeleteGreetingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGreetingRequestObject struct {
+	ID       Slug   `json:"id"`
+	Language Tongue `json:"language"`
+}
+
+type GetGreetingResponseObject interface {
+	VisitGetGreetingResponse(w http.ResponseWriter) error
+}
+
+type GetGreeting200AudioWavResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetGreeting200AudioWavResponse) VisitGetGreetingResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/wav")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetGreetingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetGreetingdefaultApplicationProblemPlusJSONResponse) VisitGetGreetingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutGreetingRequestObject struct {
+	ID       Slug   `json:"id"`
+	Language Tongue `json:"language"`
+	Params   PutGreetingParams
+	Body     io.Reader
+}
+
+type PutGreetingResponseObject interface {
+	VisitPutGreetingResponse(w http.ResponseWriter) error
+}
+
+type PutGreeting200ResponseHeaders struct {
+	ETag *string
+}
+
+type PutGreeting200JSONResponse struct {
+	Body    AccountDetail
+	Headers PutGreeting200ResponseHeaders
+}
+
+func (response PutGreeting200JSONResponse) VisitPutGreetingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutGreetingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutGreetingdefaultApplicationProblemPlusJSONResponse) VisitPutGreetingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2190,6 +3060,116 @@ func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatch
 	return err
 }
 
+type ListNumbersRequestObject struct {
+}
+
+type ListNumbersResponseObject interface {
+	VisitListNumbersResponse(w http.ResponseWriter) error
+}
+
+type ListNumbers200JSONResponse NumberList
+
+func (response ListNumbers200JSONResponse) VisitListNumbersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNumbersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListNumbersdefaultApplicationProblemPlusJSONResponse) VisitListNumbersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostNumberRequestObject struct {
+	Body *PostNumberJSONRequestBody
+}
+
+type PostNumberResponseObject interface {
+	VisitPostNumberResponse(w http.ResponseWriter) error
+}
+
+type PostNumber201JSONResponse Number
+
+func (response PostNumber201JSONResponse) VisitPostNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostNumberdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostNumberdefaultApplicationProblemPlusJSONResponse) VisitPostNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNumberRequestObject struct {
+	E164 string `json:"e164"`
+}
+
+type DeleteNumberResponseObject interface {
+	VisitDeleteNumberResponse(w http.ResponseWriter) error
+}
+
+type DeleteNumber204Response struct {
+}
+
+func (response DeleteNumber204Response) VisitDeleteNumberResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteNumberdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteNumberdefaultApplicationProblemPlusJSONResponse) VisitDeleteNumberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOperatorsRequestObject struct {
 }
 
@@ -2404,6 +3384,104 @@ type RefreshdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RefreshdefaultApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantRequestObject struct {
+}
+
+type GetTenantResponseObject interface {
+	VisitGetTenantResponse(w http.ResponseWriter) error
+}
+
+type GetTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetTenant200JSONResponse struct {
+	Body    TenantSettings
+	Headers GetTenant200ResponseHeaders
+}
+
+func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTenantdefaultApplicationProblemPlusJSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchTenantRequestObject struct {
+	Params PatchTenantParams
+	Body   *PatchTenantJSONRequestBody
+}
+
+type PatchTenantResponseObject interface {
+	VisitPatchTenantResponse(w http.ResponseWriter) error
+}
+
+type PatchTenant200ResponseHeaders struct {
+	ETag *string
+}
+
+type PatchTenant200JSONResponse struct {
+	Body    TenantSettings
+	Headers PatchTenant200ResponseHeaders
+}
+
+func (response PatchTenant200JSONResponse) VisitPatchTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchTenantdefaultApplicationProblemPlusJSONResponse) VisitPatchTenantResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2806,12 +3884,30 @@ type StrictServerInterface interface {
 	// ListAccounts The businesses answered for
 	// (GET /accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
+	// PostAccount Answer for one more business
+	// (POST /accounts)
+	PostAccount(ctx context.Context, request PostAccountRequestObject) (PostAccountResponseObject, error)
+	// DeleteAccount Answer for this business no more
+	// (DELETE /accounts/{id})
+	DeleteAccount(ctx context.Context, request DeleteAccountRequestObject) (DeleteAccountResponseObject, error)
 	// GetAccount One account
 	// (GET /accounts/{id})
 	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
+	// PatchAccount Change an account; what is left out stays as it is
+	// (PATCH /accounts/{id})
+	PatchAccount(ctx context.Context, request PatchAccountRequestObject) (PatchAccountResponseObject, error)
 	// ListDirectory The account's people, departments and numbers, best match first
 	// (GET /accounts/{id}/directory)
 	ListDirectory(ctx context.Context, request ListDirectoryRequestObject) (ListDirectoryResponseObject, error)
+	// DeleteGreeting Back to the general greeting
+	// (DELETE /accounts/{id}/greetings/{language})
+	DeleteGreeting(ctx context.Context, request DeleteGreetingRequestObject) (DeleteGreetingResponseObject, error)
+	// GetGreeting What callers hear first, in one language; WAV, 8 kHz, mono, 16 bit
+	// (GET /accounts/{id}/greetings/{language})
+	GetGreeting(ctx context.Context, request GetGreetingRequestObject) (GetGreetingResponseObject, error)
+	// PutGreeting Record what callers hear first
+	// (PUT /accounts/{id}/greetings/{language})
+	PutGreeting(ctx context.Context, request PutGreetingRequestObject) (PutGreetingResponseObject, error)
 	// GetOnCall Who of the account's people is on call, until when, and who is next
 	// (GET /accounts/{id}/on-call)
 	GetOnCall(ctx context.Context, request GetOnCallRequestObject) (GetOnCallResponseObject, error)
@@ -2848,6 +3944,15 @@ type StrictServerInterface interface {
 	// PatchMessage Add to a message, say to whom it was delivered, or that it was not
 	// (PATCH /messages/{id})
 	PatchMessage(ctx context.Context, request PatchMessageRequestObject) (PatchMessageResponseObject, error)
+	// ListNumbers Emergency numbers of all tenants
+	// (GET /numbers)
+	ListNumbers(ctx context.Context, request ListNumbersRequestObject) (ListNumbersResponseObject, error)
+	// PostNumber Lead an emergency number to an account; one that leads elsewhere has to be taken away first
+	// (POST /numbers)
+	PostNumber(ctx context.Context, request PostNumberRequestObject) (PostNumberResponseObject, error)
+	// DeleteNumber Lead an emergency number nowhere; its callers hear the greeting of an unknown number
+	// (DELETE /numbers/{e164})
+	DeleteNumber(ctx context.Context, request DeleteNumberRequestObject) (DeleteNumberResponseObject, error)
 	// ListOperators Operators and what they are doing now
 	// (GET /operators)
 	ListOperators(ctx context.Context, request ListOperatorsRequestObject) (ListOperatorsResponseObject, error)
@@ -2866,6 +3971,12 @@ type StrictServerInterface interface {
 	// Refresh A new access token; the refresh token is exchanged too, and the old one is worth nothing afterwards
 	// (POST /sessions/refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// GetTenant What holds for all accounts of the tenant
+	// (GET /tenant)
+	GetTenant(ctx context.Context, request GetTenantRequestObject) (GetTenantResponseObject, error)
+	// PatchTenant Change the tenant's settings; what is left out stays as it is
+	// (PATCH /tenant)
+	PatchTenant(ctx context.Context, request PatchTenantRequestObject) (PatchTenantResponseObject, error)
 	// ListTenants All tenants (platform administrators)
 	// (GET /tenants)
 	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
@@ -2930,6 +4041,78 @@ func (sh *strictHandler) ListAccounts(ctx echo.Context) error {
 	return nil
 }
 
+// PostAccount operation middleware
+func (sh *strictHandler) PostAccount(ctx echo.Context) error {
+	var request PostAccountRequestObject
+
+	var body PostAccountJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostAccount(ctx.Request().Context(), request.(PostAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostAccountResponseObject); ok {
+		return validResponse.VisitPostAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAccount operation middleware
+func (sh *strictHandler) DeleteAccount(ctx echo.Context, id Slug, params DeleteAccountParams) error {
+	var request DeleteAccountRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAccount(ctx.Request().Context(), request.(DeleteAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAccountResponseObject); ok {
+		return validResponse.VisitDeleteAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetAccount operation middleware
 func (sh *strictHandler) GetAccount(ctx echo.Context, id Slug) error {
 	var request GetAccountRequestObject
@@ -2949,6 +4132,55 @@ func (sh *strictHandler) GetAccount(ctx echo.Context, id Slug) error {
 		return err
 	} else if validResponse, ok := response.(GetAccountResponseObject); ok {
 		return validResponse.VisitGetAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchAccount operation middleware
+func (sh *strictHandler) PatchAccount(ctx echo.Context, id Slug, params PatchAccountParams) error {
+	var request PatchAccountRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body PatchAccountJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchAccount(ctx.Request().Context(), request.(PatchAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchAccountResponseObject); ok {
+		return validResponse.VisitPatchAccountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2975,6 +4207,88 @@ func (sh *strictHandler) ListDirectory(ctx echo.Context, id Slug, params ListDir
 		return err
 	} else if validResponse, ok := response.(ListDirectoryResponseObject); ok {
 		return validResponse.VisitListDirectoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteGreeting operation middleware
+func (sh *strictHandler) DeleteGreeting(ctx echo.Context, id Slug, language Tongue, params DeleteGreetingParams) error {
+	var request DeleteGreetingRequestObject
+
+	request.ID = id
+	request.Language = language
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteGreeting(ctx.Request().Context(), request.(DeleteGreetingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteGreeting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteGreetingResponseObject); ok {
+		return validResponse.VisitDeleteGreetingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetGreeting operation middleware
+func (sh *strictHandler) GetGreeting(ctx echo.Context, id Slug, language Tongue) error {
+	var request GetGreetingRequestObject
+
+	request.ID = id
+	request.Language = language
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetGreeting(ctx.Request().Context(), request.(GetGreetingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetGreeting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetGreetingResponseObject); ok {
+		return validResponse.VisitGetGreetingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutGreeting operation middleware
+func (sh *strictHandler) PutGreeting(ctx echo.Context, id Slug, language Tongue, params PutGreetingParams) error {
+	var request PutGreetingRequestObject
+
+	request.ID = id
+	request.Language = language
+	request.Params = params
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutGreeting(ctx.Request().Context(), request.(PutGreetingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutGreeting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutGreetingResponseObject); ok {
+		return validResponse.VisitPutGreetingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -3343,6 +4657,100 @@ func (sh *strictHandler) PatchMessage(ctx echo.Context, id UUID) error {
 	return nil
 }
 
+// ListNumbers operation middleware
+func (sh *strictHandler) ListNumbers(ctx echo.Context) error {
+	var request ListNumbersRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNumbers(ctx.Request().Context(), request.(ListNumbersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNumbers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListNumbersResponseObject); ok {
+		return validResponse.VisitListNumbersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostNumber operation middleware
+func (sh *strictHandler) PostNumber(ctx echo.Context) error {
+	var request PostNumberRequestObject
+
+	var body PostNumberJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostNumber(ctx.Request().Context(), request.(PostNumberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostNumber")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostNumberResponseObject); ok {
+		return validResponse.VisitPostNumberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteNumber operation middleware
+func (sh *strictHandler) DeleteNumber(ctx echo.Context, e164 string) error {
+	var request DeleteNumberRequestObject
+
+	request.E164 = e164
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteNumber(ctx.Request().Context(), request.(DeleteNumberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteNumber")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteNumberResponseObject); ok {
+		return validResponse.VisitDeleteNumberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListOperators operation middleware
 func (sh *strictHandler) ListOperators(ctx echo.Context) error {
 	var request ListOperatorsRequestObject
@@ -3523,6 +4931,77 @@ func (sh *strictHandler) Refresh(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(RefreshResponseObject); ok {
 		return validResponse.VisitRefreshResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTenant operation middleware
+func (sh *strictHandler) GetTenant(ctx echo.Context) error {
+	var request GetTenantRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTenant(ctx.Request().Context(), request.(GetTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTenantResponseObject); ok {
+		return validResponse.VisitGetTenantResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchTenant operation middleware
+func (sh *strictHandler) PatchTenant(ctx echo.Context, params PatchTenantParams) error {
+	var request PatchTenantRequestObject
+
+	request.Params = params
+
+	var body PatchTenantJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchTenant(ctx.Request().Context(), request.(PatchTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchTenantResponseObject); ok {
+		return validResponse.VisitPatchTenantResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -36,6 +36,8 @@ type Ports struct {
 	Explainer  Explainer
 	Activator  Activator
 	Trunks     Trunks
+	Accounts   Accounts
+	Greetings  Greetings
 	// SignedOut is told of a session that is over, so that its sockets close; nil: nobody is.
 	SignedOut func(session string)
 }

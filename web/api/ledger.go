@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"holdfast/services/accounts"
 	"holdfast/services/journal"
 	"holdfast/services/ticket"
 	"holdfast/services/voicemail"
@@ -62,7 +63,7 @@ func Translate(err error) error {
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	case errors.Is(err, ticket.ErrNotKept):
 		return fmt.Errorf("%w: %w", ErrNotKept, err)
-	case errors.Is(err, journal.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, ticket.ErrNotFound):
+	case errors.Is(err, journal.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, ticket.ErrNotFound), errors.Is(err, accounts.ErrNotFound):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case errors.Is(err, journal.ErrBadCursor), errors.Is(err, voicemail.ErrBadChange):
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)

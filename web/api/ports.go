@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"holdfast/services/accounts"
 	"holdfast/services/call"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
@@ -111,6 +112,29 @@ type EndedAlarms interface {
 type Book interface {
 	Copy(tenants.TenantID) *routing.Copy // nil when there is none
 	Tenants() []tenants.TenantID
+	// Lookup finds whose a number is; false also when several claim it.
+	Lookup(number string) (tenants.TenantID, routing.Number, bool)
+}
+
+// Accounts changes whom a tenant answers for: accounts.Service, with its errors.
+type Accounts interface {
+	Create(ctx context.Context, actor tenants.Actor, c accounts.Change) (accounts.Account, error)
+	Change(ctx context.Context, actor tenants.Actor, id tenants.AccountID, revision int64, c accounts.Change) (accounts.Account, error)
+	Archive(ctx context.Context, actor tenants.Actor, id tenants.AccountID, revision int64) error
+	// Record takes µ-law of 8 kHz; nil goes back to the general greeting.
+	Record(ctx context.Context, actor tenants.Actor, id tenants.AccountID, language string, revision int64, clip []byte) (accounts.Account, error)
+	ChangeSettings(ctx context.Context, actor tenants.Actor, revision int64, c accounts.SettingsChange) (accounts.Settings, error)
+	Numbers(ctx context.Context) ([]accounts.Number, error)
+	PutNumber(ctx context.Context, actor tenants.Actor, n accounts.Number) (accounts.Number, error)
+	DeleteNumber(ctx context.Context, actor tenants.Actor, e164 string) error
+}
+
+// Greetings makes sound fit for the telephone, and finds what callers hear.
+type Greetings interface {
+	// Read takes a WAV file in; what it cannot take is a *accounts.Problem.
+	Read(wav io.Reader) (clip []byte, err error)
+	// Open is the clip of an account's greeting as a WAV file. ErrNotFound.
+	Open(ctx context.Context, tenant tenants.TenantID, name, language string) (wav []byte, err error)
 }
 
 // Explained is which account a call would reach, and why.

@@ -21,6 +21,16 @@ type fault struct {
 	detail string
 	retry  time.Duration // Retry-After; 0: none
 	cause  error         // for the log, never for the client
+	errors []FieldError  // with "invalid": what is wrong, by field
+	now    *latest       // with "changed": what is there
+}
+
+// latest is what somebody else made of a thing meanwhile.
+type latest struct {
+	shape    any // as a successful answer has it
+	revision int64
+	by       string
+	at       time.Time
 }
 
 // Error is for the log.
@@ -89,6 +99,8 @@ func faultOf(err error) *fault {
 		return f
 	case errors.As(err, &refused):
 		return refusedMessage(refused)
+	case len(fieldErrors(err)) > 0:
+		return invalid(fieldErrors(err), err)
 	case errors.Is(err, ErrNotFound):
 		return notFound()
 	case errors.Is(err, ErrAway), errors.Is(err, store.ErrAway), errors.Is(err, context.DeadlineExceeded):
@@ -140,7 +152,7 @@ func refusedMessage(r *ticket.Refusal) *fault {
 func tooLarge() *fault {
 	return &fault{
 		status: http.StatusRequestEntityTooLarge, code: "too_large", title: "The request is too large.",
-		detail: "At most 64 KiB are taken. Send less at a time.",
+		detail: "At most 64 KiB are taken, and 20 MB of a recording. Send less at a time.",
 	}
 }
 
@@ -155,8 +167,16 @@ func (f *fault) write(w http.ResponseWriter, requestID string) {
 	if f.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	w.WriteHeader(f.status)
-	_ = json.NewEncoder(w).Encode(Problem{ // the client may be gone
+	p := Problem{
 		Type: "urn:holdfast:problem:" + f.code, Title: f.title, Status: f.status, Detail: f.detail, Code: f.code, RequestID: requestID,
-	})
+	}
+	if len(f.errors) > 0 {
+		p.Errors = &f.errors
+	}
+	if f.now != nil {
+		h.Set("ETag", etag(f.now.revision))
+		p.Current, p.ChangedBy, p.ChangedAt = f.now.shape, &f.now.by, &f.now.at
+	}
+	w.WriteHeader(f.status)
+	_ = json.NewEncoder(w).Encode(p) // the client may be gone
 }

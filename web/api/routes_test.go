@@ -14,42 +14,54 @@ type sample struct {
 	path  string // with harbor's ids filled in; "" as in the contract
 	body  string
 	open  bool
-	ok    int  // status for harbor with the least role
-	owned bool // names something of harbor's: 404 for everybody else
+	match string // If-Match
+	ok    int    // status for harbor with the least role
+	owned bool   // names something of harbor's: 404 for everybody else
 }
 
 // samples must name every operation: a new route without a line here fails the test.
 var samples = map[string]sample{
-	"POST /sessions":               {open: true, body: `{"email":"ada@harbor.example","password":"holdfast-demo"}`, ok: 201},
-	"POST /sessions/refresh":       {open: true, body: `{"refresh_token":"r1"}`, ok: 200},
-	"DELETE /sessions/current":     {least: "operator", ok: 204},
-	"GET /me":                      {least: "operator", ok: 200},
-	"POST /tickets":                {least: "operator", body: `{"purpose":"desk"}`, ok: 201},
-	"GET /calls":                   {least: "operator", ok: 200},
-	"GET /calls/{id}":              {least: "operator", path: "/calls/" + harborCall, ok: 200, owned: true},
-	"GET /calls/{id}/events":       {least: "supervisor", path: "/calls/" + harborCall + "/events", ok: 200, owned: true},
-	"GET /voicemails":              {least: "operator", ok: 200},
-	"GET /voicemails/{id}":         {least: "operator", path: "/voicemails/" + harborVoice, ok: 200, owned: true},
-	"PATCH /voicemails/{id}":       {least: "operator", path: "/voicemails/" + harborVoice, body: `{"state":"handled","note":"called back"}`, ok: 200, owned: true},
-	"GET /voicemails/{id}/audio":   {least: "operator", path: "/voicemails/" + harborVoice + "/audio", ok: 200, owned: true},
-	"GET /messages":                {least: "operator", path: "/messages?state=owed", ok: 200},
-	"POST /messages":               {least: "operator", body: `{"account":"lakeside-cardiology","text":"call me","urgent":true}`, ok: 201, owned: true},
-	"GET /messages/{id}":           {least: "operator", path: "/messages/" + harborTicket, ok: 200, owned: true},
-	"PATCH /messages/{id}":         {least: "operator", path: "/messages/" + harborTicket, body: `{"append":"rang again"}`, ok: 200, owned: true},
-	"GET /accounts":                {least: "operator", ok: 200},
-	"GET /accounts/{id}":           {least: "operator", path: "/accounts/lakeside-cardiology", ok: 200, owned: true},
-	"GET /accounts/{id}/on-call":   {least: "operator", path: "/accounts/lakeside-cardiology/on-call", ok: 200, owned: true},
-	"GET /accounts/{id}/directory": {least: "operator", path: "/accounts/lakeside-cardiology/directory?q=lee&wide=true", ok: 200, owned: true},
-	"GET /operators":               {least: "operator", ok: 200},
-	"GET /queue":                   {least: "operator", ok: 200},
-	"GET /alarms":                  {least: "supervisor", ok: 200},
-	"GET /activation":              {least: "operator", ok: 200},
-	"POST /activation":             {least: "admin", body: `{"state":"live","cause":"storm"}`, ok: 200},
-	"GET /route":                   {least: "supervisor", path: "/route?to=%2B16085550101", ok: 200},
-	"GET /tenants":                 {least: "platform", ok: 200},
-	"GET /trunks":                  {least: "platform", ok: 200},
-	"POST /trunks":                 {least: "platform", body: `{"name":"demo","signal":["127.0.0.0/16"]}`, ok: 201},
-	"DELETE /trunks/{name}":        {least: "platform", path: "/trunks/demo", ok: 204},
+	"POST /sessions":                             {open: true, body: `{"email":"ada@harbor.example","password":"holdfast-demo"}`, ok: 201},
+	"POST /sessions/refresh":                     {open: true, body: `{"refresh_token":"r1"}`, ok: 200},
+	"DELETE /sessions/current":                   {least: "operator", ok: 204},
+	"GET /me":                                    {least: "operator", ok: 200},
+	"POST /tickets":                              {least: "operator", body: `{"purpose":"desk"}`, ok: 201},
+	"GET /calls":                                 {least: "operator", ok: 200},
+	"GET /calls/{id}":                            {least: "operator", path: "/calls/" + harborCall, ok: 200, owned: true},
+	"GET /calls/{id}/events":                     {least: "supervisor", path: "/calls/" + harborCall + "/events", ok: 200, owned: true},
+	"GET /voicemails":                            {least: "operator", ok: 200},
+	"GET /voicemails/{id}":                       {least: "operator", path: "/voicemails/" + harborVoice, ok: 200, owned: true},
+	"PATCH /voicemails/{id}":                     {least: "operator", path: "/voicemails/" + harborVoice, body: `{"state":"handled","note":"called back"}`, ok: 200, owned: true},
+	"GET /voicemails/{id}/audio":                 {least: "operator", path: "/voicemails/" + harborVoice + "/audio", ok: 200, owned: true},
+	"GET /messages":                              {least: "operator", path: "/messages?state=owed", ok: 200},
+	"POST /messages":                             {least: "operator", body: `{"account":"lakeside-cardiology","text":"call me","urgent":true}`, ok: 201, owned: true},
+	"GET /messages/{id}":                         {least: "operator", path: "/messages/" + harborTicket, ok: 200, owned: true},
+	"PATCH /messages/{id}":                       {least: "operator", path: "/messages/" + harborTicket, body: `{"append":"rang again"}`, ok: 200, owned: true},
+	"GET /accounts":                              {least: "operator", ok: 200},
+	"GET /accounts/{id}":                         {least: "operator", path: "/accounts/lakeside-cardiology", ok: 200, owned: true},
+	"POST /accounts":                             {least: "admin", body: `{"name":"New"}`, ok: 201},
+	"PATCH /accounts/{id}":                       {least: "admin", path: "/accounts/lakeside-cardiology", body: `{"medical":true}`, match: `"7"`, ok: 200, owned: true},
+	"DELETE /accounts/{id}":                      {least: "admin", path: "/accounts/lakeside-cardiology", match: `"7"`, ok: 204, owned: true},
+	"GET /accounts/{id}/greetings/{language}":    {least: "operator", path: "/accounts/lakeside-cardiology/greetings/en", ok: 200, owned: true},
+	"PUT /accounts/{id}/greetings/{language}":    {least: "admin", path: "/accounts/lakeside-cardiology/greetings/en", body: "RIFF", match: `"7"`, ok: 200, owned: true},
+	"DELETE /accounts/{id}/greetings/{language}": {least: "admin", path: "/accounts/lakeside-cardiology/greetings/en", match: `"7"`, ok: 200, owned: true},
+	"GET /tenant":                                {least: "operator", ok: 200},
+	"PATCH /tenant":                              {least: "admin", body: `{"name":"Another"}`, match: `"0"`, ok: 200},
+	"GET /numbers":                               {least: "platform", ok: 200},
+	"POST /numbers":                              {least: "platform", body: `{"e164":"+16085550199","tenant":"harbor","account":"lakeside-cardiology"}`, ok: 201},
+	"DELETE /numbers/{e164}":                     {least: "platform", path: "/numbers/%2B16085550101", ok: 204},
+	"GET /accounts/{id}/on-call":                 {least: "operator", path: "/accounts/lakeside-cardiology/on-call", ok: 200, owned: true},
+	"GET /accounts/{id}/directory":               {least: "operator", path: "/accounts/lakeside-cardiology/directory?q=lee&wide=true", ok: 200, owned: true},
+	"GET /operators":                             {least: "operator", ok: 200},
+	"GET /queue":                                 {least: "operator", ok: 200},
+	"GET /alarms":                                {least: "supervisor", ok: 200},
+	"GET /activation":                            {least: "operator", ok: 200},
+	"POST /activation":                           {least: "admin", body: `{"state":"live","cause":"storm"}`, ok: 200},
+	"GET /route":                                 {least: "supervisor", path: "/route?to=%2B16085550101", ok: 200},
+	"GET /tenants":                               {least: "platform", ok: 200},
+	"GET /trunks":                                {least: "platform", ok: 200},
+	"POST /trunks":                               {least: "platform", body: `{"name":"demo","signal":["127.0.0.0/16"]}`, ok: 201},
+	"DELETE /trunks/{name}":                      {least: "platform", path: "/trunks/demo", ok: 204},
 }
 
 var roles = []string{"operator", "supervisor", "admin", "platform"}
@@ -90,7 +102,7 @@ func walk(t *testing.T, w *world, name, method string, s sample) {
 	want := s.ok
 	if !s.open {
 		for _, token := range []string{"", "garbage", "harbor/nobody"} {
-			if got := w.do(method, url, token, s.body); got.Code != http.StatusUnauthorized {
+			if got := w.do(method, url, token, s.body, s.match); got.Code != http.StatusUnauthorized {
 				t.Errorf("%s with token %q: %d, want 401", name, token, got.Code)
 			}
 		}
@@ -98,14 +110,14 @@ func walk(t *testing.T, w *world, name, method string, s sample) {
 	enough := s.open
 	for _, role := range roles {
 		enough = enough || role == s.least
-		own := w.do(method, url, "harbor/"+role, s.body)
+		own := w.do(method, url, "harbor/"+role, s.body, s.match)
 		switch {
 		case enough && own.Code != want:
 			t.Errorf("%s as harbor's %s: %d, want %d: %s", name, role, own.Code, want, own.Body)
 		case !enough && own.Code != http.StatusForbidden:
 			t.Errorf("%s as harbor's %s: %d, want 403", name, role, own.Code)
 		}
-		foreign := w.do(method, url, "mesa/"+role, s.body)
+		foreign := w.do(method, url, "mesa/"+role, s.body, s.match)
 		if s.owned && enough && foreign.Code != http.StatusNotFound {
 			t.Errorf("%s as mesa's %s: %d, want 404", name, role, foreign.Code)
 		}

@@ -42,7 +42,21 @@ var rules = map[string]rule{
 
 	"postActivation": {least: tenants.RoleAdmin},
 
-	"listTenants": {least: tenants.RolePlatform},
+	// What callers meet is an administrator's to change; whoever answers them may see and hear it.
+	"getGreeting":    {least: tenants.RoleOperator},
+	"getTenant":      {least: tenants.RoleOperator},
+	"postAccount":    {least: tenants.RoleAdmin},
+	"patchAccount":   {least: tenants.RoleAdmin},
+	"deleteAccount":  {least: tenants.RoleAdmin},
+	"putGreeting":    {least: tenants.RoleAdmin},
+	"deleteGreeting": {least: tenants.RoleAdmin},
+	"patchTenant":    {least: tenants.RoleAdmin},
+
+	"listTenants":  {least: tenants.RolePlatform},
+	"listNumbers":  {least: tenants.RolePlatform},
+	"postNumber":   {least: tenants.RolePlatform},
+	"deleteNumber": {least: tenants.RolePlatform},
+
 	"listTrunks":  {least: tenants.RolePlatform},
 	"postTrunk":   {least: tenants.RolePlatform},
 	"deleteTrunk": {least: tenants.RolePlatform},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -34,6 +35,9 @@ type Config struct {
 const (
 	// bodyLimit is the largest body taken: the longest note many times over.
 	bodyLimit = 64 << 10
+	// soundLimit is the largest recording taken, and soundFor how long a slow line may take to send it.
+	soundLimit = 20 << 20
+	soundFor   = 2 * time.Minute
 	// headerLimit of 8 KiB: net/http adds 4 KiB to what it is told.
 	headerLimit = 8<<10 - 4<<10
 	// handleFor is how long an operation may take before it is 503; a healthy database needs a hundredth of it.
@@ -102,12 +106,19 @@ func HTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 func operations(h *handlers, spec *openapi3.T) http.Handler {
 	api := router(h, spec)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > bodyLimit {
+		most, limit := int64(bodyLimit), handleFor
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/greetings/") {
+			most, limit = soundLimit, soundFor
+			slow := http.NewResponseController(w)
+			_ = slow.SetReadDeadline(time.Now().Add(soundFor)) // where it cannot be set the usual one holds
+			_ = slow.SetWriteDeadline(time.Now().Add(soundFor + handleFor))
+		}
+		if r.ContentLength > most {
 			tooLarge().write(w, traceOf(r.Context()).id)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
-		ctx, cancel := context.WithTimeout(r.Context(), handleFor)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")

@@ -7,49 +7,6 @@ import (
 	"holdfast/tenants/routing"
 )
 
-// ListAccounts lists the businesses that the tenant answers for, from the routing copy.
-func (h *handlers) ListAccounts(ctx context.Context, _ ListAccountsRequestObject) (ListAccountsResponseObject, error) {
-	c := h.copyOf(traceOf(ctx).actor.Tenant)
-	out := make([]Account, 0, len(c.Accounts))
-	for _, a := range c.Accounts {
-		out = append(out, accountOf(c, a))
-	}
-	return ListAccounts200JSONResponse{Items: out}, nil
-}
-
-// GetAccount finds one, in the routing copy.
-func (h *handlers) GetAccount(ctx context.Context, r GetAccountRequestObject) (GetAccountResponseObject, error) {
-	c := h.copyOf(traceOf(ctx).actor.Tenant)
-	for _, a := range c.Accounts {
-		if string(a.ID) == r.ID {
-			return GetAccount200JSONResponse(accountOf(c, a)), nil
-		}
-	}
-	return nil, notFound()
-}
-
-func accountOf(c *routing.Copy, a routing.Account) Account {
-	out := Account{
-		ID: string(a.ID), Name: a.Name, Initials: a.Initials, Colour: a.Colour, Shape: a.Shape, Languages: list(a.Languages),
-		Zone: a.Zone, Country: a.Country, Medical: a.Medical, Phrases: a.Phrases, Numbers: []string{}, Published: []string{},
-		RingSeconds: a.RingFor.Seconds(), OfferSeconds: a.OfferFor.Seconds(), LongestWaitSeconds: a.LongestWait.Seconds(),
-		WrapUpSeconds: a.WrapUp.Seconds(), AnnouncePosition: a.AnnouncePosition, Priority: a.Priority,
-	}
-	if out.Phrases == nil {
-		out.Phrases = map[string]string{}
-	}
-	for _, n := range c.Numbers {
-		switch {
-		case n.Account != a.ID:
-		case n.Published:
-			out.Published = append(out.Published, n.E164)
-		default:
-			out.Numbers = append(out.Numbers, n.E164)
-		}
-	}
-	return out
-}
-
 // GetActivation says whether operators answer, from the routing copy: that is what callers meet.
 func (h *handlers) GetActivation(ctx context.Context, _ GetActivationRequestObject) (GetActivationResponseObject, error) {
 	c := h.copyOf(traceOf(ctx).actor.Tenant)

@@ -62,9 +62,9 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 			return err
 		}
 		err = tx.QueryRow(ctx, `SELECT name, zone, country, language, state, since, cause, notify,
-			outbound_countries, outbound_minutes * interval '1 minute', outbound_at_once FROM tenants WHERE tenant_id = $1`, tenant).
+			outbound_countries, outbound_minutes * interval '1 minute', outbound_at_once, revision FROM tenants WHERE tenant_id = $1`, tenant).
 			Scan(&c.Name, &c.Zone, &c.Country, &c.Language, &c.State, &c.Since, &c.Cause, &c.Notify,
-				&c.Outbound.Countries, &c.Outbound.PerDay, &c.Outbound.AtOnce)
+				&c.Outbound.Countries, &c.Outbound.PerDay, &c.Outbound.AtOnce, &c.Revision)
 		if errors.Is(err, pgx.ErrNoRows) {
 			c = nil
 			return nil
@@ -96,8 +96,8 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 func accounts(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Account, error) {
 	rows, err := tx.Query(ctx, `SELECT account_id, name, initials, colour, shape, languages, zone, country, medical, phrases, greetings,
 		ring_for_ms, offer_for_ms, longest_wait_ms, wrap_up_ms, announce_position, greeting_in_full, priority,
-		instructions, hours::text, caller_id, notify, mail_audio
-		FROM accounts WHERE tenant_id = $1 ORDER BY account_id`, tenant)
+		instructions, hours::text, caller_id, notify, mail_audio, greeting_texts, revision
+		FROM accounts WHERE tenant_id = $1 AND archived_at IS NULL ORDER BY account_id`, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func accounts(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routin
 		var hours string
 		err := row.Scan(&a.ID, &a.Name, &a.Initials, &a.Colour, &a.Shape, &a.Languages, &a.Zone, &a.Country, &a.Medical, &a.Phrases, &a.Greetings,
 			&ring, &offer, &wait, &wrap, &a.AnnouncePosition, &a.GreetingInFull, &a.Priority,
-			&a.Instructions, &hours, &a.CallerID, &a.Notify, &a.MailAudio)
+			&a.Instructions, &hours, &a.CallerID, &a.Notify, &a.MailAudio, &a.GreetingTexts, &a.Revision)
 		if hours != "[]" && err == nil {
 			a.Hours = unpack[[]people.Hours](hours, "hours of an account", tenant, string(a.ID))
 		}
@@ -118,7 +118,8 @@ func accounts(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routin
 }
 
 func numbersOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Number, error) {
-	rows, err := tx.Query(ctx, "SELECT e164, coalesce(account_id, ''), published, shared FROM numbers WHERE tenant_id = $1 ORDER BY e164", tenant)
+	rows, err := tx.Query(ctx, `SELECT e164, coalesce(account_id, ''), published, shared FROM numbers n WHERE tenant_id = $1 AND NOT EXISTS
+		(SELECT FROM accounts a WHERE a.tenant_id = $1 AND a.account_id = n.account_id AND a.archived_at IS NOT NULL) ORDER BY e164`, tenant)
 	if err != nil {
 		return nil, err
 	}

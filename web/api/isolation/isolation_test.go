@@ -17,6 +17,8 @@ import (
 
 	"holdfast/deploy/schema/demo"
 	"holdfast/deploy/servers/serverstest"
+	"holdfast/services/accounts"
+	"holdfast/services/accounts/accountsql"
 	"holdfast/services/call"
 	"holdfast/services/identity"
 	"holdfast/services/identity/identitysql"
@@ -106,10 +108,14 @@ func newHouse(t *testing.T) *house {
 	ledger := api.Ledger{
 		History: journalsql.Queries{DB: db}, Messages: voicemailsql.Queries{DB: db}, Writer: j, Node: "n1", Now: time.Now,
 	}
+	plan := accounts.New(accounts.Config{
+		Store: accountsql.Store{DB: db}, Book: book,
+		Done: func(ctx context.Context, _ tenants.Actor, _ string, _ any) error { return compiler.Check(ctx) },
+	})
 	handler, err := api.Handler(api.Config{
 		Ports: api.Ports{
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
-			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Explainer: api.Routes{Book: book}, SignedOut: sockets.SignedOut,
+			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Explainer: api.Routes{Book: book}, Accounts: plan, SignedOut: sockets.SignedOut,
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
 	})
@@ -208,8 +214,11 @@ func told(tenant tenants.TenantID, id string, facts ...call.Event) []journal.Eve
 	return out
 }
 
-func (h *house) do(method, path, token, body string) *httptest.ResponseRecorder {
+func (h *house) do(method, path, token, body string, match ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	for _, m := range match {
+		r.Header.Set("If-Match", m)
+	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -223,16 +232,17 @@ func (h *house) do(method, path, token, body string) *httptest.ResponseRecorder 
 
 // asked is how a path of the contract is asked for something of harbor's; "" is not asked here.
 var asked = map[string][]string{
-	"/calls":                 {"/calls", "/calls?state=live", "/calls?state=ended", "/calls?number=%2B16085550177", "/calls?limit=1"},
-	"/calls/{id}":            {"/calls/" + harborCall, "/calls/" + harborLive},
-	"/calls/{id}/events":     {"/calls/" + harborCall + "/events", "/calls/" + harborLive + "/events"},
-	"/voicemails":            {"/voicemails", "/voicemails?state=new"},
-	"/voicemails/{id}":       {"/voicemails/" + harborVoice},
-	"/voicemails/{id}/audio": {"/voicemails/" + harborVoice + "/audio"},
-	"/messages":              {"/messages", "/messages?state=owed", "/messages?state=draft", "/messages?state=delivered", "/messages?call=" + harborCall},
-	"/messages/{id}":         {"/messages/" + harborTicket},
-	"/accounts/{id}":         {"/accounts/lakeside-cardiology"},
-	"/accounts/{id}/on-call": {"/accounts/lakeside-cardiology/on-call", "/accounts/lakeside-cardiology/on-call?at=2026-07-15T12:00:00Z"},
+	"/calls":                              {"/calls", "/calls?state=live", "/calls?state=ended", "/calls?number=%2B16085550177", "/calls?limit=1"},
+	"/calls/{id}":                         {"/calls/" + harborCall, "/calls/" + harborLive},
+	"/calls/{id}/events":                  {"/calls/" + harborCall + "/events", "/calls/" + harborLive + "/events"},
+	"/voicemails":                         {"/voicemails", "/voicemails?state=new"},
+	"/voicemails/{id}":                    {"/voicemails/" + harborVoice},
+	"/voicemails/{id}/audio":              {"/voicemails/" + harborVoice + "/audio"},
+	"/messages":                           {"/messages", "/messages?state=owed", "/messages?state=draft", "/messages?state=delivered", "/messages?call=" + harborCall},
+	"/messages/{id}":                      {"/messages/" + harborTicket},
+	"/accounts/{id}":                      {"/accounts/lakeside-cardiology"},
+	"/accounts/{id}/greetings/{language}": {"/accounts/lakeside-cardiology/greetings/en"},
+	"/accounts/{id}/on-call":              {"/accounts/lakeside-cardiology/on-call", "/accounts/lakeside-cardiology/on-call?at=2026-07-15T12:00:00Z"},
 	"/accounts/{id}/directory": {
 		"/accounts/lakeside-cardiology/directory", "/accounts/lakeside-cardiology/directory?q=ortiz", "/accounts/lakeside-cardiology/directory?q=r&wide=true",
 	},
@@ -252,7 +262,7 @@ func TestMesaSeesNothingOfHarborsOnAnyRoute(t *testing.T) {
 	}
 	shown := 0
 	for path, item := range spec.Paths.Map() {
-		if item.Get == nil || strings.HasPrefix(path, "/tenants") || strings.HasPrefix(path, "/trunks") {
+		if item.Get == nil || strings.HasPrefix(path, "/tenants") || strings.HasPrefix(path, "/trunks") || strings.HasPrefix(path, "/numbers") {
 			continue
 		}
 		urls := asked[path]
@@ -319,6 +329,36 @@ func TestMesaChangesNothingOfHarbors(t *testing.T) {
 	}
 	if got := h.do("PATCH", url, h.tokens["ada@harbor.example"], `{"state":"owed"}`); got.Code != 200 || strings.Contains(got.Body.String(), "mesa was here") {
 		t.Errorf("ada: %d %s", got.Code, got.Body)
+	}
+}
+
+func TestMesaChangesNoAccountOfHarborsAndTheirNumbersStayTheirs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	own := h.do("GET", "/api/v1/accounts/lakeside-cardiology", h.tokens["admin@harbor.example"], "").Body.String()
+	for _, email := range []string{"zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
+		for _, r := range []struct{ method, path, body string }{
+			{"PATCH", "/accounts/lakeside-cardiology", `{"name":"Mesa was here"}`},
+			{"DELETE", "/accounts/lakeside-cardiology", ""},
+			{"PUT", "/accounts/lakeside-cardiology/greetings/en", "RIFF"},
+			{"DELETE", "/accounts/lakeside-cardiology/greetings/en", ""},
+		} {
+			if got := h.do(r.method, "/api/v1"+r.path, h.tokens[email], r.body, `"1"`); got.Code != 404 && got.Code != 403 {
+				t.Errorf("%s %s as %s: %d", r.method, r.path, email, got.Code)
+			}
+		}
+	}
+	// An account of the same name is another account, and harbor's published number is not taken away by naming it too.
+	got := h.do("POST", "/api/v1/accounts", h.tokens["admin@mesa.example"], `{"name":"Lakeside Cardiology","published":["608-555-0151","+16085550101"]}`)
+	if got.Code != 201 || !strings.Contains(got.Body.String(), `"unsure":["+16085550101","+16085550151"]`) {
+		t.Errorf("mesa's own account: %d %s", got.Code, got.Body)
+	}
+	now := h.do("GET", "/api/v1/accounts/lakeside-cardiology", h.tokens["admin@harbor.example"], "").Body.String()
+	if strings.ReplaceAll(now, `"unsure":["+16085550151"]`, `"unsure":[]`) != own {
+		t.Errorf("harbor's account was %s and is %s", own, now)
+	}
+	if got := h.do("GET", "/api/v1/route?to=%2B16085550101", h.tokens["admin@harbor.example"], ""); !strings.Contains(got.Body.String(), `"account":"lakeside-cardiology"`) {
+		t.Errorf("harbor's emergency number leads elsewhere: %s", got.Body)
 	}
 }
 

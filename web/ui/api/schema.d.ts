@@ -264,7 +264,12 @@ export interface paths {
         /** The businesses answered for */
         get: operations["listAccounts"];
         put?: never;
-        post?: never;
+        /**
+         * Answer for one more business
+         * @description Only the name is needed: id, initials, shape, colour, language and phrases are proposed where they are left out. Callers
+         *     reach it once it has a number.
+         */
+        post: operations["postAccount"];
         delete?: never;
         options?: never;
         head?: never;
@@ -284,10 +289,60 @@ export interface paths {
         get: operations["getAccount"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Answer for this business no more
+         * @description Refused (409) while one of its callers is on the line. What happened is kept. Its emergency numbers then reach nobody:
+         *     callers hear the greeting of an unknown number and can leave a message.
+         */
+        delete: operations["deleteAccount"];
+        options?: never;
+        head?: never;
+        /** Change an account; what is left out stays as it is */
+        patch: operations["patchAccount"];
+        trace?: never;
+    };
+    "/accounts/{id}/greetings/{language}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                language: components["parameters"]["Tongue"];
+            };
+            cookie?: never;
+        };
+        /** What callers hear first, in one language; WAV, 8 kHz, mono, 16 bit */
+        get: operations["getGreeting"];
+        /**
+         * Record what callers hear first
+         * @description A WAV file (PCM of 8, 16 or 24 bits, or G.711; 8 to 48 kHz; one or two channels), at most 60 s and 20 MB. It is made as
+         *     loud as our own announcements.
+         */
+        put: operations["putGreeting"];
+        post?: never;
+        /** Back to the general greeting */
+        delete: operations["deleteGreeting"];
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/tenant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What holds for all accounts of the tenant */
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change the tenant's settings; what is left out stays as it is */
+        patch: operations["patchTenant"];
         trace?: never;
     };
     "/accounts/{id}/on-call": {
@@ -434,6 +489,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/numbers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Emergency numbers of all tenants */
+        get: operations["listNumbers"];
+        put?: never;
+        /** Lead an emergency number to an account; one that leads elsewhere has to be taken away first */
+        post: operations["postNumber"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/numbers/{e164}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                e164: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Lead an emergency number nowhere; its callers hear the greeting of an unknown number */
+        delete: operations["deleteNumber"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/trunks": {
         parameters: {
             query?: never;
@@ -486,10 +578,29 @@ export interface components {
             detail: string;
             /**
              * @description Stable: bad_request, not_signed_in, bad_sign_in, locked_out, expired, forbidden, not_found, not_allowed,
-             *     conflict, too_large, too_many, away, internal
+             *     conflict, invalid, changed, revision_needed, claimed, too_large, too_many, away, internal
              */
             code: string;
             request_id: string;
+            /** @description With code invalid: everything that is wrong, by field */
+            errors?: components["schemas"]["FieldError"][];
+            /** @description With code changed: what is there now, in the shape of the successful answer; its revision is in the ETag */
+            current?: unknown;
+            /** @description With code changed: who changed it last */
+            changed_by?: string;
+            /**
+             * Format: date-time
+             * @description With code changed: when
+             */
+            changed_at?: string;
+        };
+        FieldError: {
+            /** @description name, hours[2], published[0]: the property that is wrong */
+            field: string;
+            /** @description Stable, to be translated: empty, too_long, not_a_number ... */
+            code: string;
+            /** @description What is wrong and what would be right */
+            text: string;
         };
         SignIn: {
             email: string;
@@ -833,6 +944,115 @@ export interface components {
             announce_position: boolean;
             priority: number;
         };
+        AccountDetail: components["schemas"]["Account"] & {
+            /** @description They stand for every call */
+            instructions: string;
+            /** @description When the client is open, in its zone; none: not said */
+            hours: components["schemas"]["OpeningHours"][];
+            /** @description By language: what the greeting says */
+            greeting_texts: {
+                [key: string]: string;
+            };
+            /** @description Languages in which a recording is heard */
+            greeting_audio: string[];
+            /** @description The greeting is heard to its end even if an operator accepts */
+            greeting_in_full: boolean;
+            /** @description One of its numbers, shown to whom operators call for it; empty: its first emergency number */
+            caller_id: string;
+            /** @description Addresses told of its voicemail */
+            notify: string[];
+            /** @description A mail about a voicemail may hold what was said */
+            mail_audio: boolean;
+            /** @description Published numbers that somebody else claims too, so that a call forwarded from one is not taken for this account's */
+            unsure: string[];
+        };
+        AccountChange: {
+            name?: string;
+            initials?: string;
+            colour?: string;
+            shape?: string;
+            languages?: string[];
+            zone?: string;
+            country?: string;
+            medical?: boolean;
+            priority?: number;
+            /** @description By language; {operator} stands for the operator's first name */
+            phrases?: {
+                [key: string]: string;
+            };
+            greeting_texts?: {
+                [key: string]: string;
+            };
+            greeting_in_full?: boolean;
+            instructions?: string;
+            hours?: components["schemas"]["OpeningHours"][];
+            /** Format: double */
+            ring_seconds?: number;
+            /** Format: double */
+            offer_seconds?: number;
+            /** Format: double */
+            longest_wait_seconds?: number;
+            /** Format: double */
+            wrap_up_seconds?: number;
+            announce_position?: boolean;
+            /** @description As people of the account's country write them */
+            published?: string[];
+            caller_id?: string;
+            notify?: string[];
+            mail_audio?: boolean;
+        };
+        OpeningHours: {
+            /** @description On which they begin; none: every day */
+            days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /** @description 08:00 */
+            from: string;
+            /** @description 17:00, or 24:00; not after from: on the next day */
+            to: string;
+        };
+        TenantSettings: {
+            id: string;
+            name: string;
+            zone: string;
+            country: string;
+            language: string;
+            /** @description Addresses told of voicemail and of what is owed */
+            notify: string[];
+            /** @description ISO 3166-1 alpha-2 that operators may call; none: nobody outside is called */
+            outbound_countries: string[];
+            /** @description Talked to the outside in a day of the tenant's zone */
+            outbound_minutes: number;
+            /** @description Calls to the outside at one time */
+            outbound_at_once: number;
+        };
+        TenantSettingsChange: {
+            name?: string;
+            zone?: string;
+            country?: string;
+            language?: string;
+            notify?: string[];
+            outbound_countries?: string[];
+            outbound_minutes?: number;
+            outbound_at_once?: number;
+        };
+        Number: {
+            e164: string;
+            tenant: string;
+            /** @description Empty when it is shared: then the headers of a forwarded call decide */
+            account: string;
+            account_name: string;
+            shared: boolean;
+        };
+        NewNumber: {
+            /** @description +16085550100, or as it is written in the tenant's country */
+            e164: string;
+            tenant: string;
+            /** @description Left out: shared by the tenant's accounts */
+            account?: string;
+        };
+        NumberList: {
+            items: components["schemas"]["Number"][];
+            next: string | null;
+        };
         AccountList: {
             items: components["schemas"]["Account"][];
             next: string | null;
@@ -985,6 +1205,12 @@ export interface components {
         };
     };
     parameters: {
+        /**
+         * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+         *     is there now. So two people never undo each other's work unknowingly.
+         */
+        IfMatch: string;
+        Tongue: string;
         /** @description The next of the list before */
         Cursor: string;
         Limit: number;
@@ -1425,6 +1651,32 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    postAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChange"];
+            };
+        };
+        responses: {
+            /** @description The account */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     getAccount: {
         parameters: {
             query?: never;
@@ -1439,10 +1691,216 @@ export interface operations {
             /** @description The account */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Account"];
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Archived */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patchAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChange"];
+            };
+        };
+        responses: {
+            /** @description The account as it is now */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getGreeting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                language: components["parameters"]["Tongue"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The recording */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/wav": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putGreeting: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                language: components["parameters"]["Tongue"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "audio/wav": string;
+            };
+        };
+        responses: {
+            /** @description The account as it is now */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteGreeting: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                language: components["parameters"]["Tongue"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account as it is now */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettings"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patchTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantSettingsChange"];
+            };
+        };
+        responses: {
+            /** @description The settings as they are now */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettings"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -1670,6 +2128,73 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TenantList"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listNumbers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NumberList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postNumber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNumber"];
+            };
+        };
+        responses: {
+            /** @description It leads there from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Number"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteNumber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                e164: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
