@@ -19,9 +19,17 @@ type Destination struct {
 // Dialer places calls to the outside through a carrier.
 type Dialer interface {
 	// Dial begins a call and returns its leg at once. The leg's events tell its life: Ringing once it rings there (audio
-	// that comes before the answer goes to the leg's receiver), Connected when the called party answers, Ended with one of
-	// the reasons below otherwise. Hangup before Connected withdraws the call. Errors: ErrNoRoute, ErrNoPort.
+	// that comes before the answer goes to the leg's receiver, and may come without any Ringing), Connected when the called party answers, Ended with one of
+	// the reasons below otherwise. Hangup before Connected withdraws the call. Errors: ErrNoRoute,
+	// ErrNumber, ErrNoPort.
 	Dial(d Destination) (Leg, error)
+}
+
+// Keypad is a leg that can press keys at the far end. Not every leg is one; legs of a trunk are, whoever called.
+type Keypad interface {
+	// SendDigits presses keys (0-9 * # A-D; what is none is left out) one after another, 100 ms each, by RFC 4733 where the
+	// far end takes that, else by SIP INFO. It returns at once. Before the answer only the former is possible.
+	SendDigits(keys string)
 }
 
 // The reasons by which a call that we placed ends before it is answered, beside those of every leg.

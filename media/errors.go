@@ -7,4 +7,5 @@ var (
 	ErrGone    = errors.New("the caller went away before the answer")
 	ErrNoCodec = errors.New("the peer offers neither PCMU nor PCMA")
 	ErrNoPort  = errors.New("no media port is free")
+	ErrNumber  = errors.New("not a number that can be called")
 )

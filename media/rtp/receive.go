@@ -2,6 +2,7 @@ package rtp
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -200,6 +201,13 @@ func (r *receiver) set(peer sdp.Media, now time.Time) {
 	if !r.closed {
 		r.out.set(peer, r.latch.target())
 	}
+}
+
+// allow replaces the prefixes from which a peer behind NAT may come.
+func (r *receiver) allow(from []netip.Prefix) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latch.allowed = slices.Clone(from)
 }
 
 // quiet says once that the peer should send and has not for limit.

@@ -44,6 +44,16 @@ func (s *Session) Set(peer sdp.Media) {
 	s.in.set(peer, s.engine.config.Now())
 }
 
+// Allow says from where the peer may send beside the address of its SDP, in place of what Open was told.
+func (s *Session) Allow(from []netip.Prefix) { s.in.allow(from) }
+
+// TakesDigits says whether the peer agreed to events of RFC 4733.
+func (s *Session) TakesDigits() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return s.out.types.event != 0
+}
+
 // Audio sends a frame to the peer, converted where its codec differs. Nothing is sent before Set, while the peer does
 // not want to hear us, and while a digit is being sent. A panic on the way out ends this leg, not the one whose frame
 // it is.

@@ -70,9 +70,9 @@ func (d *dialog) acknowledged(req *sip.Request) {
 	d.agree(&m)
 }
 
-// accept reads the answer to our offer out of an ACK.
-func accept(req *sip.Request, local sdp.Local) (sdp.Media, error) {
-	body, refused := sdpOf(req)
+// accept reads the answer to our offer out of an ACK or a response.
+func accept(msg message, local sdp.Local) (sdp.Media, error) {
+	body, refused := sdpOf(msg)
 	if refused.status != 0 {
 		return sdp.Media{}, errors.New(refused.reason)
 	}

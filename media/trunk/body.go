@@ -15,22 +15,31 @@ import (
 // maxParts is how many parts of a multipart body are looked at: SDP, ISUP, location and a little more.
 const maxParts = 10
 
-// sdpOf finds the session description in a request: its body, or a part of it where the carrier adds others (ISUP,
+// message is a request or a response.
+type message interface {
+	Body() []byte
+	GetHeader(name string) sip.Header
+	GetHeaders(name string) []sip.Header
+	ContentType() *sip.ContentTypeHeader
+	Contact() *sip.ContactHeader
+}
+
+// sdpOf finds the session description in a message: its body, or a part of it where the carrier adds others (ISUP,
 // location). Nil without a refusal means that there is none, which in an INVITE asks for our offer.
-func sdpOf(req *sip.Request) ([]byte, answer) {
+func sdpOf(msg message) ([]byte, answer) {
 	wrong := answer{status: 415, reason: "Unsupported Media Type", headers: []sip.Header{
 		sip.NewHeader("Accept", sdpType), sip.NewHeader("Accept-Encoding", "identity"),
 	}}
-	body := req.Body()
+	body := msg.Body()
 	if len(body) == 0 {
 		return nil, answer{}
 	}
 	for _, name := range []string{"Content-Encoding", "e"} {
-		if enc := value(req, name); enc != "" && !strings.EqualFold(enc, "identity") {
+		if enc := value(msg, name); enc != "" && !strings.EqualFold(enc, "identity") {
 			return nil, wrong
 		}
 	}
-	kind, params := contentType(req)
+	kind, params := contentType(msg)
 	switch {
 	case kind == sdpType:
 		return body, answer{}
@@ -43,8 +52,8 @@ func sdpOf(req *sip.Request) ([]byte, answer) {
 }
 
 // contentType is the type of the body in lower case with its parameters; "" when the header is missing or unreadable.
-func contentType(req *sip.Request) (string, map[string]string) {
-	h := req.ContentType()
+func contentType(msg message) (string, map[string]string) {
+	h := msg.ContentType()
 	if h == nil {
 		return "", nil
 	}

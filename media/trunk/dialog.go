@@ -14,7 +14,7 @@ import (
 // twice is how soon the same key over both ways (RFC 4733 and INFO) is one press: some peers send both.
 const twice = 400 * time.Millisecond
 
-// dialog is one answered call: RFC 3261 section 12 beside an rtp.Session. It implements media.Leg.
+// dialog is one answered call: RFC 3261 section 12 beside an rtp.Session. It implements media.Leg and media.Keypad.
 type dialog struct {
 	s         *Server
 	id        dialogID
@@ -42,10 +42,12 @@ type dialog struct {
 	lastKeyAt time.Time
 	lastInfo  bool // the last key came by INFO
 
-	confirm func()        // closes confirmed, once
-	ackSeen chan struct{} // the first ACK came, or will never come
-	done    chan struct{} // the leg is over and its ports are free
-	told    chan struct{} // nothing is left to say to the peer
+	informing sync.Mutex    // keys by INFO go one after another
+	leave     func()        // tells the peer that we are going
+	confirm   func()        // closes ackSeen, once
+	ackSeen   chan struct{} // the first ACK came, or will never come
+	done      chan struct{} // the leg is over and its ports are free
+	told      chan struct{} // nothing is left to say to the peer
 }
 
 // newDialog makes the dialog that our 200 to in will open (RFC 3261 section 12.1.1).
@@ -58,9 +60,9 @@ func (s *Server) newDialog(in *incoming, callID string, session *rtp.Session) *d
 		us: *req.To().Address.Clone(), usName: req.To().DisplayName,
 		them: *req.From().Address.Clone(), themName: req.From().DisplayName,
 		session: session, remoteSeq: req.CSeq().SeqNo, sdpID: uint64(s.cfg.Now().UnixMicro()), //nolint:gosec // after 1970
-		waits: make(map[uint32]*ackWait), ackSeen: make(chan struct{}), done: make(chan struct{}), told: make(chan struct{}),
 	}
-	d.confirm = sync.OnceFunc(func() { close(d.ackSeen) })
+	d.prepare()
+	d.leave = d.bye
 	for _, h := range req.GetHeaders("Record-Route") {
 		if rr, ok := h.(*sip.RecordRouteHeader); ok && len(d.routes) < maxOfKind {
 			d.routes = append(d.routes, *rr.Address.Clone())
@@ -70,9 +72,16 @@ func (s *Server) newDialog(in *incoming, callID string, session *rtp.Session) *d
 	return d
 }
 
+// prepare makes what a dialog waits by.
+func (d *dialog) prepare() {
+	d.waits, d.ackSeen = make(map[uint32]*ackWait), make(chan struct{})
+	d.done, d.told = make(chan struct{}), make(chan struct{})
+	d.confirm = sync.OnceFunc(func() { close(d.ackSeen) })
+}
+
 // setTarget takes the peer's Contact; without one, requests go back to where the INVITE came from.
-func (d *dialog) setTarget(req *sip.Request) {
-	if c := req.Contact(); c != nil && c.Address.Host != "" && (c.Address.Scheme == "sip" || c.Address.Scheme == "sips") {
+func (d *dialog) setTarget(msg message) {
+	if c := msg.Contact(); c != nil && c.Address.Host != "" && (c.Address.Scheme == "sip" || c.Address.Scheme == "sips") {
 		d.target = *c.Address.Clone()
 	} else if d.target.Host == "" {
 		host, port, _ := sip.ParseAddr(d.source)
@@ -250,7 +259,7 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 		close(d.done)
 		d.tellEnd(e)
 		if tell {
-			d.bye()
+			d.leave()
 		}
 		d.confirm()
 		d.s.remove(d)

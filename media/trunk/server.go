@@ -31,6 +31,10 @@ type Config struct {
 	Now     func() time.Time
 	Node    string // name in our User-Agent; default "holdfast"
 	Pending int    // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
+
+	RingLimit time.Duration                                                // how long a call of ours may ring; default 60 s
+	Unseal    func(sealed []byte) ([]byte, error)                          // opens routing.WayOut.Sealed; nil: no challenge is answered
+	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error) // for targets that are names; default the system's resolver
 }
 
 // timing is how long things take; only tests change it.
@@ -41,6 +45,7 @@ type timing struct {
 	probeWait time.Duration // how long a trunk may take to answer one
 	remember  time.Duration // how long an INVITE that is over is known as a duplicate
 	farewell  time.Duration // how long Stop waits for peers to confirm our BYEs
+	noReply   time.Duration // how long a trunk may take to say anything to our INVITE before the next one is tried
 	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
 }
 
@@ -68,9 +73,12 @@ type Server struct {
 	dialogs   map[dialogID]*dialog
 	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
+	placed    map[*outgoing]struct{} // calls of ours that are not settled yet
 	status    map[string]*health
 
-	quit chan struct{}
+	quit  chan struct{}
+	names sync.Map // what the names of trunks' targets stood for the last time: string to []netip.Addr
+
 	stop func()
 	gate gate // all our goroutines
 }
@@ -94,6 +102,12 @@ func New(cfg Config) (*Server, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	cfg.Node = cmp.Or(cfg.Node, "holdfast")
 	cfg.Pending = cmp.Or(cfg.Pending, 1000)
+	cfg.RingLimit = cmp.Or(cfg.RingLimit, time.Minute)
+	if cfg.Resolve == nil {
+		cfg.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -101,11 +115,13 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg,
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
-			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, farewell: 2 * time.Second,
+			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second,
+			farewell: 2 * time.Second, noReply: 4 * time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
 		invites:   make(map[inviteID]struct{}),
 		undecided: make(map[*incoming]struct{}),
+		placed:    make(map[*outgoing]struct{}),
 		status:    make(map[string]*health),
 		quit:      make(chan struct{}),
 	}
@@ -215,6 +231,9 @@ func (s *Server) endAll() {
 	s.mu.Lock()
 	callers := slices.Collect(maps.Keys(s.undecided))
 	calls := slices.Collect(maps.Values(s.dialogs))
+	for o := range s.placed {
+		calls = append(calls, o.dialog) // one that was answered is there twice, which hurts nobody
+	}
 	s.mu.Unlock()
 	for _, in := range callers {
 		in.Refuse(503, "Shutting Down")

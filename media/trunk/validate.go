@@ -124,17 +124,17 @@ func required(req *sip.Request) string {
 }
 
 // values returns the texts of all headers of a name, in the order written.
-func values(req *sip.Request, name string) []string {
+func values(msg message, name string) []string {
 	var all []string
-	for _, h := range req.GetHeaders(name) {
+	for _, h := range msg.GetHeaders(name) {
 		all = append(all, h.Value())
 	}
 	return all
 }
 
 // value returns the text of the first header of a name, or "".
-func value(req *sip.Request, name string) string {
-	if h := req.GetHeader(name); h != nil {
+func value(msg message, name string) string {
+	if h := msg.GetHeader(name); h != nil {
 		return h.Value()
 	}
 	return ""

@@ -126,10 +126,20 @@ const (
 	Native Grade = 3
 )
 
-// Trunk is a carrier's way in: who may send us calls, and from where its media may come.
+// Trunk is a carrier's way in: who may send us calls, and from where its media may come; and perhaps our way out.
 type Trunk struct {
 	Name    string         `json:"name"`
 	Signal  []netip.Prefix `json:"signal"`            // SIP sources
 	Media   []netip.Prefix `json:"media"`             // RTP sources; empty: as Signal
 	Options string         `json:"options,omitempty"` // HOST:PORT to send OPTIONS to; "" sends none
+	Out     *WayOut        `json:"out,omitempty"`     // nil: it takes no calls from us
+}
+
+// WayOut is how a carrier takes calls from us. Trunks that do are tried in the order of their names.
+type WayOut struct {
+	Target string `json:"target"`           // HOST:PORT where our INVITEs go, over UDP; must be among the trunk's Signal addresses
+	Domain string `json:"domain,omitempty"` // host part of whom we call and who we are; "": the host of Target
+	User   string `json:"user,omitempty"`   // for digest; "": no challenge is answered
+	Realm  string `json:"realm,omitempty"`  // whose challenges are answered; "": Domain
+	Sealed []byte `json:"sealed,omitempty"` // the password, sealed with the master key; never shown
 }
