@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"holdfast/services/call"
+	"holdfast/services/directory"
+	"holdfast/services/directory/directorysql"
 	"holdfast/services/journal"
 	"holdfast/services/numbers/numbersql"
 	"holdfast/tenants"
@@ -76,6 +78,7 @@ func newSite(n *node) (*site, error) {
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
+			Listings:  directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
 			Activator: administration{n}, Trunks: administration{n}, Accounts: newAccounts(n, w.boards), SignedOut: w.sockets.SignedOut,
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),
@@ -216,6 +219,11 @@ func (a administration) done(ctx context.Context, actor tenants.Actor, what stri
 		return fmt.Errorf("%w: %w", api.ErrNotKept, err)
 	}
 	return a.n.compiler.Check(ctx)
+}
+
+// changed is done for whoever edits in a service.
+func (a administration) changed(ctx context.Context, actor tenants.Actor, what string, data map[string]any) error {
+	return a.done(ctx, actor, what, data)
 }
 
 func (a administration) Activate(ctx context.Context, actor tenants.Actor, state routing.State, cause string) (api.Activation, error) {

@@ -3,7 +3,7 @@ package layers
 // floors says on which floor each package lives; "..." is all that is below. A package imports only from lower floors.
 // Tens are the floors F0 to F6; between them, who stands on whom within one.
 var floors = map[string]int{
-	"tenants": 0, "tenants/phone": 1, "tenants/people": 2, "tenants/roster": 3, "tenants/script": 3, "tenants/relay": 4,
+	"tenants": 0, "tenants/phone": 1, "tenants/people": 2, "tenants/people/sheet": 3, "tenants/roster": 3, "tenants/script": 3, "tenants/relay": 4,
 	"tenants/routing": 5, "tenants/snapshot": 6,
 	"media": 0, "media/codec": 1, "media/jitter": 2, "media/dtmf": 1, "media/sdp": 1,
 
@@ -36,6 +36,7 @@ var adapters = map[string]string{
 	"services/ticket/ticketsql":       "services/ticket",
 	"services/notify/notifysql":       "services/notify",
 	"services/notify/smtp":            "services/notify",
+	"services/directory/directorysql": "services/directory",
 	"services/acd/acdredis":           "services/acd",
 	"services/accounts/accountsql":    "services/accounts",
 }
@@ -54,7 +55,7 @@ var forbidden = []struct {
 	{from: "services...", to: "media/bridge", reason: "cmd hands the switchboard what joins two legs"},
 	{from: "services...", to: "media/prompt", reason: "cmd hands the switchboard what plays"},
 	{from: "services...", to: "media/record", reason: "cmd hands the switchboard what records"},
-	{from: "services...", to: "tenants/store", but: []string{"services/identity/identitysql", "services/numbers/numbersql", "services/accounts/accountsql"}, reason: "callers are answered without the database: only adapters speak to it"},
+	{from: "services...", to: "tenants/store", but: []string{"services/identity/identitysql", "services/numbers/numbersql", "services/accounts/accountsql", "services/directory/directorysql"}, reason: "callers are answered without the database: only adapters speak to it"},
 	{from: "web...", to: "media...", reason: "pages ask the switchboard; only it commands media"},
 	{from: "services...", to: "web...", reason: "commands come in by sockets and events go out, never the other way about"},
 	{from: "services...", to: "deploy...", reason: "how it is run is not what it does"},
@@ -81,7 +82,7 @@ var libraries = []struct {
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
 	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/backup", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
-		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql"), "the store is the only door to PostgreSQL"},
+		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql", "services/directory/directorysql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
 	{"github.com/wneessen/go-mail", []string{"services/notify/smtp"}, "a mail is words until it travels"},
 	{"github.com/emersion", nil, "a mail server is for tests only"},
@@ -95,7 +96,7 @@ var libraries = []struct {
 
 // pure packages compute: nothing in them reaches out, so that what they say depends on what they are given.
 var pure = map[string]bool{
-	"tenants": true, "tenants/phone": true, "tenants/people": true, "tenants/roster": true, "tenants/script": true, "tenants/relay": true,
+	"tenants": true, "tenants/phone": true, "tenants/people": true, "tenants/people/sheet": true, "tenants/roster": true, "tenants/script": true, "tenants/relay": true,
 	"tenants/routing": true, "tenants/snapshot": true,
 	"media": true, "media/codec": true, "media/jitter": true, "media/dtmf": true, "media/sdp": true,
 	"services/call": true, "services/duty": true,

@@ -59,7 +59,7 @@ func newWorld(t *testing.T, change ...func(*world, *api.Config)) *world {
 	cfg := api.Config{
 		Ports: api.Ports{
 			Sessions: w, Tickets: w, Boards: w.boards, Book: book{}, Calls: w, Voicemails: w, Recordings: w, Alarms: w,
-			Desk: ticketDesk(t), Archive: w,
+			Desk: ticketDesk(t), Archive: w, Listings: listings{},
 			Explainer: w, Activator: w, Trunks: w, Accounts: w, Greetings: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
 		},
 		PublicURL: "http://127.0.0.1:8080", MetricsToken: "scrape-me", Metrics: http.NotFoundHandler(),
@@ -89,7 +89,7 @@ func (w *world) invite(tenant tenants.TenantID, id string) {
 	w.boards.Fold(journal.Event{Tenant: tenant, Kind: journal.Call, ID: id, Seq: 1, At: noon, Type: string(call.Invited), Data: data})
 }
 
-// do sends one request; token is "tenant/role" or "", match an If-Match.
+// do sends one request; token is "tenant/role" or "", match an If-Match and the kind of the body, where it is not JSON.
 func (w *world) do(method, path, token, body string, match ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if len(match) > 0 && match[0] != "" {
@@ -97,6 +97,9 @@ func (w *world) do(method, path, token, body string, match ...string) *httptest.
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if len(match) > 1 && match[1] != "" {
+		r.Header.Set("Content-Type", match[1])
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)

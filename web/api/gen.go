@@ -455,6 +455,31 @@ type FieldError struct {
 	Text string `json:"text"`
 }
 
+// ImportLine defines model for ImportLine.
+type ImportLine struct {
+	// Detail Role, and ways to reach somebody, as they will be
+	Detail string `json:"detail"`
+	Line   int    `json:"line"`
+	Name   string `json:"name"`
+
+	// Was The same as it is, where it is changed
+	Was *string `json:"was,omitempty"`
+
+	// What added or changed
+	What string `json:"what"`
+}
+
+// ImportProblem defines model for ImportProblem.
+type ImportProblem struct {
+	Code string `json:"code"`
+
+	// Column As the file's header names it
+	Column string `json:"column"`
+	Line   int    `json:"line"`
+	Text   string `json:"text"`
+	Value  string `json:"value"`
+}
+
 // Listing defines model for Listing.
 type Listing struct {
 	Account     string `json:"account"`
@@ -586,6 +611,33 @@ type MessageNote struct {
 
 // MessageState defines model for MessageState.
 type MessageState string
+
+// Named defines model for Named.
+type Named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Needed Why a person cannot be removed, and who could take the turns
+type Needed struct {
+	// Others Persons of the account, those of the same schedules first
+	Others    []Named          `json:"others"`
+	Schedules []NeededSchedule `json:"schedules"`
+}
+
+// NeededSchedule defines model for NeededSchedule.
+type NeededSchedule struct {
+	// CatchAll Is on call when nobody else is
+	CatchAll bool   `json:"catch_all"`
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+
+	// Overrides That hold now or will
+	Overrides int `json:"overrides"`
+
+	// Turns Has turns in a layer
+	Turns bool `json:"turns"`
+}
 
 // NewMessage defines model for NewMessage.
 type NewMessage struct {
@@ -735,6 +787,80 @@ type OperatorList struct {
 	Next  *string    `json:"next"`
 }
 
+// PeopleImport defines model for PeopleImport.
+type PeopleImport struct {
+	Added   int    `json:"added"`
+	Changed int    `json:"changed"`
+	Digest  string `json:"digest"`
+
+	// Encoding How the file was read
+	Encoding string `json:"encoding"`
+
+	// Ignored Headers that mean nothing
+	Ignored []string `json:"ignored"`
+
+	// Lines The first 500 that add or change something
+	Lines []ImportLine `json:"lines"`
+
+	// MoreProblems That are not listed
+	MoreProblems int             `json:"more_problems"`
+	Problems     []ImportProblem `json:"problems"`
+	Unchanged    int             `json:"unchanged"`
+	Written      bool            `json:"written"`
+}
+
+// Person defines model for Person.
+type Person struct {
+	Account    string `json:"account"`
+	Department string `json:"department"`
+	ID         string `json:"id"`
+
+	// Kind person, department or number
+	Kind      string   `json:"kind"`
+	Languages []string `json:"languages"`
+
+	// Methods First to be tried first
+	Methods []PersonMethod `json:"methods"`
+	Name    string         `json:"name"`
+	Note    string         `json:"note"`
+	Role    string         `json:"role"`
+
+	// Visibility everybody or supervisors
+	Visibility string `json:"visibility"`
+}
+
+// PersonChange What is left out stays as it is
+type PersonChange struct {
+	Department *string         `json:"department,omitempty"`
+	Kind       *string         `json:"kind,omitempty"`
+	Languages  *[]string       `json:"languages,omitempty"`
+	Methods    *[]PersonMethod `json:"methods,omitempty"`
+	Name       *string         `json:"name,omitempty"`
+	Note       *string         `json:"note,omitempty"`
+	Role       *string         `json:"role,omitempty"`
+	Visibility *string         `json:"visibility,omitempty"`
+}
+
+// PersonList defines model for PersonList.
+type PersonList struct {
+	Items []Person `json:"items"`
+	Next  *string  `json:"next"`
+}
+
+// PersonMethod defines model for PersonMethod.
+type PersonMethod struct {
+	// Hours None: always
+	Hours *[]OpeningHours `json:"hours,omitempty"`
+
+	// Kind mobile, phone, sms, pager, email or fax
+	Kind  string  `json:"kind"`
+	Label *string `json:"label,omitempty"`
+	Value string  `json:"value"`
+
+	// Verified Somebody was reached by it
+	Verified *bool `json:"verified,omitempty"`
+}
+
 // Problem Problem details (RFC 9457)
 type Problem struct {
 	// ChangedAt With code changed: when
@@ -744,7 +870,7 @@ type Problem struct {
 	ChangedBy *string `json:"changed_by,omitempty"`
 
 	// Code Stable: bad_request, not_signed_in, bad_sign_in, locked_out, expired, forbidden, not_found, not_allowed,
-	// conflict, invalid, changed, revision_needed, claimed, too_large, too_many, away, internal
+	// conflict, invalid, changed, revision_needed, claimed, needed, too_large, too_many, away, internal
 	Code string `json:"code"`
 
 	// Current With code changed: what is there now, in the shape of the successful answer; its revision is in the ETag
@@ -754,9 +880,12 @@ type Problem struct {
 	Detail string `json:"detail"`
 
 	// Errors With code invalid: everything that is wrong, by field
-	Errors    *[]FieldError `json:"errors,omitempty"`
-	RequestID string        `json:"request_id"`
-	Status    int           `json:"status"`
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// Needed Why a person cannot be removed, and who could take the turns
+	Needed    *Needed `json:"needed,omitempty"`
+	RequestID string  `json:"request_id"`
+	Status    int     `json:"status"`
 
 	// Title What happened, in one plain sentence
 	Title string `json:"title"`
@@ -1040,6 +1169,42 @@ type GetOnCallParams struct {
 	At *At `form:"at,omitempty" json:"at,omitempty"`
 }
 
+// ListPeopleParams defines parameters for ListPeople.
+type ListPeopleParams struct {
+	// Q As in the directory
+	Q     *string `form:"q,omitempty" json:"q,omitempty"`
+	Limit *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next of the list before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ImportPeopleParams defines parameters for ImportPeople.
+type ImportPeopleParams struct {
+	// DryRun Only say what it would do
+	DryRun *bool `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Digest Of the dry run that was looked at; 409 when the import would do something else
+	Digest *string `form:"digest,omitempty" json:"digest,omitempty"`
+}
+
+// DeletePersonParams defines parameters for DeletePerson.
+type DeletePersonParams struct {
+	// Heir Who takes the turns
+	Heir *string `form:"heir,omitempty" json:"heir,omitempty"`
+
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PatchPersonParams defines parameters for PatchPerson.
+type PatchPersonParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListAlarmsParams defines parameters for ListAlarms.
 type ListAlarmsParams struct {
 	// State open (the default) or ended
@@ -1119,6 +1284,12 @@ type PostAccountJSONRequestBody = AccountChange
 // PatchAccountJSONRequestBody defines body for PatchAccount for application/json ContentType.
 type PatchAccountJSONRequestBody = AccountChange
 
+// PostPersonJSONRequestBody defines body for PostPerson for application/json ContentType.
+type PostPersonJSONRequestBody = PersonChange
+
+// PatchPersonJSONRequestBody defines body for PatchPerson for application/json ContentType.
+type PatchPersonJSONRequestBody = PersonChange
+
 // PostActivationJSONRequestBody defines body for PostActivation for application/json ContentType.
 type PostActivationJSONRequestBody = ActivationChange
 
@@ -1181,6 +1352,27 @@ type ServerInterface interface {
 	// GetOnCall Who of the account's people is on call, until when, and who is next
 	// (GET /accounts/{id}/on-call)
 	GetOnCall(ctx echo.Context, id Slug, params GetOnCallParams) error
+	// ListPeople The account's listings as they are edited, found as the directory finds them
+	// (GET /accounts/{id}/people)
+	ListPeople(ctx echo.Context, id Slug, params ListPeopleParams) error
+	// PostPerson A new listing; numbers are read as they are dialled in the account's country
+	// (POST /accounts/{id}/people)
+	PostPerson(ctx echo.Context, id Slug) error
+	// GetPeopleFile The account's listings as a file that spreadsheets open and the import takes back
+	// (GET /accounts/{id}/people.csv)
+	GetPeopleFile(ctx echo.Context, id Slug) error
+	// ImportPeople Adds and changes listings by a CSV file, all of it or nothing
+	// (POST /accounts/{id}/people/import)
+	ImportPeople(ctx echo.Context, id Slug, params ImportPeopleParams) error
+	// DeletePerson Removes a listing
+	// (DELETE /accounts/{id}/people/{person})
+	DeletePerson(ctx echo.Context, id Slug, person string, params DeletePersonParams) error
+	// GetPerson One listing, with the tag that a change must show
+	// (GET /accounts/{id}/people/{person})
+	GetPerson(ctx echo.Context, id Slug, person string) error
+	// PatchPerson Changes what is named; 412 with the present state when somebody else was faster
+	// (PATCH /accounts/{id}/people/{person})
+	PatchPerson(ctx echo.Context, id Slug, person string, params PatchPersonParams) error
 	// GetActivation Whether operators answer this tenant's calls
 	// (GET /activation)
 	GetActivation(ctx echo.Context) error
@@ -1567,6 +1759,227 @@ func (w *ServerInterfaceWrapper) GetOnCall(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetOnCall(ctx, id, params)
+	return err
+}
+
+// ListPeople converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPeople(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPeopleParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPeople(ctx, id, params)
+	return err
+}
+
+// PostPerson converts echo context to params.
+func (w *ServerInterfaceWrapper) PostPerson(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostPerson(ctx, id)
+	return err
+}
+
+// GetPeopleFile converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPeopleFile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPeopleFile(ctx, id)
+	return err
+}
+
+// ImportPeople converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportPeople(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ImportPeopleParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// ------------- Optional query parameter "digest" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "digest", ctx.QueryParams(), &params.Digest, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter digest: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportPeople(ctx, id, params)
+	return err
+}
+
+// DeletePerson converts echo context to params.
+func (w *ServerInterfaceWrapper) DeletePerson(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "person" -------------
+	var person string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "person", ctx.Param("person"), &person, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter person: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeletePersonParams
+	// ------------- Optional query parameter "heir" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "heir", ctx.QueryParams(), &params.Heir, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter heir: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeletePerson(ctx, id, person, params)
+	return err
+}
+
+// GetPerson converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPerson(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "person" -------------
+	var person string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "person", ctx.Param("person"), &person, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter person: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPerson(ctx, id, person)
+	return err
+}
+
+// PatchPerson converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchPerson(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "person" -------------
+	var person string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "person", ctx.Param("person"), &person, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter person: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchPersonParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchPerson(ctx, id, person, params)
 	return err
 }
 
@@ -2164,6 +2577,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/tenant", wrapper.PatchTenant, options.OperationMiddlewares["patchTenant"]...)
 	router.GET(options.BaseURL+"/accounts/:id/on-call", wrapper.GetOnCall, options.OperationMiddlewares["getOnCall"]...)
 	router.GET(options.BaseURL+"/accounts/:id/directory", wrapper.ListDirectory, options.OperationMiddlewares["listDirectory"]...)
+	router.GET(options.BaseURL+"/accounts/:id/people", wrapper.ListPeople, options.OperationMiddlewares["listPeople"]...)
+	router.POST(options.BaseURL+"/accounts/:id/people", wrapper.PostPerson, options.OperationMiddlewares["postPerson"]...)
+	router.GET(options.BaseURL+"/accounts/:id/people.csv", wrapper.GetPeopleFile, options.OperationMiddlewares["getPeopleFile"]...)
+	router.POST(options.BaseURL+"/accounts/:id/people/import", wrapper.ImportPeople, options.OperationMiddlewares["importPeople"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id/people/:person", wrapper.DeletePerson, options.OperationMiddlewares["deletePerson"]...)
+	router.GET(options.BaseURL+"/accounts/:id/people/:person", wrapper.GetPerson, options.OperationMiddlewares["getPerson"]...)
+	router.PATCH(options.BaseURL+"/accounts/:id/people/:person", wrapper.PatchPerson, options.OperationMiddlewares["patchPerson"]...)
 	router.GET(options.BaseURL+"/operators", wrapper.ListOperators, options.OperationMiddlewares["listOperators"]...)
 	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
 	router.GET(options.BaseURL+"/alarms", wrapper.ListAlarms, options.OperationMiddlewares["listAlarms"]...)
@@ -2621,6 +3041,319 @@ type GetOnCalldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetOnCalldefaultApplicationProblemPlusJSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPeopleRequestObject struct {
+	ID     Slug `json:"id"`
+	Params ListPeopleParams
+}
+
+type ListPeopleResponseObject interface {
+	VisitListPeopleResponse(w http.ResponseWriter) error
+}
+
+type ListPeople200JSONResponse PersonList
+
+func (response ListPeople200JSONResponse) VisitListPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPeopledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPeopledefaultApplicationProblemPlusJSONResponse) VisitListPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostPersonRequestObject struct {
+	ID   Slug `json:"id"`
+	Body *PostPersonJSONRequestBody
+}
+
+type PostPersonResponseObject interface {
+	VisitPostPersonResponse(w http.ResponseWriter) error
+}
+
+type PostPerson201ResponseHeaders struct {
+	ETag string
+}
+
+type PostPerson201JSONResponse struct {
+	Body    Person
+	Headers PostPerson201ResponseHeaders
+}
+
+func (response PostPerson201JSONResponse) VisitPostPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostPersondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostPersondefaultApplicationProblemPlusJSONResponse) VisitPostPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPeopleFileRequestObject struct {
+	ID Slug `json:"id"`
+}
+
+type GetPeopleFileResponseObject interface {
+	VisitGetPeopleFileResponse(w http.ResponseWriter) error
+}
+
+type GetPeopleFile200ResponseHeaders struct {
+	ContentDisposition string
+}
+
+type GetPeopleFile200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       GetPeopleFile200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetPeopleFile200TextCsvResponse) VisitGetPeopleFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetPeopleFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPeopleFiledefaultApplicationProblemPlusJSONResponse) VisitGetPeopleFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportPeopleRequestObject struct {
+	ID     Slug `json:"id"`
+	Params ImportPeopleParams
+	Body   io.Reader
+}
+
+type ImportPeopleResponseObject interface {
+	VisitImportPeopleResponse(w http.ResponseWriter) error
+}
+
+type ImportPeople200JSONResponse PeopleImport
+
+func (response ImportPeople200JSONResponse) VisitImportPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportPeopledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ImportPeopledefaultApplicationProblemPlusJSONResponse) VisitImportPeopleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePersonRequestObject struct {
+	ID     Slug   `json:"id"`
+	Person string `json:"person"`
+	Params DeletePersonParams
+}
+
+type DeletePersonResponseObject interface {
+	VisitDeletePersonResponse(w http.ResponseWriter) error
+}
+
+type DeletePerson204Response struct {
+}
+
+func (response DeletePerson204Response) VisitDeletePersonResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeletePersondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeletePersondefaultApplicationProblemPlusJSONResponse) VisitDeletePersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersonRequestObject struct {
+	ID     Slug   `json:"id"`
+	Person string `json:"person"`
+}
+
+type GetPersonResponseObject interface {
+	VisitGetPersonResponse(w http.ResponseWriter) error
+}
+
+type GetPerson200ResponseHeaders struct {
+	ETag string
+}
+
+type GetPerson200JSONResponse struct {
+	Body    Person
+	Headers GetPerson200ResponseHeaders
+}
+
+func (response GetPerson200JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPersondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPersondefaultApplicationProblemPlusJSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPersonRequestObject struct {
+	ID     Slug   `json:"id"`
+	Person string `json:"person"`
+	Params PatchPersonParams
+	Body   *PatchPersonJSONRequestBody
+}
+
+type PatchPersonResponseObject interface {
+	VisitPatchPersonResponse(w http.ResponseWriter) error
+}
+
+type PatchPerson200ResponseHeaders struct {
+	ETag string
+}
+
+type PatchPerson200JSONResponse struct {
+	Body    Person
+	Headers PatchPerson200ResponseHeaders
+}
+
+func (response PatchPerson200JSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchPersondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchPersondefaultApplicationProblemPlusJSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3911,6 +4644,27 @@ type StrictServerInterface interface {
 	// GetOnCall Who of the account's people is on call, until when, and who is next
 	// (GET /accounts/{id}/on-call)
 	GetOnCall(ctx context.Context, request GetOnCallRequestObject) (GetOnCallResponseObject, error)
+	// ListPeople The account's listings as they are edited, found as the directory finds them
+	// (GET /accounts/{id}/people)
+	ListPeople(ctx context.Context, request ListPeopleRequestObject) (ListPeopleResponseObject, error)
+	// PostPerson A new listing; numbers are read as they are dialled in the account's country
+	// (POST /accounts/{id}/people)
+	PostPerson(ctx context.Context, request PostPersonRequestObject) (PostPersonResponseObject, error)
+	// GetPeopleFile The account's listings as a file that spreadsheets open and the import takes back
+	// (GET /accounts/{id}/people.csv)
+	GetPeopleFile(ctx context.Context, request GetPeopleFileRequestObject) (GetPeopleFileResponseObject, error)
+	// ImportPeople Adds and changes listings by a CSV file, all of it or nothing
+	// (POST /accounts/{id}/people/import)
+	ImportPeople(ctx context.Context, request ImportPeopleRequestObject) (ImportPeopleResponseObject, error)
+	// DeletePerson Removes a listing
+	// (DELETE /accounts/{id}/people/{person})
+	DeletePerson(ctx context.Context, request DeletePersonRequestObject) (DeletePersonResponseObject, error)
+	// GetPerson One listing, with the tag that a change must show
+	// (GET /accounts/{id}/people/{person})
+	GetPerson(ctx context.Context, request GetPersonRequestObject) (GetPersonResponseObject, error)
+	// PatchPerson Changes what is named; 412 with the present state when somebody else was faster
+	// (PATCH /accounts/{id}/people/{person})
+	PatchPerson(ctx context.Context, request PatchPersonRequestObject) (PatchPersonResponseObject, error)
 	// GetActivation Whether operators answer this tenant's calls
 	// (GET /activation)
 	GetActivation(ctx context.Context, request GetActivationRequestObject) (GetActivationResponseObject, error)
@@ -4315,6 +5069,236 @@ func (sh *strictHandler) GetOnCall(ctx echo.Context, id Slug, params GetOnCallPa
 		return err
 	} else if validResponse, ok := response.(GetOnCallResponseObject); ok {
 		return validResponse.VisitGetOnCallResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListPeople operation middleware
+func (sh *strictHandler) ListPeople(ctx echo.Context, id Slug, params ListPeopleParams) error {
+	var request ListPeopleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPeople(ctx.Request().Context(), request.(ListPeopleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPeople")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPeopleResponseObject); ok {
+		return validResponse.VisitListPeopleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostPerson operation middleware
+func (sh *strictHandler) PostPerson(ctx echo.Context, id Slug) error {
+	var request PostPersonRequestObject
+
+	request.ID = id
+
+	var body PostPersonJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostPerson(ctx.Request().Context(), request.(PostPersonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostPerson")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostPersonResponseObject); ok {
+		return validResponse.VisitPostPersonResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetPeopleFile operation middleware
+func (sh *strictHandler) GetPeopleFile(ctx echo.Context, id Slug) error {
+	var request GetPeopleFileRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPeopleFile(ctx.Request().Context(), request.(GetPeopleFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPeopleFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPeopleFileResponseObject); ok {
+		return validResponse.VisitGetPeopleFileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImportPeople operation middleware
+func (sh *strictHandler) ImportPeople(ctx echo.Context, id Slug, params ImportPeopleParams) error {
+	var request ImportPeopleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportPeople(ctx.Request().Context(), request.(ImportPeopleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportPeople")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportPeopleResponseObject); ok {
+		return validResponse.VisitImportPeopleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeletePerson operation middleware
+func (sh *strictHandler) DeletePerson(ctx echo.Context, id Slug, person string, params DeletePersonParams) error {
+	var request DeletePersonRequestObject
+
+	request.ID = id
+	request.Person = person
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeletePerson(ctx.Request().Context(), request.(DeletePersonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeletePerson")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeletePersonResponseObject); ok {
+		return validResponse.VisitDeletePersonResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetPerson operation middleware
+func (sh *strictHandler) GetPerson(ctx echo.Context, id Slug, person string) error {
+	var request GetPersonRequestObject
+
+	request.ID = id
+	request.Person = person
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPerson(ctx.Request().Context(), request.(GetPersonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPerson")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPersonResponseObject); ok {
+		return validResponse.VisitGetPersonResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchPerson operation middleware
+func (sh *strictHandler) PatchPerson(ctx echo.Context, id Slug, person string, params PatchPersonParams) error {
+	var request PatchPersonRequestObject
+
+	request.ID = id
+	request.Person = person
+	request.Params = params
+
+	var body PatchPersonJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchPerson(ctx.Request().Context(), request.(PatchPersonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchPerson")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchPersonResponseObject); ok {
+		return validResponse.VisitPatchPersonResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

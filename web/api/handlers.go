@@ -31,6 +31,7 @@ type Ports struct {
 	Voicemails Voicemails
 	Desk       Desk
 	Archive    Archive
+	Listings   Listings
 	Recordings Recordings
 	Alarms     EndedAlarms
 	Explainer  Explainer

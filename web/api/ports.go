@@ -8,8 +8,10 @@ import (
 
 	"holdfast/services/accounts"
 	"holdfast/services/call"
+	"holdfast/services/directory"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
+	"holdfast/tenants/people"
 	"holdfast/tenants/routing"
 )
 
@@ -96,6 +98,17 @@ type Desk interface {
 // Archive is all messages that were shipped: services/ticket/ticketsql has it.
 type Archive interface {
 	ListTickets(ctx context.Context, tenant tenants.TenantID, f ticket.Filter) ([]ticket.State, string, error)
+}
+
+// Listings edits the people of an account: directory.Editor. Its errors are directory.ErrNoAccount, ErrNoPerson, ErrStale,
+// ErrNeeded, ErrHeir, ErrOther, sheet.ErrTooLarge and joined *people.Problem.
+type Listings interface {
+	Person(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID) (people.Person, error)
+	Add(ctx context.Context, actor tenants.Actor, p people.Person) (people.Person, error)
+	Change(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID, tag string, edit func(people.Person) people.Person) (people.Person, error)
+	Remove(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID, tag string, heir tenants.PersonID) error
+	Import(ctx context.Context, actor tenants.Actor, account tenants.AccountID, file io.Reader, dry bool, digest string) (directory.Import, error)
+	Export(ctx context.Context, actor tenants.Actor, account tenants.AccountID, to io.Writer) error
 }
 
 // Recordings opens the audio of a kept message as a WAV file.

@@ -21,16 +21,17 @@ type fault struct {
 	detail string
 	retry  time.Duration // Retry-After; 0: none
 	cause  error         // for the log, never for the client
+	needed *Needed       // with "needed"
 	errors []FieldError  // with "invalid": what is wrong, by field
 	now    *latest       // with "changed": what is there
 }
 
 // latest is what somebody else made of a thing meanwhile.
 type latest struct {
-	shape    any // as a successful answer has it
-	revision int64
-	by       string
-	at       time.Time
+	shape any    // as a successful answer has it
+	tag   string // its entity tag
+	by    string
+	at    time.Time
 }
 
 // Error is for the log.
@@ -99,6 +100,8 @@ func faultOf(err error) *fault {
 		return f
 	case errors.As(err, &refused):
 		return refusedMessage(refused)
+	case listingFault(err) != nil:
+		return listingFault(err)
 	case len(fieldErrors(err)) > 0:
 		return invalid(fieldErrors(err), err)
 	case errors.Is(err, ErrNotFound):
@@ -152,7 +155,7 @@ func refusedMessage(r *ticket.Refusal) *fault {
 func tooLarge() *fault {
 	return &fault{
 		status: http.StatusRequestEntityTooLarge, code: "too_large", title: "The request is too large.",
-		detail: "At most 64 KiB are taken, and 20 MB of a recording. Send less at a time.",
+		detail: "At most 64 KiB are taken, 20 MB of a recording, and 10 MB of a table. Send less at a time.",
 	}
 }
 
@@ -173,9 +176,13 @@ func (f *fault) write(w http.ResponseWriter, requestID string) {
 	if len(f.errors) > 0 {
 		p.Errors = &f.errors
 	}
+	p.Needed = f.needed
 	if f.now != nil {
-		h.Set("ETag", etag(f.now.revision))
-		p.Current, p.ChangedBy, p.ChangedAt = f.now.shape, &f.now.by, &f.now.at
+		h.Set("ETag", f.now.tag)
+		p.Current = f.now.shape
+		if f.now.by != "" {
+			p.ChangedBy, p.ChangedAt = &f.now.by, &f.now.at
+		}
 	}
 	w.WriteHeader(f.status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/services/accounts"
+	"holdfast/tenants/people"
 )
 
 // What people edit has a revision: an ETag that says which one was read, and an If-Match that says which one is meant (RFC 9110
@@ -36,7 +37,7 @@ func changed(shape any, revision int64, by string, at time.Time, cause error) *f
 	return &fault{
 		status: http.StatusPreconditionFailed, code: "changed", title: "Somebody changed this meanwhile.",
 		detail: "Nothing of yours was saved. Look at what is there now, and save again with its ETag.",
-		now:    &latest{shape: shape, revision: revision, by: by, at: at}, cause: cause,
+		now:    &latest{shape: shape, tag: etag(revision), by: by, at: at}, cause: cause,
 	}
 }
 
@@ -53,6 +54,7 @@ func fieldErrors(err error) []FieldError {
 	var found []FieldError
 	var many interface{ Unwrap() []error }
 	var one *accounts.Problem
+	var person *people.Problem
 	switch {
 	case errors.As(err, &many):
 		for _, e := range many.Unwrap() {
@@ -60,6 +62,14 @@ func fieldErrors(err error) []FieldError {
 		}
 	case errors.As(err, &one):
 		found = append(found, FieldError{Field: one.Field, Code: one.Code, Text: one.Text})
+	case errors.As(err, &person):
+		found = append(found, FieldError{Field: person.Field, Code: "not_" + leaf(person.Field), Text: person.Text})
 	}
 	return found
+}
+
+// leaf is the last name of a field without its place: "value" of "methods[2].value", "hours" of "methods[2].hours[0]".
+func leaf(field string) string {
+	name, _, _ := strings.Cut(field[strings.LastIndexByte(field, '.')+1:], "[")
+	return name
 }

@@ -93,7 +93,7 @@ func validate(c echo.Context, route *routers.Route) error {
 	r := c.Request()
 	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, ExcludeRequestBody: sound(route.Operation)},
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, ExcludeRequestBody: file(route.Operation)},
 	})
 	if err == nil {
 		return nil
@@ -109,9 +109,10 @@ func validate(c echo.Context, route *routers.Route) error {
 	return badRequest(detailOf(err), err)
 }
 
-// sound reports whether an operation takes a recording, which is read as it comes and judged by who reads it.
-func sound(op *openapi3.Operation) bool {
-	return op.RequestBody != nil && op.RequestBody.Value != nil && op.RequestBody.Value.Content["audio/wav"] != nil
+// file reports whether an operation takes a file, which is read as it comes and judged by who reads it.
+func file(op *openapi3.Operation) bool {
+	return op.RequestBody != nil && op.RequestBody.Value != nil &&
+		(op.RequestBody.Value.Content["audio/wav"] != nil || op.RequestBody.Value.Content["application/octet-stream"] != nil)
 }
 
 // detailOf says which part of the request does not fit, without repeating what was sent: it may be a password.

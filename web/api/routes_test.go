@@ -13,6 +13,7 @@ type sample struct {
 	least string // the role that must be enough
 	path  string // with harbor's ids filled in; "" as in the contract
 	body  string
+	kind  string // of the body; "": JSON
 	open  bool
 	match string // If-Match
 	ok    int    // status for harbor with the least role
@@ -52,6 +53,13 @@ var samples = map[string]sample{
 	"DELETE /numbers/{e164}":                     {least: "platform", path: "/numbers/%2B16085550101", ok: 204},
 	"GET /accounts/{id}/on-call":                 {least: "operator", path: "/accounts/lakeside-cardiology/on-call", ok: 200, owned: true},
 	"GET /accounts/{id}/directory":               {least: "operator", path: "/accounts/lakeside-cardiology/directory?q=lee&wide=true", ok: 200, owned: true},
+	"GET /accounts/{id}/people":                  {least: "supervisor", path: "/accounts/lakeside-cardiology/people?q=lee", ok: 200, owned: true},
+	"POST /accounts/{id}/people":                 {least: "supervisor", path: "/accounts/lakeside-cardiology/people", body: `{"name":"Dr. New"}`, ok: 201, owned: true},
+	"GET /accounts/{id}/people.csv":              {least: "supervisor", path: "/accounts/lakeside-cardiology/people.csv", ok: 200, owned: true},
+	"POST /accounts/{id}/people/import":          {least: "supervisor", path: "/accounts/lakeside-cardiology/people/import?dry_run=true", body: "name\nDr. New\n", kind: "application/octet-stream", ok: 200, owned: true},
+	"GET /accounts/{id}/people/{person}":         {least: "supervisor", path: "/accounts/lakeside-cardiology/people/" + harborPerson, ok: 200, owned: true},
+	"PATCH /accounts/{id}/people/{person}":       {least: "supervisor", path: "/accounts/lakeside-cardiology/people/" + harborPerson, body: `{"role":"Cardiologist"}`, match: `"as-read"`, ok: 200, owned: true},
+	"DELETE /accounts/{id}/people/{person}":      {least: "supervisor", path: "/accounts/lakeside-cardiology/people/" + harborPerson, match: `"as-read"`, ok: 204, owned: true},
 	"GET /operators":                             {least: "operator", ok: 200},
 	"GET /queue":                                 {least: "operator", ok: 200},
 	"GET /alarms":                                {least: "supervisor", ok: 200},
@@ -102,7 +110,7 @@ func walk(t *testing.T, w *world, name, method string, s sample) {
 	want := s.ok
 	if !s.open {
 		for _, token := range []string{"", "garbage", "harbor/nobody"} {
-			if got := w.do(method, url, token, s.body, s.match); got.Code != http.StatusUnauthorized {
+			if got := w.do(method, url, token, s.body, s.match, s.kind); got.Code != http.StatusUnauthorized {
 				t.Errorf("%s with token %q: %d, want 401", name, token, got.Code)
 			}
 		}
@@ -110,14 +118,14 @@ func walk(t *testing.T, w *world, name, method string, s sample) {
 	enough := s.open
 	for _, role := range roles {
 		enough = enough || role == s.least
-		own := w.do(method, url, "harbor/"+role, s.body, s.match)
+		own := w.do(method, url, "harbor/"+role, s.body, s.match, s.kind)
 		switch {
 		case enough && own.Code != want:
 			t.Errorf("%s as harbor's %s: %d, want %d: %s", name, role, own.Code, want, own.Body)
 		case !enough && own.Code != http.StatusForbidden:
 			t.Errorf("%s as harbor's %s: %d, want 403", name, role, own.Code)
 		}
-		foreign := w.do(method, url, "mesa/"+role, s.body, s.match)
+		foreign := w.do(method, url, "mesa/"+role, s.body, s.match, s.kind)
 		if s.owned && enough && foreign.Code != http.StatusNotFound {
 			t.Errorf("%s as mesa's %s: %d, want 404", name, role, foreign.Code)
 		}

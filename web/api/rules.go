@@ -40,6 +40,15 @@ var rules = map[string]rule{
 	"listAlarms":     {least: tenants.RoleSupervisor},
 	"getRoute":       {least: tenants.RoleSupervisor},
 
+	// Whoever leads a shift keeps the directory right.
+	"listPeople":    {least: tenants.RoleSupervisor},
+	"postPerson":    {least: tenants.RoleSupervisor},
+	"getPerson":     {least: tenants.RoleSupervisor},
+	"patchPerson":   {least: tenants.RoleSupervisor},
+	"deletePerson":  {least: tenants.RoleSupervisor},
+	"getPeopleFile": {least: tenants.RoleSupervisor},
+	"importPeople":  {least: tenants.RoleSupervisor},
+
 	"postActivation": {least: tenants.RoleAdmin},
 
 	// What callers meet is an administrator's to change; whoever answers them may see and hear it.

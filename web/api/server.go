@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"holdfast/tenants/people/sheet"
 )
 
 // Config is what a Server needs. Sessions, Tickets, Boards and Book of Ports must be there, and PublicURL; the rest may be
@@ -112,6 +114,9 @@ func operations(h *handlers, spec *openapi3.T) http.Handler {
 			slow := http.NewResponseController(w)
 			_ = slow.SetReadDeadline(time.Now().Add(soundFor)) // where it cannot be set the usual one holds
 			_ = slow.SetWriteDeadline(time.Now().Add(soundFor + handleFor))
+		}
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/people/import") {
+			most = sheet.MostBytes + 1 // one more, so that whoever reads it can say what is too much
 		}
 		if r.ContentLength > most {
 			tooLarge().write(w, traceOf(r.Context()).id)

@@ -20,6 +20,8 @@ import (
 	"holdfast/services/accounts"
 	"holdfast/services/accounts/accountsql"
 	"holdfast/services/call"
+	"holdfast/services/directory"
+	"holdfast/services/directory/directorysql"
 	"holdfast/services/identity"
 	"holdfast/services/identity/identitysql"
 	"holdfast/services/journal"
@@ -63,6 +65,7 @@ type house struct {
 	t       *testing.T
 	handler http.Handler
 	tokens  map[string]string // by e-mail
+	person  string            // one of harbor's
 }
 
 func newHouse(t *testing.T) *house {
@@ -115,14 +118,15 @@ func newHouse(t *testing.T) *house {
 	handler, err := api.Handler(api.Config{
 		Ports: api.Ports{
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
-			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Explainer: api.Routes{Book: book}, Accounts: plan, SignedOut: sockets.SignedOut,
+			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Explainer: api.Routes{Book: book}, Accounts: plan,
+			Listings: directory.NewEditor(directorysql.New(db), nil, nil), SignedOut: sockets.SignedOut,
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, handler: handler, tokens: map[string]string{}}
+	h := &house{t: t, handler: handler, tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
 	for _, email := range []string{"ada@harbor.example", "admin@harbor.example", "zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
 		var s api.Session
 		got := h.do("POST", "/api/v1/sessions", "", `{"email":"`+email+`","password":"`+demo.Password+`"}`)
@@ -246,8 +250,11 @@ var asked = map[string][]string{
 	"/accounts/{id}/directory": {
 		"/accounts/lakeside-cardiology/directory", "/accounts/lakeside-cardiology/directory?q=ortiz", "/accounts/lakeside-cardiology/directory?q=r&wide=true",
 	},
-	"/alarms": {"/alarms", "/alarms?state=ended"},
-	"/route":  {"/route?to=%2B16085550101", "/route?to=%2B16085550301&diversion=%3Csip:%2B16085550101@x%3E"},
+	"/accounts/{id}/people":          {"/accounts/lakeside-cardiology/people", "/accounts/lakeside-cardiology/people?q=lee"},
+	"/accounts/{id}/people.csv":      {"/accounts/lakeside-cardiology/people.csv"},
+	"/accounts/{id}/people/{person}": {"/accounts/lakeside-cardiology/people/PERSON"},
+	"/alarms":                        {"/alarms", "/alarms?state=ended"},
+	"/route":                         {"/route?to=%2B16085550101", "/route?to=%2B16085550301&diversion=%3Csip:%2B16085550101@x%3E"},
 }
 
 // secrets are words that only harbor's data has.
@@ -270,7 +277,7 @@ func TestMesaSeesNothingOfHarborsOnAnyRoute(t *testing.T) {
 			urls = []string{path}
 		}
 		for _, url := range urls {
-			url = "/api/v1" + url
+			url = "/api/v1" + strings.Replace(url, "PERSON", h.person, 1)
 			if got := h.do("GET", url, "", ""); got.Code != 401 {
 				t.Errorf("%s without a token: %d", url, got.Code)
 			}

@@ -383,6 +383,95 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/{id}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /** The account's listings as they are edited, found as the directory finds them */
+        get: operations["listPeople"];
+        put?: never;
+        /** A new listing; numbers are read as they are dialled in the account's country */
+        post: operations["postPerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/people.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /** The account's listings as a file that spreadsheets open and the import takes back */
+        get: operations["getPeopleFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/people/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Adds and changes listings by a CSV file, all of it or nothing
+         * @description The first line names the columns, in English or Hungarian: name (needed), kind, role, department, languages,
+         *     visibility, note, mobile, phone, sms, pager, email, fax, contact, id. With a mistake anywhere nothing is written, and
+         *     all mistakes are told by line and column. A file that was imported already changes nothing; nothing is removed.
+         */
+        post: operations["importPeople"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/people/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                person: string;
+            };
+            cookie?: never;
+        };
+        /** One listing, with the tag that a change must show */
+        get: operations["getPerson"];
+        put?: never;
+        post?: never;
+        /**
+         * Removes a listing
+         * @description A person who has turns in a schedule is not removed: 409 says which schedules and who could take the turns. With
+         *     `heir` they go to that person in the same step, so that at no moment nobody is on call.
+         */
+        delete: operations["deletePerson"];
+        options?: never;
+        head?: never;
+        /** Changes what is named; 412 with the present state when somebody else was faster */
+        patch: operations["patchPerson"];
+        trace?: never;
+    };
     "/operators": {
         parameters: {
             query?: never;
@@ -578,7 +667,7 @@ export interface components {
             detail: string;
             /**
              * @description Stable: bad_request, not_signed_in, bad_sign_in, locked_out, expired, forbidden, not_found, not_allowed,
-             *     conflict, invalid, changed, revision_needed, claimed, too_large, too_many, away, internal
+             *     conflict, invalid, changed, revision_needed, claimed, needed, too_large, too_many, away, internal
              */
             code: string;
             request_id: string;
@@ -586,6 +675,7 @@ export interface components {
             errors?: components["schemas"]["FieldError"][];
             /** @description With code changed: what is there now, in the shape of the successful answer; its revision is in the ETag */
             current?: unknown;
+            needed?: components["schemas"]["Needed"];
             /** @description With code changed: who changed it last */
             changed_by?: string;
             /**
@@ -601,6 +691,26 @@ export interface components {
             code: string;
             /** @description What is wrong and what would be right */
             text: string;
+        };
+        /** @description Why a person cannot be removed, and who could take the turns */
+        Needed: {
+            schedules: components["schemas"]["NeededSchedule"][];
+            /** @description Persons of the account, those of the same schedules first */
+            others: components["schemas"]["Named"][];
+        };
+        NeededSchedule: {
+            id: string;
+            name: string;
+            /** @description Has turns in a layer */
+            turns: boolean;
+            /** @description Is on call when nobody else is */
+            catch_all: boolean;
+            /** @description That hold now or will */
+            overrides: number;
+        };
+        Named: {
+            id: string;
+            name: string;
         };
         SignIn: {
             email: string;
@@ -906,6 +1016,80 @@ export interface components {
             /** @description First to be tried first */
             methods: components["schemas"]["ContactMethod"][];
             note: string;
+        };
+        PersonMethod: {
+            /** @description mobile, phone, sms, pager, email or fax */
+            kind: string;
+            value: string;
+            label?: string;
+            /** @description Somebody was reached by it */
+            verified?: boolean;
+            /** @description None: always */
+            hours?: components["schemas"]["OpeningHours"][];
+        };
+        Person: {
+            id: string;
+            account: string;
+            /** @description person, department or number */
+            kind: string;
+            name: string;
+            role: string;
+            department: string;
+            languages: string[];
+            /** @description First to be tried first */
+            methods: components["schemas"]["PersonMethod"][];
+            /** @description everybody or supervisors */
+            visibility: string;
+            note: string;
+        };
+        /** @description What is left out stays as it is */
+        PersonChange: {
+            kind?: string;
+            name?: string;
+            role?: string;
+            department?: string;
+            languages?: string[];
+            methods?: components["schemas"]["PersonMethod"][];
+            visibility?: string;
+            note?: string;
+        };
+        PersonList: {
+            items: components["schemas"]["Person"][];
+            next: string | null;
+        };
+        PeopleImport: {
+            /** @description How the file was read */
+            encoding: string;
+            /** @description Headers that mean nothing */
+            ignored: string[];
+            added: number;
+            changed: number;
+            unchanged: number;
+            /** @description The first 500 that add or change something */
+            lines: components["schemas"]["ImportLine"][];
+            problems: components["schemas"]["ImportProblem"][];
+            /** @description That are not listed */
+            more_problems: number;
+            digest: string;
+            written: boolean;
+        };
+        ImportLine: {
+            line: number;
+            /** @description added or changed */
+            what: string;
+            name: string;
+            /** @description Role, and ways to reach somebody, as they will be */
+            detail: string;
+            /** @description The same as it is, where it is changed */
+            was?: string;
+        };
+        ImportProblem: {
+            line: number;
+            /** @description As the file's header names it */
+            column: string;
+            code: string;
+            text: string;
+            value: string;
         };
         DirectoryList: {
             items: components["schemas"]["Listing"][];
@@ -1961,6 +2145,210 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPeople: {
+        parameters: {
+            query?: {
+                /** @description As in the directory */
+                q?: string;
+                limit?: components["parameters"]["Limit"];
+                /** @description The next of the list before */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Listings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonChange"];
+            };
+        };
+        responses: {
+            /** @description The listing */
+            201: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPeopleFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description CSV, UTF-8 with a byte order mark */
+            200: {
+                headers: {
+                    "Content-Disposition": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    importPeople: {
+        parameters: {
+            query?: {
+                /** @description Only say what it would do */
+                dry_run?: boolean;
+                /** @description Of the dry run that was looked at; 409 when the import would do something else */
+                digest?: string;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description What it did, would do, or why it did nothing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeopleImport"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The listing */
+            200: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deletePerson: {
+        parameters: {
+            query?: {
+                /** @description Who takes the turns */
+                heir?: string;
+            };
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patchPerson: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonChange"];
+            };
+        };
+        responses: {
+            /** @description The listing */
+            200: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
                 };
             };
             default: components["responses"]["Problem"];
