@@ -58,8 +58,11 @@ func (s *Server) trunkOf(addr netip.Addr) (routing.Trunk, bool) {
 // since sipgo would stop reading for good.
 type packets struct {
 	*net.UDPConn
-	s *Server
+	s    *Server
+	last *source // of the newest datagram; of the one goroutine that reads
 }
+
+type source struct{ at netip.AddrPort }
 
 // ReadFrom waits for a datagram from a trunk.
 func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
@@ -83,6 +86,7 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 			p.s.dropped.overload.Add(1)
 			continue
 		}
+		p.last.at = from
 		return n, net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())), nil
 	}
 }
@@ -124,29 +128,6 @@ func (l *connections) Accept() (net.Conn, error) {
 		_ = conn.SetReadDeadline(time.Now().Add(l.s.timing.firstByte))
 		return &connection{TCPConn: conn, close: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
 	}
-}
-
-// connection is a trunk's TCP connection. It must say something soon; later it may be silent for days.
-type connection struct {
-	*net.TCPConn
-	spoken bool // used by the one goroutine that reads
-	close  func()
-}
-
-// Read reads, and lifts the limit on silence after the first byte.
-func (c *connection) Read(b []byte) (int, error) {
-	n, err := c.TCPConn.Read(b)
-	if n > 0 && !c.spoken {
-		c.spoken = true
-		_ = c.SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
-
-// Close closes the connection; it may be repeated.
-func (c *connection) Close() error {
-	c.close()
-	return c.TCPConn.Close()
 }
 
 // pause keeps a socket's loop from spinning on an error that comes again and again.
@@ -192,7 +173,7 @@ func (s *Server) bind() error {
 	bound := udp.LocalAddr().(*net.UDPAddr)
 	// A burst of INVITEs must wait in the kernel, not be lost: 4 MiB hold about 4,000 of them. The system may give less.
 	_ = udp.SetReadBuffer(4 << 20)
-	s.udp, s.tcp = packets{udp, s}, &connections{TCPListener: tcp, s: s}
+	s.udp, s.tcp = packets{udp, s, &source{}}, &connections{TCPListener: tcp, s: s}
 	public := s.cfg.Public
 	if !public.IsValid() {
 		public = bound.AddrPort().Addr().Unmap()

@@ -31,6 +31,7 @@ func (s *Server) before(msg sip.Message) {
 	if !ok {
 		return
 	}
+	tidy(req)
 	if via := req.Via(); via != nil && !via.Params.Has("rport") {
 		if from, err := netip.ParseAddrPort(req.Source()); err == nil && via.Host != from.Addr().String() {
 			via.Params.Add("received", from.Addr().String()) // RFC 3261 section 18.2.1; sipgo does it beside rport
@@ -44,6 +45,26 @@ func (s *Server) before(msg sip.Message) {
 	}
 	if to := req.To(); !to.Params.Has("tag") {
 		to.Params.Add("tag", s.tagFor(req))
+	}
+}
+
+// tidy takes the spaces from around the parameters of Via, From and To, which RFC 3261 section 7.3.1 allows there and sipgo
+// leaves in their names: a tag and a branch would not be found.
+func tidy(req *sip.Request) {
+	var all []sip.HeaderParams
+	if via := req.Via(); via != nil {
+		all = append(all, via.Params)
+	}
+	if from := req.From(); from != nil {
+		all = append(all, from.Params)
+	}
+	if to := req.To(); to != nil {
+		all = append(all, to.Params)
+	}
+	for _, params := range all {
+		for i := range params {
+			params[i].K, params[i].V = strings.TrimSpace(params[i].K), strings.TrimSpace(params[i].V)
+		}
 	}
 }
 

@@ -92,6 +92,8 @@ func init() {
 	// sipgo refuses to send UDP messages over this size less 200, responses included; a 200 that eight proxies have put
 	// their Record-Route into is larger. IP fragments such datagrams, and carriers take them.
 	sip.UDPMTUSize = 65535
+	// What its TCP transport cannot parse it would print whole, as an error, to the process's log; it closes the connection.
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 }
 
 // New makes a Server that knows no trunk yet. Nothing is bound before Start.
@@ -282,16 +284,20 @@ func (l *sipLog) Enabled(_ context.Context, level slog.Level) bool { return leve
 
 // Handle counts and passes on, without the message's text: it is the peer's, and may be long.
 func (l *sipLog) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "failed to parse" {
-		l.s.dropped.malformed.Add(1)
-	}
-	why := ""
+	why, data := "", ""
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "error" {
+		switch a.Key {
+		case "error":
 			why = clean(a.Value.String())
+		case "data":
+			data = a.Value.String()
 		}
 		return true
 	})
+	if r.Message == "failed to parse" { // said by the UDP socket's one reader, right after it read
+		l.s.dropped.malformed.Add(1)
+		l.s.answerUnread(data, l.s.udp.last.at)
+	}
 	l.s.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "sipgo: "+r.Message, slog.String("error", why))
 	return nil
 }

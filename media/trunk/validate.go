@@ -1,6 +1,8 @@
 package trunk
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -58,9 +60,7 @@ func validate(req *sip.Request) answer {
 	case !understood[req.Method]:
 		return refuseMethod(req.Method)
 	}
-	switch req.Recipient.Scheme {
-	case "sip", "sips", "tel":
-	default:
+	if !schemes[req.Recipient.Scheme] {
 		return answer{status: 416, reason: "Unsupported URI Scheme"}
 	}
 	if req.Method == sip.CANCEL || req.Method == sip.BYE {
@@ -86,7 +86,8 @@ func repeated(req *sip.Request) string {
 	for _, h := range req.Headers() {
 		seen[strings.ToLower(h.Name())]++
 	}
-	for name, forms := range once {
+	for _, name := range slices.Sorted(maps.Keys(once)) { // the same answer to the same request
+		forms := once[name]
 		n := 0
 		for _, form := range forms {
 			n += seen[form]

@@ -1,0 +1,98 @@
+package trunk
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// longestMessage is the longest message on a stream; sipgo refuses longer ones too.
+const longestMessage = 65535
+
+// What ends a connection: a peer that sends without end, and one whose message says twice how long it is.
+var (
+	errLongMessage = errors.New("a SIP message is longer than 65535 bytes")
+	errTwoLengths  = errors.New("a SIP message has two lengths")
+)
+
+// connection is a trunk's TCP connection. It must say something soon; later it may be silent for days. It gives sipgo whole
+// messages, however they were cut on their way: sipgo takes a header for complete when a segment ends within a folded one,
+// and throws away what is nothing but NULs.
+type connection struct {
+	*net.TCPConn
+	spoken bool   // used by the one goroutine that reads, as is
+	came   []byte // what came and was not handed over
+	close  func()
+}
+
+// Read waits until a whole message is there, or CRLFs between two (RFC 5626 section 3.5.1), and hands it over. The limit on
+// silence is lifted after the first byte.
+func (c *connection) Read(b []byte) (int, error) {
+	for {
+		n, err := whole(c.came)
+		if err != nil {
+			return 0, err
+		}
+		if n > 0 {
+			n = copy(b, c.came[:n])
+			c.came = c.came[n:]
+			return n, nil
+		}
+		if len(c.came) > longestMessage {
+			return 0, errLongMessage
+		}
+		n, err = c.TCPConn.Read(b)
+		c.came = append(c.came, b[:n]...)
+		if n > 0 && !c.spoken {
+			c.spoken = true
+			_ = c.SetReadDeadline(time.Time{})
+		}
+		if err != nil && n == 0 {
+			return 0, err
+		}
+	}
+}
+
+var bodyLength = regexp.MustCompile(`(?im)^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r$`)
+
+// whole is how many bytes at the beginning of what came may be handed over; 0: the rest must come first. Where it cannot be
+// told it is the message without its body: sipgo finds what is wrong with it.
+func whole(came []byte) (int, error) {
+	pauses := 0
+	for pauses < 4 && bytes.HasPrefix(came[pauses:], []byte("\r\n")) {
+		pauses += 2
+	}
+	if pauses > 0 {
+		return pauses, nil
+	}
+	end := bytes.Index(came, []byte("\r\n\r\n"))
+	if end < 0 {
+		return 0, nil
+	}
+	head := end + 4
+	found := bodyLength.FindAllSubmatch(came[:head], 2)
+	switch len(found) {
+	case 0:
+		return head, nil
+	case 2:
+		return 0, errTwoLengths
+	}
+	body, err := strconv.Atoi(string(found[0][1]))
+	switch {
+	case err != nil || head+body > longestMessage:
+		return head, nil
+	case len(came) < head+body:
+		return 0, nil
+	default:
+		return head + body, nil
+	}
+}
+
+// Close closes the connection; it may be repeated.
+func (c *connection) Close() error {
+	c.close()
+	return c.TCPConn.Close()
+}
