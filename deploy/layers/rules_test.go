@@ -12,7 +12,7 @@ var floors = map[string]int{
 	"media/mediatest": 13,
 
 	"services/journal": 20, "services/acd": 23, "services/intake": 23, "services/ticket": 23, "services/oncall": 23,
-	"services/directory": 23, "services/notify": 22, "services/numbers": 23, "services/identity": 23, "services/accounts": 23,
+	"services/directory": 23, "services/notify": 22, "services/numbers": 23, "services/identity": 23, "services/accounts": 23, "services/spend": 23,
 
 	"services/dispatch": 30, "services/voicemail": 30, "services/handback": 30,
 

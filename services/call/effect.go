@@ -69,6 +69,8 @@ type (
 		Operator  tenants.OperatorID
 		Epoch     uint64
 		AfterLoss bool
+		From      string // the operator who asks; "": the queue or a supervisor
+		Blind     bool   // From gives the caller away; else From wants to speak first
 	}
 	// Withdraw takes an offer, or an operator who is joined or expected back, away.
 	Withdraw struct {
@@ -78,8 +80,34 @@ type (
 	}
 	// Join connects caller and operator.
 	Join struct{ Operator tenants.OperatorID }
-	// Part disconnects them.
+	// Part disconnects whoever is connected in this call.
 	Part struct{}
+	// Call rings third party N, outside.
+	Call struct{ N int }
+	// Consult connects the operator with third party N. Before that one answers the operator hears how it rings.
+	Consult struct {
+		Operator tenants.OperatorID
+		N        int
+	}
+	// Confer connects caller, operator and third party N.
+	Confer struct {
+		Operator tenants.OperatorID
+		N        int
+	}
+	// Patch connects the caller and third party N.
+	Patch struct{ N int }
+	// Soothe plays comfort audio to third party N until it is connected again.
+	Soothe struct{ N int }
+	// Release ends third party N's leg.
+	Release struct {
+		N      int
+		Reason string
+	}
+	// Press sends keys to third party N; 0 is the caller.
+	Press struct {
+		N      int
+		Digits string
+	}
 	// Record begins take N; TakeStarted follows, and TakeEnded when it ends by itself.
 	Record struct {
 		N         int
@@ -124,6 +152,13 @@ func (Offer) effect()      {}
 func (Withdraw) effect()   {}
 func (Join) effect()       {}
 func (Part) effect()       {}
+func (Call) effect()       {}
+func (Consult) effect()    {}
+func (Confer) effect()     {}
+func (Patch) effect()      {}
+func (Soothe) effect()     {}
+func (Release) effect()    {}
+func (Press) effect()      {}
 func (Record) effect()     {}
 func (StopTake) effect()   {}
 func (Keep) effect()       {}

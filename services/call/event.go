@@ -33,6 +33,18 @@ const (
 	KeepFailed    Type = "keep_failed"    // Reason
 	Panicked      Type = "panicked"       // something of ours failed in this call alone
 	NodeLost      Type = "node_lost"      // the node died with the call; Take: what was repaired of its recording, or nil
+	Hold          Type = "hold"           // Operator: the caller is to wait. This and what follows to Keyed are wishes of the operator who talks
+	Resume        Type = "resume"         // Operator: back to the caller
+	Dial          Type = "dial"           // Operator, Third: ask somebody into the call; the caller waits
+	Swap          Type = "swap"           // Operator: from the caller to the third party, or back
+	JoinAll       Type = "join"           // Operator: all three hear each other
+	LeaveTwo      Type = "leave"          // Operator: the two others go on
+	Drop          Type = "drop"           // Operator: the third party goes, answered or not
+	Transfer      Type = "transfer"       // Operator, Third: another operator takes the caller
+	Keyed         Type = "keyed"          // Operator, Keys: presses keys on the way to whom the operator hears
+	ThirdRinging  Type = "third_ringing"  // N
+	ThirdAnswered Type = "third_answered" // N
+	ThirdEnded    Type = "third_ended"    // N, Reason
 	Turned        Type = "refused"        // Plan, Reason: loop or fraud; the INVITE was refused
 )
 
@@ -51,6 +63,7 @@ const (
 	TimerWait     = "wait"     // the longest wait is over
 	TimerPosition = "position" // say the place in the queue
 	TimerRejoin   = "rejoin"   // the operator did not come back
+	TimerHold     = "hold"     // the caller waits on hold: remind the operator
 	TimerWatchdog = "watchdog" // the phase has lasted too long
 )
 
@@ -70,4 +83,8 @@ type Event struct {
 	By       string             `json:"by,omitempty"` // who ordered
 	Reason   string             `json:"reason,omitempty"`
 	Take     *Take              `json:"take,omitempty"`
+	Third    *Third             `json:"third,omitempty"`
+	N        int                `json:"n,omitempty"`    // which third party
+	Keys     int                `json:"keys,omitempty"` // how many
+	Digits   string             `json:"-"`              // the keys: they may be somebody's PIN, and are written nowhere
 }

@@ -6,6 +6,7 @@ import "time"
 
 // announce tells the caller why nobody answers and leads to the beep.
 func (m *move) announce(why Prompt) {
+	m.alone("voicemail")
 	m.leaveQueue("voicemail")
 	m.s.JoinAfter, m.s.Greeting = false, false
 	m.enter(Announcing)
@@ -274,7 +275,10 @@ func (m *move) callerEnded() error {
 	m.s.CallerGone = true
 	switch m.s.Phase {
 	case Talking, Rejoining:
-		m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "caller_hung_up"})
+		m.do(Part{}, Withdraw{m.s.Operator, m.s.Seat, "caller_hung_up"})
+		m.end(Answered, m.leg("caller_hangup"))
+	case Patched:
+		m.do(Part{})
 		m.end(Answered, m.leg("caller_hangup"))
 	case Recording:
 		m.closeRecording("hangup")
@@ -341,13 +345,15 @@ func (m *move) panicked() {
 	t := m.s.take()
 	m.free("panic")
 	if m.s.Phase == Talking || m.s.Phase == Rejoining {
-		m.do(Part{}, Withdraw{m.s.Operator, m.s.Epoch, "panic"})
+		m.do(Part{}, Withdraw{m.s.Operator, m.s.Seat, "panic"})
 	}
 	switch again := m.s.Panics > 1 || m.s.AnsweredAt.IsZero(); {
 	case (m.s.Phase == Recording || m.s.Phase == Closing) && t != nil && !t.Stopped:
 		m.closeRecording("hangup") // the second time too: what was said must be stored
 	case again:
 		m.endPanicked(t)
+	case m.s.Phase == Patched: // the two talk: nothing of theirs is broken
+		m.do(Patch{m.s.third().N})
 	case m.s.Phase == Ringing, m.s.Phase == Queued, m.s.Phase == Talking, m.s.Phase == Rejoining:
 		m.announce(Unavailable)
 	case (m.s.Phase == Reviewing || m.s.Phase == Closing || m.s.Phase == Announcing) && t != nil && t.Stopped:

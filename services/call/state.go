@@ -16,7 +16,8 @@ const (
 	Ringing    Phase = "ringing"    // answered; hears ringback while an operator is being offered the call
 	Queued     Phase = "queued"     // answered; hears greeting, then comfort audio
 	Talking    Phase = "talking"    // joined with an operator
-	Rejoining  Phase = "rejoining"  // the operator was lost a moment ago; hears comfort audio
+	Rejoining  Phase = "rejoining"  // the operator was lost a moment ago; hears comfort audio, or the third party
+	Patched    Phase = "patched"    // talks with the third party; the operator has left the two
 	Announcing Phase = "announcing" // hears why nobody answers, then the beep
 	Recording  Phase = "recording"  // leaves a message
 	Reviewing  Phase = "reviewing"  // pressed #: keep, listen, again, urgent
@@ -53,6 +54,12 @@ const (
 	GoneLimit = 10 * time.Minute
 	// RecordLimit ends a recording that the recorder does not end: longer than the longest message and its storing.
 	RecordLimit = 4 * time.Minute
+	// RemindEvery is how often an operator is reminded of a caller on hold.
+	RemindEvery = time.Minute
+	// PatchLimit ends the talk of two parties without an operator: longer than any that means something.
+	PatchLimit = 3 * time.Hour
+	// MostThirds is how many parties may be asked into one call, one after another.
+	MostThirds = 30
 	// MenuTimes is how often the review menu is heard before the message is kept as it is.
 	MenuTimes = 3
 )
@@ -154,6 +161,11 @@ type State struct {
 	Offered      []Offering         `json:"offered,omitempty"`
 	Operator     tenants.OperatorID `json:"operator,omitempty"` // who talks or talked last
 	OperatorName string             `json:"operator_name,omitempty"`
+	Seat         uint64             `json:"seat,omitempty"`       // the epoch by which Operator accepted
+	With         With               `json:"with,omitempty"`       // Talking and Rejoining: whom the operator hears
+	HeldAt       time.Time          `json:"held_at,omitzero"`     // since when the caller hears comfort audio by the operator's wish
+	Reminders    int                `json:"reminders,omitempty"`  // of the caller on hold, by now
+	Thirds       []Third            `json:"thirds,omitempty"`     // asked into the call, in order; only the last may still be in it
 	Token        uint64             `json:"token"`                // of the newest Play
 	Greeted      bool               `json:"greeted,omitempty"`    // the greeting was begun
 	Greeting     bool               `json:"greeting,omitempty"`   // the greeting is being heard

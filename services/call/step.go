@@ -17,6 +17,7 @@ var ErrStale = errors.New("the event is no longer current")
 type Refusal struct {
 	Phase  Phase
 	Event  Type
+	Code   string // stable, of a refused wish of the operator: pages explain it; else ""
 	Reason string
 }
 
@@ -28,7 +29,7 @@ func (r *Refusal) Error() string {
 // Step gives the state after e and what has to be done, in order. It returns the state unchanged with ErrStale or a
 // *Refusal when e has no effect. It never changes what s refers to.
 //
-// Reasons of an ended call: caller_hangup, operator_hangup, hung_up_in_queue, hung_up_before_beep, cancelled, message,
+// Reasons of an ended call: caller_hangup, operator_hangup, third_hangup, too_long, hung_up_in_queue, hung_up_before_beep, cancelled, message,
 // message_empty, recording_failed, keep_failed, no_ack, no_codec, media_timeout, answer_failed, loop, fraud, panic, node_lost,
 // and whatever other reason the caller's leg gave for its end.
 func Step(s State, e Event) (State, []Effect, error) {
@@ -93,6 +94,8 @@ func (m *move) byPhase() error {
 		return m.inTalking()
 	case Rejoining:
 		return m.inRejoining()
+	case Patched:
+		return m.inPatched()
 	case Announcing:
 		return m.inAnnouncing()
 	case Recording:
@@ -283,7 +286,7 @@ func (m *move) offers() error {
 		if m.s.Offer != "" || m.s.JoinAfter || m.s.Plan.Kind != ForQueue {
 			return ErrStale
 		}
-		m.offer(m.e.Operator, m.e.Name)
+		m.offer(m.again(m.e.Operator), m.e.Name)
 	case OfferRefused, OfferEnded:
 		if !m.current() {
 			return ErrStale
@@ -304,11 +307,17 @@ func (m *move) offers() error {
 	return nil
 }
 
-func (m *move) offer(o tenants.OperatorID, name string) {
+func (m *move) offer(o Offer, name string) {
 	m.s.Epoch++
-	m.s.Offer = o
-	m.s.Offered = append(m.s.Offered, Offering{Operator: o, Name: name, Epoch: m.s.Epoch, At: m.e.At})
-	m.do(Offer{Operator: o, Epoch: m.s.Epoch, AfterLoss: !m.s.ConnectedAt.IsZero()})
+	o.Epoch = m.s.Epoch
+	m.s.Offer = o.Operator
+	m.s.Offered = append(m.s.Offered, Offering{Operator: o.Operator, Name: name, Epoch: o.Epoch, At: m.e.At})
+	m.do(o)
+}
+
+// again is an offer by the queue, or by a supervisor.
+func (m *move) again(o tenants.OperatorID) Offer {
+	return Offer{Operator: o, AfterLoss: !m.s.ConnectedAt.IsZero()}
 }
 
 func (m *move) current() bool {
@@ -327,6 +336,7 @@ func (m *move) closeOffer(outcome string) {
 func (m *move) accept() {
 	m.s.Operator = m.s.Offer
 	m.s.OperatorName = m.s.Offered[len(m.s.Offered)-1].Name
+	m.s.Seat = m.s.Epoch
 	m.closeOffer("accepted")
 	m.do(Dequeue{}, ClearTimer{TimerWait}, ClearTimer{TimerRing}, ClearTimer{TimerPosition})
 }
@@ -353,49 +363,9 @@ func (m *move) join() {
 	m.do(Silence{}, Join{m.s.Operator})
 }
 
-func (m *move) inTalking() error {
-	if m.e.Type == Ordered || m.e.Type == Unstaffed {
-		return m.refuse("the caller talks with an operator")
-	}
-	if m.e.Operator != m.s.Operator {
-		return ErrStale
-	}
-	switch m.e.Type {
-	case OperatorLost:
-		m.enter(Rejoining)
-		m.do(Part{})
-		m.play(true, Reconnecting, Music)
-		m.do(SetTimer{TimerRejoin, RejoinFor})
-	case OperatorEnded:
-		m.do(Part{})
-		m.end(Answered, "operator_hangup")
-	default:
-		return ErrStale
-	}
-	return nil
-}
-
-func (m *move) inRejoining() error {
-	switch {
-	case m.e.Type == OperatorBack && m.e.Operator == m.s.Operator:
-		m.enter(Talking)
-		m.do(ClearTimer{TimerRejoin}, Silence{}, Join{m.s.Operator})
-	case m.e.Type == OperatorEnded && m.e.Operator == m.s.Operator:
-		m.requeue()
-	case m.e.Type == TimerFired && m.e.Timer == TimerRejoin:
-		m.do(Withdraw{m.s.Operator, m.s.Epoch, "rejoin_over"})
-		m.requeue()
-	case m.e.Type == Digit && m.e.Digit == "*", m.e.Type == Ordered && m.e.Order == OrderVoicemail:
-		m.do(Withdraw{m.s.Operator, m.s.Epoch, "voicemail"}, ClearTimer{TimerRejoin})
-		m.announce(Leave)
-	default:
-		return ErrStale
-	}
-	return nil
-}
-
 // requeue puts a caller who lost the operator first in the queue.
 func (m *move) requeue() {
+	m.alone("operator_lost")
 	m.enter(Queued)
 	m.s.Front = true
 	m.do(ClearTimer{TimerRejoin}, Enqueue{Front: true}, SetTimer{TimerWait, m.s.Plan.LongestWait})
@@ -414,7 +384,7 @@ func (m *move) ordered() error {
 		}
 		m.withdraw("given_to_another")
 		m.do(Dequeue{}) // the queue must not promise it to anybody else meanwhile
-		m.offer(m.e.Operator, m.e.Name)
+		m.offer(m.again(m.e.Operator), m.e.Name)
 		m.s.Given = true
 	default:
 		return m.refuse("there is no such order")
@@ -451,7 +421,7 @@ func (m *move) free(why string) {
 		return
 	}
 	m.s.JoinAfter = false
-	m.do(Withdraw{m.s.Operator, m.s.Epoch, why})
+	m.do(Withdraw{m.s.Operator, m.s.Seat, why})
 }
 
 // leaveQueue withdraws what is out and takes the call from the queue.
@@ -462,6 +432,7 @@ func (m *move) leaveQueue(why string) {
 
 // end is the one way out.
 func (m *move) end(r Result, reason string) {
+	m.alone("call_ended")
 	m.withdraw("call_ended")
 	m.free("call_ended")
 	m.enter(Ended)
@@ -476,6 +447,7 @@ func (m *move) end(r Result, reason string) {
 func (s State) clone() State {
 	s.Offered = append([]Offering(nil), s.Offered...)
 	s.Takes = append([]Take(nil), s.Takes...)
+	s.Thirds = append([]Third(nil), s.Thirds...)
 	return s
 }
 

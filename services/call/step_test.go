@@ -59,6 +59,9 @@ var (
 	takeByKey  = Event{Type: TakeEnded, Reason: "key", Take: &Take{N: 1, Voicemail: "v1", Stopped: true, DurationMS: 4000}}
 	star       = Event{Type: Digit, Digit: "*"}
 	callerGone = Event{Type: CallerEnded, Reason: "bye"}
+	dialOrtiz  = Event{Type: Dial, Operator: ada, Third: &Third{Name: "Dr. Ortiz", Number: "+16085550111", From: "+16085550101"}}
+	askBen     = Event{Type: Dial, Operator: ada, Third: &Third{Name: "Ben Ito", Operator: ben}}
+	giveBen    = Event{Type: Transfer, Operator: ada, Third: &Third{Name: "Ben Ito", Operator: ben}}
 )
 
 func played(token uint64) Event { return Event{Type: Played, Token: token} }
@@ -74,6 +77,14 @@ func stages(t *testing.T) []struct {
 	announcing := append(ringing[:3:3], star)
 	recording := append(announcing[:4:4], played(2), takeBegun)
 	reviewing := append(recording[:6:6], takeByKey)
+	held := append(talking[:4:4], Event{Type: Hold, Operator: ada})
+	dialling := append(talking[:4:4], dialOrtiz)
+	aside := append(dialling[:5:5], Event{Type: ThirdRinging, N: 1}, Event{Type: ThirdAnswered, N: 1})
+	three := append(aside[:7:7], Event{Type: JoinAll, Operator: ada})
+	asking := append(talking[:4:4], askBen)
+	asked := append(asking[:5:5], Event{Type: Accepted, Operator: ben, Epoch: 2})
+	passing := append(talking[:4:4], giveBen)
+	lost := Event{Type: OperatorLost, Operator: ada}
 	return []struct {
 		name  string
 		state State
@@ -85,6 +96,21 @@ func stages(t *testing.T) []struct {
 		{"queued", mustFold(t, queued...)},
 		{"talking", mustFold(t, talking...)},
 		{"rejoining", mustFold(t, append(talking[:4:4], Event{Type: OperatorLost, Operator: ada})...)},
+		{"held", mustFold(t, held...)},
+		{"held, lost", mustFold(t, append(held[:5:5], lost)...)},
+		{"dialling", mustFold(t, dialling...)},
+		{"dialling, lost", mustFold(t, append(dialling[:5:5], lost)...)},
+		{"aside", mustFold(t, aside...)},
+		{"aside, lost", mustFold(t, append(aside[:7:7], lost)...)},
+		{"aside, swapped", mustFold(t, append(aside[:7:7], Event{Type: Swap, Operator: ada})...)},
+		{"three", mustFold(t, three...)},
+		{"three, lost", mustFold(t, append(three[:8:8], lost)...)},
+		{"patched", mustFold(t, append(three[:8:8], Event{Type: LeaveTwo, Operator: ada})...)},
+		{"asking an operator", mustFold(t, asking...)},
+		{"aside with an operator", mustFold(t, asked...)},
+		{"three with an operator", mustFold(t, append(asked[:6:6], Event{Type: JoinAll, Operator: ada})...)},
+		{"passing", mustFold(t, passing...)},
+		{"passing, lost", mustFold(t, append(passing[:5:5], lost)...)},
 		{"announcing", mustFold(t, announcing...)},
 		{"recording", mustFold(t, recording...)},
 		{"reviewing", mustFold(t, reviewing...)},
@@ -126,11 +152,27 @@ func facts(s State) []Event {
 		{Type: KeepFailed, Reason: "disk"},
 		{Type: Panicked},
 		{Type: NodeLost, Take: take},
+		{Type: Accepted, Operator: ben, Epoch: s.Epoch},
+		{Type: OfferEnded, Operator: ben, Epoch: s.Epoch, Reason: "declined"},
+		{Type: OperatorLost, Operator: ben},
+		{Type: Hold, Operator: ada},
+		{Type: Hold, Operator: ben},
+		{Type: Resume, Operator: ada},
+		dialOrtiz, askBen, giveBen,
+		{Type: Swap, Operator: ada},
+		{Type: JoinAll, Operator: ada},
+		{Type: LeaveTwo, Operator: ada},
+		{Type: Drop, Operator: ada},
+		{Type: Keyed, Operator: ada, Keys: 2, Digits: "12"},
+		{Type: ThirdRinging, N: len(s.Thirds)},
+		{Type: ThirdAnswered, N: len(s.Thirds)},
+		{Type: ThirdEnded, N: len(s.Thirds), Reason: "busy"},
+		{Type: ThirdEnded, N: len(s.Thirds) + 7, Reason: "busy"},
 	}
 	for _, d := range []string{"1", "2", "3", "5", "#", "*"} {
 		events = append(events, Event{Type: Digit, Digit: d})
 	}
-	for _, timer := range []string{TimerRing, TimerWait, TimerPosition, TimerRejoin, TimerWatchdog} {
+	for _, timer := range []string{TimerRing, TimerWait, TimerPosition, TimerRejoin, TimerHold, TimerWatchdog} {
 		events = append(events, Event{Type: TimerFired, Timer: timer})
 	}
 	for i := range events {
@@ -141,7 +183,11 @@ func facts(s State) []Event {
 
 func label(e Event) string {
 	parts := []string{string(e.Type)}
-	for _, p := range []string{e.Digit, e.Timer, e.Order, e.Reason, string(e.Operator)} {
+	called := ""
+	if e.Third != nil {
+		called = e.Third.Name
+	}
+	for _, p := range []string{e.Digit, e.Timer, e.Order, e.Reason, string(e.Operator), called} {
 		if p != "" {
 			parts = append(parts, p)
 		}
@@ -162,7 +208,7 @@ func outcome(s State, e Event) string {
 	}
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		return "refused: " + refusal.Reason
+		return strings.TrimSpace("refused "+refusal.Code) + ": " + refusal.Reason
 	}
 	var out []string
 	for _, effect := range effects {
@@ -170,6 +216,9 @@ func outcome(s State, e Event) string {
 		out = append(out, name+strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%v", effect), "{"), "}"))
 	}
 	end := ""
+	if next.With != Caller {
+		end = fmt.Sprintf(" (%s)", next.With)
+	}
 	if next.Phase == Ended {
 		end = fmt.Sprintf(" (%s, %s)", next.Result, next.Reason)
 	}
@@ -248,13 +297,31 @@ func TestAnyOrderOfEventsKeepsTheInvariants(t *testing.T) {
 }
 
 func check(rt *rapid.T, s State) {
+	third := s.third()
+	for i, t := range s.Thirds {
+		if t.N != i+1 || t.EndedAt.IsZero() != (t.Outcome == "") || t.EndedAt.IsZero() && i != len(s.Thirds)-1 {
+			rt.Fatalf("third parties %+v", s.Thirds)
+		}
+	}
 	switch {
 	case s.Phase == Ended && (s.Result == "" || s.Reason == "" || s.EndedAt.IsZero()):
 		rt.Fatalf("ended without result, reason or time: %+v", s)
 	case s.Phase == Talking && s.Operator == "":
 		rt.Fatal("talking with nobody")
-	case s.Phase == Talking && s.Offer != "":
+	case s.Phase == Talking && s.Offer != "" && (third == nil || third.Up() || third.Operator != s.Offer || s.Offer == s.Operator):
 		rt.Fatal("talking while offered to another")
+	case s.With != Caller && s.Phase != Talking && s.Phase != Rejoining:
+		rt.Fatalf("with %q in phase %s", s.With, s.Phase)
+	case (s.With == Aside || s.With == All || s.With == Passing || s.Phase == Patched) && third == nil:
+		rt.Fatalf("with %q of nobody", s.With)
+	case (s.With == All || s.Phase == Patched) && !third.Up():
+		rt.Fatal("a third party who has not answered is joined")
+	case third != nil && s.Phase != Talking && s.Phase != Rejoining && s.Phase != Patched:
+		rt.Fatalf("a third party is left in phase %s", s.Phase)
+	case third.Inside() && third.Operator == s.Operator:
+		rt.Fatal("the operator is asked into the own call")
+	case waits(s.With) == s.HeldAt.IsZero():
+		rt.Fatalf("with %q, held at %v", s.With, s.HeldAt)
 	case s.Result == Voicemail && s.Message == nil:
 		rt.Fatal("a voicemail without a message")
 	case s.Message != nil && s.Phase != Farewell && s.Phase != Ended:

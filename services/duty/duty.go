@@ -65,7 +65,42 @@ type Card struct {
 	OfferFor   time.Duration     `json:"offer_for"`
 	WrapUp     time.Duration     `json:"wrap_up_for"`
 	AfterLoss  bool              `json:"after_loss,omitempty"` // the caller lost another operator a moment ago
+	From       string            `json:"from,omitempty"`       // the operator who asks; "": the queue or a supervisor
+	Blind      bool              `json:"blind,omitempty"`      // From gives the caller away; else From wants to speak first
 }
+
+// Line is who hears whom in the call of Talking, as the call tells it.
+type Line struct {
+	With      string    `json:"with"`                // call.With
+	HeldSince time.Time `json:"held_since,omitzero"` // the caller hears comfort audio since then
+	Reminders int       `json:"reminders,omitempty"` // how often the operator was reminded of that
+	Guest     bool      `json:"guest,omitempty"`     // another operator has the call and asked this one in
+	Host      string    `json:"host,omitempty"`      // that operator's name
+	Third     *Third    `json:"third,omitempty"`     // who is in the call, is being asked into it, or was asked in vain
+}
+
+// Third is a third party as an operator sees it.
+type Third struct {
+	N        int                `json:"n"`
+	Name     string             `json:"name,omitempty"`
+	Number   string             `json:"number,omitempty"`
+	Operator tenants.OperatorID `json:"operator,omitempty"`
+	Blind    bool               `json:"blind,omitempty"`
+	State    ThirdState         `json:"state"`
+	Since    time.Time          `json:"since"`
+	Reason   string             `json:"reason,omitempty"` // of ThirdOver, stable: call.Third's Outcome
+}
+
+// ThirdState is how far a third party is.
+type ThirdState string
+
+// The states of a third party.
+const (
+	ThirdCalling ThirdState = "calling" // nothing is heard of it yet
+	ThirdRinging ThirdState = "ringing"
+	ThirdUp      ThirdState = "up"   // has answered
+	ThirdOver    ThirdState = "over" // is gone, or never came: Reason
+)
 
 // State is a duty as it stands. The zero State is None.
 type State struct {
@@ -83,6 +118,7 @@ type State struct {
 	Resume    Phase                    `json:"resume,omitempty"`
 	Epoch     uint64                   `json:"epoch"`          // of the newest offer granted
 	Card      *Card                    `json:"card,omitempty"` // the call of Offered, Talking, Lost in a call, WrapUp
+	Line      *Line                    `json:"line,omitempty"` // of Talking, and Lost in a call; nil: caller and operator hear each other
 	Socket    bool                     `json:"socket"`
 	Media     bool                     `json:"media"`
 	Checked   bool                     `json:"checked"`

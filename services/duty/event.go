@@ -26,6 +26,7 @@ const (
 	Decline    Type = "decline"     // Call, Epoch
 	Withdrawn  Type = "withdrawn"   // Call, Epoch, Reason: the call takes the offer, or itself, away
 	Joined     Type = "joined"      // Call: caller and operator hear each other
+	LineTold   Type = "line"        // Call, Line: who hears whom; Line nil: caller and operator, as usual
 	HangUp     Type = "hang_up"     // Call: the operator ends it
 	TimerFired Type = "timer"       // Timer
 	Closed     Type = "closed"      // Reason: the node ends the duty, or ended with it
@@ -63,6 +64,7 @@ type Event struct {
 	Card    *Card          `json:"card,omitempty"`
 	Call    tenants.CallID `json:"call,omitempty"`
 	Epoch   uint64         `json:"epoch,omitempty"`
+	Line    *Line          `json:"line,omitempty"`
 	Timer   string         `json:"timer,omitempty"`
 	Reason  string         `json:"reason,omitempty"`
 	By      string         `json:"by,omitempty"`

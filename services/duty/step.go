@@ -73,6 +73,9 @@ func (m *move) refuse(code, reason string) error {
 
 func (m *move) enter(p Phase, why string, until time.Time) {
 	m.s.Phase, m.s.Since, m.s.Why, m.s.Until, m.s.Resume = p, m.e.At, why, until, None
+	if p != Talking && p != Lost { // Lost keeps it: the operator comes back to the same
+		m.s.Line = nil
+	}
 }
 
 func (m *move) began() error {
@@ -114,6 +117,11 @@ func (m *move) running() error {
 			return ErrStale
 		}
 		m.s.JoinedAt = m.e.At
+	case LineTold:
+		if m.s.Card == nil || m.s.Card.Call != m.e.Call || m.s.Phase != Talking && m.s.Resume != Talking {
+			return ErrStale
+		}
+		m.s.Line = m.e.Line
 	case HangUp:
 		lost := m.s.Phase == Lost && m.s.Resume == Talking // the page may speak while its audio is away
 		if !lost && m.s.Phase != Talking || m.s.Card.Call != m.e.Call {
@@ -196,6 +204,9 @@ func (m *move) down() error {
 func (m *move) lose(resume Phase, limit time.Duration) {
 	m.enter(Lost, "connection_lost", m.e.At.Add(limit))
 	m.s.Resume = resume
+	if resume != Talking {
+		m.s.Line = nil
+	}
 	m.do(SetTimer{TimerRejoin, limit})
 }
 

@@ -31,6 +31,7 @@ var (
 	offering  = Event{Type: Offering, Epoch: 1, Card: &Card{Call: "c1", Account: "Lakeside Cardiology", OfferFor: 12 * time.Second, WrapUp: 5 * time.Second}}
 	accept    = Event{Type: Accept, Call: "c1", Epoch: 1}
 	joined    = Event{Type: Joined, Call: "c1"}
+	lined     = Event{Type: LineTold, Call: "c1", Line: &Line{With: "nobody"}}
 	withdrawn = Event{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: "caller_hung_up"}
 )
 
@@ -70,6 +71,8 @@ func stages(t *testing.T) []struct {
 		{"talking", mustFold(t, talking...)},
 		{"talking, pause and home asked", mustFold(t, append(talking[:8:8], Event{Type: PauseAsked}, Event{Type: HomeAsked})...)},
 		{"lost, was talking", mustFold(t, append(talking[:8:8], Event{Type: SocketDown})...)},
+		{"talking, held", mustFold(t, append(talking[:8:8], lined)...)},
+		{"lost, was holding", mustFold(t, append(talking[:8:8], lined, Event{Type: SocketDown})...)},
 		{"lost, was available", mustFold(t, append(open[:5:5], Event{Type: SocketDown})...)},
 		{"lost, media only", mustFold(t, append(open[:5:5], Event{Type: MediaDown})...)},
 		{"wrap-up", mustFold(t, append(talking[:8:8], withdrawn)...)},
@@ -95,7 +98,9 @@ func facts(s State) []Event {
 		{Type: Decline, Call: "c1", Epoch: s.Epoch},
 		{Type: Withdrawn, Call: "c1", Epoch: s.Epoch, Reason: "caller_hung_up"},
 		{Type: Withdrawn, Call: "c9", Epoch: s.Epoch, Reason: "caller_hung_up"},
-		joined,
+		joined, lined,
+		{Type: LineTold, Call: "c1"},
+		{Type: LineTold, Call: "c9", Line: &Line{With: "nobody"}},
 		{Type: HangUp, Call: "c1"},
 		{Type: HangUp, Call: "c9"},
 		{Type: Closed, Reason: "shutdown"},
@@ -137,6 +142,9 @@ func outcome(s State, e Event) string {
 		out = append(out, name+" "+strings.Trim(fmt.Sprintf("%v", effect), "{}"))
 	}
 	phase := string(next.Phase)
+	if next.Line != nil {
+		phase += " with " + next.Line.With
+	}
 	if next.Why != "" {
 		phase += " (" + next.Why + ")"
 	}
@@ -191,6 +199,8 @@ func TestAnyOrderOfEventsKeepsTheInvariants(t *testing.T) {
 			log = append(log, e)
 			s = next
 			switch {
+			case s.Line != nil && s.Phase != Talking && (s.Phase != Lost || s.Resume != Talking):
+				rt.Fatalf("%s (%s) with a line", s.Phase, s.Resume)
 			case s.Answerable() && s.Card != nil:
 				rt.Fatal("available with a call in hand")
 			case (s.Phase == Offered || s.Phase == Talking || s.Phase == Lost && s.Resume == Talking) && s.Card == nil:

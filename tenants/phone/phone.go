@@ -12,6 +12,7 @@ package phone
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -99,6 +100,25 @@ func (n Number) Country() string {
 		return "" // "001" and "ZZ" are nobody's
 	}
 	return region
+}
+
+// Premium reports whether calling the number costs a premium, as the numbering plans have it.
+func (n Number) Premium() bool {
+	parsed, err := phonenumbers.Parse(string(n), "")
+	return err == nil && phonenumbers.GetNumberType(parsed) == phonenumbers.PREMIUM_RATE
+}
+
+// emergencies reach the emergency services of some country, and of others when dialled there on a mobile.
+var emergencies = []string{"112", "911", "999", "000", "110", "118", "119"}
+
+// Emergency reports whether raw, as it would be dialled in country, is a number of the emergency services. No call of ours
+// may go there: the services must see the line of whoever is in need.
+func Emergency(raw, country string) bool {
+	digits, plus, ok := clean(raw)
+	if !ok || plus {
+		return false
+	}
+	return slices.Contains(emergencies, digits) || country != "" && phonenumbers.ConnectsToEmergencyNumber(digits, strings.ToUpper(country))
 }
 
 // Mask hides all but the last four characters of a number in whatever form it came; short texts are hidden whole.
