@@ -110,16 +110,16 @@ func TestEmergencyNumbersAreKnownHoweverTheyAreTyped(t *testing.T) {
 	for _, e := range []struct{ raw, country string }{
 		{"112", "HU"}, {"911", "US"}, {"9-1-1", "US"}, {"911", "HU"}, {"999", ""}, {"104", "HU"}, {"107", "hu"}, {"tel:112", "DE"},
 	} {
-		if !Emergency(e.raw, e.country) {
+		if !phone.Emergency(e.raw, e.country) {
 			t.Errorf("%s in %q is no emergency number", e.raw, e.country)
 		}
 	}
 	for _, raw := range []string{"+16085550101", "6085550101", "+3611121122", "", "abc"} {
-		if Emergency(raw, "US") {
+		if phone.Emergency(raw, "US") {
 			t.Errorf("%q is an emergency number", raw)
 		}
 	}
-	if !Number("+19005550100").Premium() || Number("+16085550101").Premium() {
+	if !phone.Number("+19005550100").Premium() || phone.Number("+16085550101").Premium() {
 		t.Error("premium numbers are not told apart")
 	}
 }
