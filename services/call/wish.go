@@ -62,15 +62,15 @@ func (m *move) resume() error {
 // ask asks somebody into the call, or another operator to take it. The caller waits.
 func (m *move) ask() error {
 	asked := m.e.Third
-	if asked == nil || asked.Number == "" && asked.Operator == "" || m.e.Type == Transfer && asked.Operator == "" {
-		return m.refuse("nobody is named")
-	}
 	if t := m.s.third(); t != nil {
-		if m.e.Type == Transfer && t.Up() && t.Operator == asked.Operator { // spoken with: now they take it
+		if m.e.Type == Transfer && t.Up() && asked != nil && t.Operator == asked.Operator { // spoken with: now they take it
 			m.promote(true)
 			return nil
 		}
 		return m.deny("not_now", "Somebody else is in this call already. Drop them first.")
+	}
+	if asked == nil || asked.Number == "" && asked.Operator == "" || m.e.Type == Transfer && asked.Operator == "" {
+		return m.refuse("nobody is named")
 	}
 	if len(m.s.Thirds) >= MostThirds {
 		return m.deny("too_many", "Too many people were called in this call. Take a message instead.")
@@ -128,10 +128,9 @@ func (m *move) drop() {
 		why = "dropped"
 	}
 	m.release(why)
-	if m.s.With == Caller {
-		return
+	if m.s.With != Caller {
+		m.set(Caller)
 	}
-	m.set(Caller)
 }
 
 func (m *move) keyed() error {

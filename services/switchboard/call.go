@@ -12,7 +12,9 @@ import (
 
 	"holdfast/media"
 	"holdfast/services/call"
+	"holdfast/services/duty"
 	"holdfast/services/journal"
+	"holdfast/services/spend"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -25,19 +27,23 @@ type liveCall struct {
 	in      media.Incoming
 	account *routing.Account // frozen when the call came; nil for a number of nobody
 	log     *slog.Logger
-	mail    *mailbox[any] // call.Event, timerDue, takeOver, legQuiet, hangup
+	mail    *mailbox[any] // call.Event, timerDue, takeOver, legQuiet, hangup, asked
 
-	state   call.State
-	seq     uint64
-	leg     media.Leg
-	timers  *timers
-	playing func()       // stops what the caller hears; nil: nothing
-	part    func()       // parts the bridge; nil: not joined
-	takes   map[int]Take // by number
-	stopped map[int]bool // those of takes that were told to end
-	panics  int
-	settled chan struct{} // closed once the INVITE is answered or the call is over
-	settle  sync.Once
+	state    call.State
+	seq      uint64
+	leg      media.Leg
+	timers   *timers
+	playing  func()                            // stops what the caller hears; nil: nothing
+	part     func()                            // parts the bridge; nil: not joined
+	thirds   map[int]media.Leg                 // third parties outside who are there, by number
+	costs    map[int]*spend.Call               // what they cost
+	soothing func()                            // stops what a waiting third party hears; nil: nothing
+	told     map[tenants.OperatorID]*duty.Line // who hears whom, as operators of this call were told
+	takes    map[int]Take                      // by number
+	stopped  map[int]bool                      // those of takes that were told to end
+	panics   int
+	settled  chan struct{} // closed once the INVITE is answered or the call is over
+	settle   sync.Once
 }
 
 // What a call's mailbox takes besides call.Events.
@@ -65,8 +71,9 @@ func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account
 	id := tenants.CallID(tenants.NewID())
 	c := &liveCall{
 		board: b, id: id, tenant: tenant, in: in, account: account,
-		log:   b.log.With("call", string(id)),
-		mail:  newMailbox[any](),
+		log:    b.log.With("call", string(id)),
+		mail:   newMailbox[any](),
+		thirds: map[int]media.Leg{}, costs: map[int]*spend.Call{}, told: map[tenants.OperatorID]*duty.Line{},
 		takes: map[int]Take{}, stopped: map[int]bool{}, settled: make(chan struct{}),
 	}
 	c.timers = newTimers(func(name string, generation uint64) { c.mail.post(timerDue{name, generation}) })
@@ -100,10 +107,18 @@ func (c *liveCall) run() {
 		}
 		for _, item := range items {
 			if c.state.Phase == call.Ended {
-				return
+				refuseLate(item)
+				continue
 			}
 			c.guarded(item)
 		}
+	}
+}
+
+// refuseLate answers a wish that came after the call was over.
+func refuseLate(item any) {
+	if it, ok := item.(asked); ok {
+		it.answer(errNoCall)
 	}
 }
 
@@ -115,6 +130,9 @@ func (c *liveCall) guarded(item any) {
 			return
 		}
 		c.panics++
+		if it, ok := item.(asked); ok {
+			it.answer(errBroken)
+		}
 		c.log.Error("a call panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()), "phase", string(c.state.Phase))
 		if c.panics > mostPanics { // voicemail panics too: end it rather than spin
 			c.giveUp()
@@ -176,7 +194,9 @@ func (c *liveCall) rescued() *call.Take {
 func (c *liveCall) handle(item any) {
 	switch it := item.(type) {
 	case call.Event:
-		c.step(it)
+		_ = c.step(it) // nobody waits for the answer
+	case asked:
+		c.grant(it)
 	case timerDue:
 		if !c.timers.due(it.name, it.generation) {
 			return
@@ -185,7 +205,7 @@ func (c *liveCall) handle(item any) {
 			c.hangup(media.Ending{By: media.ByError, Reason: "media_timeout"})
 			return
 		}
-		c.step(call.Event{Type: call.TimerFired, At: c.board.cfg.Now(), Timer: it.name})
+		_ = c.step(call.Event{Type: call.TimerFired, At: c.board.cfg.Now(), Timer: it.name})
 	case takeOver:
 		c.stopTake(it.n, it.why)
 	case legQuiet:
@@ -199,14 +219,14 @@ func (c *liveCall) handle(item any) {
 	}
 }
 
-// step asks call.Step, journals what happened, and performs what follows, in that order.
-func (c *liveCall) step(e call.Event) {
+// step asks call.Step, journals what happened, and performs what follows, in that order. Its error is Step's.
+func (c *liveCall) step(e call.Event) error {
 	next, effects, err := call.Step(c.state, e)
 	if err != nil {
 		if !errors.Is(err, call.ErrStale) {
 			c.log.Debug("event refused", "why", err.Error())
 		}
-		return
+		return err
 	}
 	before := c.state.Phase
 	c.state = next
@@ -217,6 +237,9 @@ func (c *liveCall) step(e call.Event) {
 	for _, effect := range effects {
 		c.perform(effect)
 	}
+	c.settleThirds()
+	c.tellLines()
+	return nil
 }
 
 // write journals the event before its effects.
@@ -261,10 +284,20 @@ func (c *liveCall) hangup(e media.Ending) {
 func (c *liveCall) release() {
 	b := c.board
 	c.settle.Do(func() { close(c.settled) })
-	c.mail.close()
+	for _, item := range c.mail.close() {
+		refuseLate(item)
+	}
 	c.timers.stop()
 	b.safely(c.quiet)
+	b.safely(c.unsoothe)
 	b.safely(c.unjoin)
+	for n, far := range c.thirds { // of a call that gave up: else they are gone
+		b.safely(func() { far.Hangup(media.Ending{By: media.ByServer, Reason: "call_ended"}) })
+		delete(c.thirds, n)
+	}
+	for _, cost := range c.costs {
+		cost.End(b.cfg.Now())
+	}
 	for n, t := range c.takes {
 		// What was stopped is a message, or may yet become one on a slow disk: only the call's own Discard deletes it.
 		if !c.stopped[n] {

@@ -23,7 +23,7 @@ type liveDuty struct {
 	board *Switchboard
 	who   duty.Who
 	log   *slog.Logger
-	mail  *mailbox[any] // duty.Event, timerDue, seated, unseated, opened, request
+	mail  *mailbox[any] // duty.Event, timerDue, seated, unseated, opened, request, wished
 
 	state  duty.State
 	seq    uint64
@@ -39,21 +39,28 @@ type liveDuty struct {
 type openLeg struct {
 	media.Leg
 	session string // of the page's SDP
+	duty    *liveDuty
 
 	mu   sync.Mutex
 	part func() // parts the call that was joined last
 }
 
-// join bridges the leg to a call. Should the call before not have parted yet, it is parted now: done later, that would
-// silence this one.
-func (l *openLeg) join(bridge func() (part func())) (part func()) {
+// free parts whatever joined the leg before. Should the call before not have parted yet, it is parted now: done later,
+// that would silence the next one.
+func (l *openLeg) free() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.part != nil {
 		l.part()
+		l.part = nil
 	}
-	l.part = sync.OnceFunc(bridge())
-	return l.part
+}
+
+// hold remembers what parts the call that has joined the leg.
+func (l *openLeg) hold(part func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.part = part
 }
 
 // What a duty's mailbox takes besides duty.Events.
@@ -140,6 +147,8 @@ func (d *liveDuty) refuseLate(item any) {
 		}
 	case request:
 		it.reply <- &duty.Refusal{Phase: duty.Away, Event: it.event.Type, Code: "not_now", Reason: "the duty is over"}
+	case wished:
+		it.answer(errNoCall)
 	case peek:
 		it.reply <- duty.State{Phase: duty.Away}
 	case checkWish:
@@ -159,6 +168,9 @@ func (d *liveDuty) guarded(item any) {
 	defer func() {
 		if r := recover(); r != nil {
 			d.log.Error("a duty panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()), "phase", string(d.state.Phase))
+			if w, ok := item.(wished); ok {
+				w.answer(errBroken)
+			}
 			if asked, ok := item.(request); ok {
 				select {
 				case asked.reply <- errBroken:
@@ -195,7 +207,13 @@ func (d *liveDuty) handle(item any) {
 	case legEvent:
 		d.heard(it)
 	case request:
+		if w, ok := d.endPart(it.event); ok {
+			d.pass(wished{w, it.reply})
+			return
+		}
 		it.reply <- d.step(it.event)
+	case wished:
+		d.pass(it)
 	case peek:
 		it.reply <- d.state
 	case checkWish:
@@ -215,7 +233,7 @@ func (d *liveDuty) step(e duty.Event) error {
 		d.log.Debug("event refused", "why", err.Error())
 		return err
 	}
-	if !refusal(effects) { // a refused offer changes nothing and is the call's to tell
+	if !declines(effects) { // a refused offer changes nothing and is the call's to tell
 		before := d.state.Phase
 		d.state = next
 		d.write(e)
@@ -236,7 +254,7 @@ func (d *liveDuty) step(e duty.Event) error {
 	return nil
 }
 
-func refusal(effects []duty.Effect) bool {
+func declines(effects []duty.Effect) bool {
 	if len(effects) == 0 {
 		return false
 	}

@@ -43,6 +43,20 @@ func (c *liveCall) perform(effect call.Effect) {
 		c.join(e.Operator)
 	case call.Part:
 		c.unjoin()
+	case call.Call:
+		c.callOut(e.N)
+	case call.Consult:
+		c.consult(e)
+	case call.Confer:
+		c.confer(e)
+	case call.Patch:
+		c.patch(e.N)
+	case call.Soothe:
+		c.soothe(e.N)
+	case call.Release:
+		c.hangupThird(e.N, e.Reason)
+	case call.Press:
+		c.press(e)
 	case call.Record:
 		c.record(e)
 	case call.StopTake:
@@ -101,7 +115,7 @@ func (c *liveCall) card(d *liveDuty, e call.Offer) *duty.Card {
 	card := &duty.Card{
 		Call: c.id, Account: p.AccountName, AccountID: p.Account, Language: p.Language(),
 		Caller: p.Caller, CallerName: p.CallerName, Called: p.Called, InvitedAt: c.state.InvitedAt,
-		OfferFor: p.OfferFor, AfterLoss: e.AfterLoss,
+		OfferFor: p.OfferFor, AfterLoss: e.AfterLoss, From: e.From, Blind: e.Blind,
 	}
 	if a := c.account; a != nil {
 		card.Initials, card.Colour, card.Shape, card.WrapUp = a.Initials, a.Colour, a.Shape, a.WrapUp
@@ -124,18 +138,13 @@ func phrase(phrases map[string]string, languages []string) string {
 // join connects caller and operator; an operator whose audio is not there is lost.
 func (c *liveCall) join(operator tenants.OperatorID) {
 	c.unjoin()
-	d := c.board.duty(operator)
-	var leg *openLeg
-	if d != nil {
-		leg = d.leg.Load()
-	}
-	if leg == nil {
-		c.post(call.Event{Type: call.OperatorLost, Operator: operator})
+	legs, ok := c.seats(operator)
+	if !ok {
 		return
 	}
-	c.part = leg.join(func() func() { return c.board.cfg.Bridge(c.leg, leg.Leg) })
-	d.post(duty.Event{Type: duty.Joined, Call: c.id})
-	c.openTicket(d.who)
+	c.connect(legs, func() func() { return c.board.cfg.Bridge(c.leg, legs[0].Leg) })
+	legs[0].duty.post(duty.Event{Type: duty.Joined, Call: c.id})
+	c.openTicket(legs[0].duty.who)
 }
 
 // openTicket gives the operator the caller's message: a new one, or what another operator began in this call.

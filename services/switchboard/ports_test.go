@@ -18,7 +18,9 @@ import (
 	"holdfast/services/call"
 	"holdfast/services/duty"
 	"holdfast/services/journal"
+	"holdfast/services/spend"
 	"holdfast/tenants"
+	"holdfast/tenants/people"
 	"holdfast/tenants/routing"
 )
 
@@ -33,6 +35,8 @@ type house struct {
 	player  *deck
 	home    *routing.Copy
 	windows *windows
+	line    *line
+	spend   *spend.Meter
 }
 
 type bell struct{ board *Switchboard }
@@ -43,7 +47,7 @@ func (b *bell) Unstaffed(id tenants.CallID) { b.board.Unstaffed(id) }
 // inHouse runs a story.
 func inHouse(t *testing.T, story func(h *house)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &house{t: t, ledger: &ledger{}, tapes: &tapes{}, player: &deck{}, home: harbor(), windows: &windows{}}
+		h := &house{t: t, ledger: &ledger{}, tapes: &tapes{}, player: &deck{}, home: harbor(), windows: &windows{}, line: &line{}, spend: spend.New(spend.Config{})}
 		met := &bell{}
 		h.queue = acd.New(acd.Config{Node: "n1", Offers: met})
 		h.board = New(Config{
@@ -54,6 +58,7 @@ func inHouse(t *testing.T, story func(h *house)) {
 				b.Receive(a)
 				return sync.OnceFunc(func() { a.Receive(nil); b.Receive(nil) })
 			},
+			Confer: confer, Dialer: h.line, Spend: h.spend,
 		})
 		met.board = h.board
 		h.queue.Start()
@@ -81,8 +86,14 @@ func harbor() *routing.Copy {
 		}},
 		Numbers: []routing.Number{{E164: "+16085550101", Account: "lakeside"}},
 		Operators: []routing.Operator{
-			{ID: "ada", Name: "Ada Novak", Languages: native}, {ID: "ben", Name: "Ben Ito", Languages: native},
+			{ID: "ada", Name: "Ada Novak", Languages: native, Role: tenants.RoleOperator, Rights: []tenants.Right{tenants.RightDial}},
+			{ID: "ben", Name: "Ben Ito", Languages: native, Role: tenants.RoleOperator},
 		},
+		Outbound: routing.Outbound{Countries: []string{"US"}, PerDay: time.Hour, AtOnce: 2},
+		People: []people.Person{{
+			ID: "ortiz", Account: "lakeside", Name: "Dr. Maria Ortiz",
+			Methods: []people.ContactMethod{{Kind: people.Mobile, Value: "+16085550111"}},
+		}},
 	}
 }
 
@@ -444,5 +455,65 @@ func (w *windows) newest() *mediatest.Leg {
 	defer w.mu.Unlock()
 	return w.legs[len(w.legs)-1]
 }
+
+// confer lets every leg hear the others.
+func confer(legs ...media.Leg) func() {
+	for _, l := range legs {
+		l.Receive(others{l, legs})
+	}
+	return sync.OnceFunc(func() {
+		for _, l := range legs {
+			l.Receive(nil)
+		}
+	})
+}
+
+type others struct {
+	self media.Leg
+	all  []media.Leg
+}
+
+func (o others) Audio(f media.Frame) {
+	for _, l := range o.all {
+		if l != o.self {
+			l.Audio(f)
+		}
+	}
+}
+
+// line is the way out: every call rings until the test lets it be answered.
+type line struct {
+	mu     sync.Mutex
+	legs   []*handset
+	to     []media.Destination
+	broken error
+}
+
+// handset is a leg that can be sent keys.
+type handset struct {
+	*mediatest.Leg
+	mu   sync.Mutex
+	keys string
+}
+
+func (h *handset) SendDigits(digits string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keys += digits
+	return nil
+}
+
+func (l *line) Dial(d media.Destination) (media.Leg, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return nil, l.broken
+	}
+	leg := &handset{Leg: mediatest.NewLeg()}
+	l.legs, l.to = append(l.legs, leg), append(l.to, d)
+	return leg, nil
+}
+
+func (l *line) newest() *handset { l.mu.Lock(); defer l.mu.Unlock(); return l.legs[len(l.legs)-1] }
 
 var errDisk = errors.New("no space left on device")

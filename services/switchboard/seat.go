@@ -168,7 +168,7 @@ func (d *liveDuty) open(it opened) {
 		return
 	}
 	d.dropLeg("replaced")
-	d.leg.Store(&openLeg{Leg: it.leg, session: it.session})
+	d.leg.Store(&openLeg{Leg: it.leg, session: it.session, duty: d})
 	it.leg.Listen(func(e media.Event) { d.mail.post(legEvent{it.leg, e}) })
 }
 

@@ -15,10 +15,11 @@ import (
 	"holdfast/services/call"
 	"holdfast/services/duty"
 	"holdfast/services/journal"
+	"holdfast/services/spend"
 	"holdfast/tenants"
 )
 
-// Config is what a switchboard is connected to. All ports but Tickets are needed.
+// Config is what a switchboard is connected to. All ports but Tickets, Dialer and Spend are needed.
 type Config struct {
 	Node     string
 	Journal  Journal
@@ -31,6 +32,10 @@ type Config struct {
 	Tickets  Tickets // nil: no messages are taken
 	// Bridge joins two legs and returns what parts them again.
 	Bridge func(a, b media.Leg) (part func())
+	// Confer lets several legs hear each other, and nobody the own voice.
+	Confer func(legs ...media.Leg) (part func())
+	Dialer media.Dialer // nil: nobody outside can be called
+	Spend  *spend.Meter // nil: the same
 	// MaxCalls is how many calls may live at once; more are refused with 503 (0: 5,000).
 	MaxCalls int
 	Log      *slog.Logger
