@@ -17,6 +17,7 @@ import (
 	"holdfast/media/trunk"
 	"holdfast/services/acd"
 	"holdfast/services/journal"
+	"holdfast/services/spend"
 	"holdfast/services/switchboard"
 	"holdfast/tenants"
 )
@@ -27,6 +28,8 @@ type answering struct {
 	trunks *trunk.Server
 	page   *browser.Endpoint
 	player *prompt.Player
+	mixer  *bridge.Mixer
+	spend  *spend.Meter
 	queue  *acd.Queue
 	board  *switchboard.Switchboard
 }
@@ -38,7 +41,10 @@ const drainLimit = 60 * time.Second
 type bell struct{ *switchboard.Switchboard }
 
 func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, tickets switchboard.Tickets) (*answering, error) {
-	a := &answering{player: prompt.NewPlayer(prompt.Config{Log: log})}
+	a := &answering{
+		player: prompt.NewPlayer(prompt.Config{Log: log}), mixer: bridge.NewMixer(bridge.Config{Log: log}),
+		spend: spend.New(spend.Config{Dir: s.dir("outbound"), Log: log}),
+	}
 	var err error
 	if a.engine, err = rtp.New(rtp.Config{
 		Bind: s.sipAddr.Addr(), Public: s.publicIP, Low: s.rtpLow, High: s.rtpHigh, Log: log,
@@ -60,6 +66,8 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		Node: s.Node, Journal: j, Book: book, Queue: a.queue, Prompts: library, Player: a.player,
 		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
+		Confer: func(legs ...media.Leg) func() { return a.mixer.Confer(legs...).End },
+		Spend:  a.spend,
 	})
 	met.Switchboard = a.board
 	if a.trunks, err = trunk.New(trunk.Config{
@@ -118,6 +126,7 @@ func (a *answering) start() error {
 		return fmt.Errorf("the operators' audio port: %w", err)
 	}
 	a.player.Start()
+	a.mixer.Start()
 	a.queue.Start()
 	return a.trunks.Start()
 }
@@ -135,6 +144,7 @@ func (a *answering) stop() {
 	a.trunks.Stop()
 	a.queue.Stop()
 	a.player.Stop()
+	a.mixer.Stop()
 	a.page.Stop()
 	a.engine.Stop()
 }

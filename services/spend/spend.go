@@ -51,7 +51,8 @@ type account struct {
 
 // day is what the file holds.
 type day struct {
-	Date   string        `json:"date"` // of the tenant's zone
+	Zone   string        `json:"zone"` // IANA, the tenant's when it called last
+	Date   string        `json:"date"` // in that zone
 	Talked time.Duration `json:"talked"`
 }
 
@@ -59,7 +60,6 @@ type day struct {
 type Call struct {
 	meter    *Meter
 	tenant   tenants.TenantID
-	zone     *time.Location
 	answered time.Time
 	over     bool
 }
@@ -74,32 +74,33 @@ func New(cfg Config) *Meter {
 func (m *Meter) Begin(tenant tenants.TenantID, limits routing.Outbound, zone string, at time.Time) (*Call, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a, where := m.account(tenant), location(zone)
+	a := m.account(tenant)
+	m.move(tenant, zone)
 	switch {
 	case limits.AtOnce <= 0 || limits.PerDay <= 0:
 		return nil, ErrNone
 	case len(a.now) >= limits.AtOnce:
 		return nil, ErrAtOnce
-	case a.broken || a.talked(where, at) >= limits.PerDay:
+	case a.broken || a.talked(at) >= limits.PerDay:
 		return nil, ErrSpent
 	}
-	c := &Call{meter: m, tenant: tenant, zone: where}
+	c := &Call{meter: m, tenant: tenant}
 	a.now[c] = struct{}{}
 	return c, nil
 }
 
 // Talked is what the tenant has talked today, the calls that go on now included.
-func (m *Meter) Talked(tenant tenants.TenantID, zone string, at time.Time) time.Duration {
+func (m *Meter) Talked(tenant tenants.TenantID, at time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.account(tenant).talked(location(zone), at)
+	return m.account(tenant).talked(at)
 }
 
 // Add counts a call that was begun by a process that died.
-func (m *Meter) Add(tenant tenants.TenantID, zone string, at time.Time, talked time.Duration) {
+func (m *Meter) Add(tenant tenants.TenantID, at time.Time, talked time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.add(tenant, location(zone), at, talked)
+	m.add(tenant, at, talked)
 }
 
 // Answered says since when the call costs.
@@ -126,7 +127,7 @@ func (c *Call) End(at time.Time) {
 	c.over = true
 	delete(m.account(c.tenant).now, c)
 	if !c.answered.IsZero() {
-		m.add(c.tenant, c.zone, at, at.Sub(c.answered))
+		m.add(c.tenant, at, at.Sub(c.answered))
 	}
 }
 
@@ -167,9 +168,19 @@ func (m *Meter) file(tenant tenants.TenantID) string {
 	return filepath.Join(m.cfg.Dir, string(tenant)+".json")
 }
 
-func (a *account) talked(where *time.Location, at time.Time) time.Duration {
+// move notes the tenant's zone; what was talked today stays talked.
+func (m *Meter) move(tenant tenants.TenantID, zone string) {
+	if a := m.account(tenant); a.day.Zone != zone {
+		a.day.Zone = zone
+		m.keep(tenant, a)
+	}
+}
+
+func (a *account) date(at time.Time) string { return at.In(location(a.day.Zone)).Format(time.DateOnly) }
+
+func (a *account) talked(at time.Time) time.Duration {
 	sum := time.Duration(0)
-	if a.day.Date == at.In(where).Format(time.DateOnly) {
+	if a.day.Date >= a.date(at) { // a later date was counted before the tenant moved west, say: rather too much than too little
 		sum = a.day.Talked
 	}
 	for c := range a.now {
@@ -180,12 +191,17 @@ func (a *account) talked(where *time.Location, at time.Time) time.Duration {
 	return sum
 }
 
-func (m *Meter) add(tenant tenants.TenantID, where *time.Location, at time.Time, talked time.Duration) {
+func (m *Meter) add(tenant tenants.TenantID, at time.Time, talked time.Duration) {
 	a := m.account(tenant)
-	if date := at.In(where).Format(time.DateOnly); a.day.Date != date {
-		a.day = day{Date: date}
+	if date := a.date(at); date > a.day.Date {
+		a.day.Date, a.day.Talked = date, 0
 	}
 	a.day.Talked += max(0, talked)
+	m.keep(tenant, a)
+}
+
+// keep writes what is known to the tenant's file.
+func (m *Meter) keep(tenant tenants.TenantID, a *account) {
 	if m.cfg.Dir == "" || a.broken {
 		return
 	}

@@ -48,7 +48,7 @@ func TestNobodyTalksMoreThanAllowedAtOnceOrInADay(t *testing.T) {
 	}
 	one.End(noon.Add(50 * time.Minute))
 	one.End(noon.Add(90 * time.Minute))
-	if got := m.Talked(harbor, zone, noon.Add(time.Hour)); got != 50*time.Minute {
+	if got := m.Talked(harbor, noon.Add(time.Hour)); got != 50*time.Minute {
 		t.Errorf("talked %v", got)
 	}
 }
@@ -56,7 +56,8 @@ func TestNobodyTalksMoreThanAllowedAtOnceOrInADay(t *testing.T) {
 func TestADayEndsAtTheTenantsMidnight(t *testing.T) {
 	m := New(Config{})
 	midnight := time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
-	m.Add(harbor, zone, midnight.Add(-time.Minute), 2*time.Hour)
+	begin(t, m, midnight.Add(-time.Hour)).End(midnight)
+	m.Add(harbor, midnight.Add(-time.Minute), 2*time.Hour)
 	if _, err := m.Begin(harbor, limits, zone, midnight.Add(-time.Second)); !errors.Is(err, ErrSpent) {
 		t.Errorf("before midnight: %v", err)
 	}

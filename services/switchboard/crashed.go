@@ -45,8 +45,17 @@ func (b *Switchboard) closeCall(s journal.Story, saved Saved) {
 	if err != nil {
 		b.log.Error("a crashed call cannot be replayed", "call", s.ID, "err", err)
 	}
+	b.spent(state, s)
 	end := call.Event{Type: call.NodeLost, At: b.cfg.Now(), Take: left(state, s.Tenant, saved)}
 	b.finish(s, string(end.Type), end)
+}
+
+// spent counts what a crashed call's third party cost up to the last that is known of the call.
+func (b *Switchboard) spent(s call.State, story journal.Story) {
+	if t, ok := s.Present(); ok && t.Up() && !t.Inside() && b.cfg.Spend != nil && len(story.Events) > 0 {
+		last := story.Events[len(story.Events)-1].At
+		b.cfg.Spend.Add(story.Tenant, last, t.Talked(last))
+	}
 }
 
 // left is the message of a crashed call: the newest take that has audio on disk, else an empty one. A take whose end was

@@ -164,7 +164,7 @@ func TestAThirdPartyIsSpokenWithAsideThenJoinedThenLeftWithTheCaller(t *testing.
 		if k.caller.leg.Ending().Reason != "third_hangup" {
 			t.Errorf("the caller's leg: %+v", k.caller.leg.Ending())
 		}
-		if got := h.spend.Talked("harbor", "", time.Now()); got < 10*time.Minute || got > 11*time.Minute {
+		if got := h.spend.Talked("harbor", time.Now()); got < 10*time.Minute || got > 11*time.Minute {
 			t.Errorf("counted %v", got)
 		}
 	})

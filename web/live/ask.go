@@ -46,6 +46,13 @@ func (b *Boards) Queue(t tenants.TenantID) Queue {
 	return q
 }
 
+// Colleagues are the tenant's operators who could take a call of an account now, but for one.
+func (b *Boards) Colleagues(t tenants.TenantID, account tenants.AccountID, language string, but tenants.OperatorID) []Colleague {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.picture(t).colleagues(account, language, but)
+}
+
 // Live returns the tenant's calls in progress, longest first.
 func (b *Boards) Live(t tenants.TenantID) []call.State {
 	b.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"holdfast/tenants"
@@ -19,6 +20,8 @@ const (
 	maxKey   = 200      // as the journal cuts them
 	maxText  = 32 << 10 // a message's longest field, in the widest letters
 	maxRoute = 1 << 10
+	maxDial  = 128 // a number in any notation
+	maxKeys  = 32
 )
 
 // ErrBadCommand says that a message is no command: the message says why.
@@ -29,6 +32,8 @@ var (
 	deskCommands = map[string]bool{
 		DoBeat: true, DoOffer: true, DoCheck: true, DoHeard: true, DoAvailable: true, DoPause: true, DoGoHome: true,
 		DoAccept: true, DoDecline: true, DoHangUp: true,
+		DoHold: true, DoResume: true, DoDial: true, DoCancelDial: true, DoSwap: true, DoJoin: true, DoLeave: true, DoDrop: true,
+		DoTransfer: true, DoDigits: true,
 		DoDraft: true, DoSaveTicket: true, DoAppendTicket: true, DoDeliverTicket: true, DoTakeTicket: true,
 	}
 	portalCommands = map[string]bool{
@@ -70,10 +75,16 @@ func (c *Command) check() error {
 		{"text", c.Text, maxText},
 		{"to", c.To, maxRoute},
 		{"how", c.How, maxRoute},
+		{"number", c.Number, maxDial},
+		{"person", string(c.Person), maxID},
+		{"digits", c.Digits, maxKeys},
 	} {
 		if len(f.text) > f.limit || !utf8.ValidString(f.text) {
 			return fmt.Errorf("%q is longer than %d bytes, or no text", f.name, f.limit)
 		}
+	}
+	if strings.Trim(c.Digits, "0123456789*#ABCD") != "" {
+		return errors.New(`"digits" holds something that is on no keypad`)
 	}
 	return c.checkIDs()
 }
@@ -105,7 +116,13 @@ func (c *Command) checkIDs() error {
 	switch c.Do {
 	case DoOffer:
 		missing = need("sdp", c.SDP)
-	case DoAccept, DoDecline, DoHangUp:
+	case DoTransfer:
+		missing = need("call_id", string(c.Call)) + need("operator", string(c.Operator))
+	case DoDial:
+		missing = need("call_id", string(c.Call)) + need("number or operator", c.Number+string(c.Operator))
+	case DoDigits:
+		missing = need("call_id", string(c.Call)) + need("digits", c.Digits)
+	case DoAccept, DoDecline, DoHangUp, DoHold, DoResume, DoCancelDial, DoSwap, DoJoin, DoLeave, DoDrop:
 		missing = need("call_id", string(c.Call))
 	case DoPauseOperator, DoResumeOperator:
 		missing = need("operator", string(c.Operator))

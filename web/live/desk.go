@@ -1,11 +1,14 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
+	"holdfast/services/call"
 	"holdfast/services/duty"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
@@ -172,18 +175,36 @@ func (d *desk) prove() {
 	d.sent = true
 	d.mu.Unlock()
 	view := viewOf(s, d.server.cfg.Boards.copyOf(d.actor.Tenant), provenAt)
+	view.MayDial = view.MayDial && d.server.cfg.Dials != nil && d.server.cfg.Dials()
+	view.Colleagues = d.colleagues()
 	if first {
 		view.Secret = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty)
 	}
 	d.socket.show(Message{Type: "duty", Duty: view})
 }
 
-// showQueue sends the tenant's queue when it changed.
+// colleagues is who could take the call that this operator talks in.
+func (d *desk) colleagues() []Colleague {
+	d.mu.Lock()
+	s := d.state
+	d.mu.Unlock()
+	if s.Phase != duty.Talking || s.Card == nil {
+		return nil
+	}
+	return d.server.cfg.Boards.Colleagues(d.actor.Tenant, s.Card.AccountID, s.Card.Language, s.Operator)
+}
+
+// showQueue sends the tenant's queue when it changed, and the duty when somebody else can take its call now.
 func (d *desk) showQueue(ctx context.Context) {
 	changes, cancel := d.server.cfg.Boards.Watch(d.actor.Tenant)
 	defer cancel()
 	var last Queue
+	var free []Colleague
 	for first := true; ; first = false {
+		if now := d.colleagues(); !slices.Equal(now, free) {
+			free = now
+			d.prove()
+		}
 		if q := d.server.cfg.Boards.Queue(d.actor.Tenant); first || q != last {
 			last = q
 			d.socket.show(Message{Type: "queue", Queue: &q})
@@ -199,11 +220,14 @@ func problemOf(err error) *Problem {
 	var p *Problem
 	var r *duty.Refusal
 	var t *ticket.Refusal
+	var w *call.Refusal
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &r):
 		return &Problem{Code: r.Code, Text: r.Reason}
+	case errors.As(err, &w):
+		return &Problem{Code: cmp.Or(w.Code, "not_now"), Text: w.Reason}
 	case errors.As(err, &t):
 		return &Problem{Code: t.Code, Text: t.Reason}
 	case errors.Is(err, ticket.ErrNotFound):

@@ -16,7 +16,7 @@ type Command struct {
 	Call     tenants.CallID     `json:"call_id,omitempty"`  // accept, decline, hang-up, give, to-voicemail
 	Epoch    uint64             `json:"epoch,omitempty"`    // accept, decline: of the offer
 	Why      string             `json:"why,omitempty"`      // pause
-	Operator tenants.OperatorID `json:"operator,omitempty"` // pause-operator, resume-operator, give
+	Operator tenants.OperatorID `json:"operator,omitempty"` // pause-operator, resume-operator, give, transfer, dial
 	Key      string             `json:"key,omitempty"`      // clear-alarm
 	Ticket   tenants.TicketID   `json:"ticket,omitempty"`   // the commands of messages; with a call_id instead: that call's
 	Field    string             `json:"field,omitempty"`    // draft: one of ticket.FieldNames
@@ -25,6 +25,9 @@ type Command struct {
 	Text     string             `json:"text,omitempty"`     // append-ticket
 	To       string             `json:"to,omitempty"`       // deliver-ticket: to whom
 	How      string             `json:"how,omitempty"`      // deliver-ticket: by which way
+	Number   string             `json:"number,omitempty"`   // dial: whom to call, as typed
+	Person   tenants.PersonID   `json:"person,omitempty"`   // dial: whose number that is, where it is a listed one
+	Digits   string             `json:"digits,omitempty"`   // digits: 1 to 32 of 0-9 * # A-D
 }
 
 // The commands of a desk (a duty's own).
@@ -39,6 +42,23 @@ const (
 	DoAccept    = "accept"    // call_id, epoch
 	DoDecline   = "decline"   // call_id, epoch
 	DoHangUp    = "hang-up"   // call_id
+)
+
+// The commands of a desk about the call that its operator talks in; each bears that call_id. They are answered by "done", or by
+// "error": "not_now", "no_third" (nobody else is there), "not_yours" (another operator has the call), "no_operator" (gone, or
+// not for this account), "too_many"; of dial also "emergency", "bad_number", "no_right", "no_line", "no_caller_id", "country",
+// "too_many_calls", "minutes_spent", "not_allowed". What came of it is in the duty's Line.
+const (
+	DoHold       = "hold"        // the caller hears comfort audio
+	DoResume     = "resume"      // back to the caller
+	DoDial       = "dial"        // number and, if listed, person; or operator: ask them in, the caller waits
+	DoCancelDial = "cancel-dial" // not that one after all: back to the caller
+	DoSwap       = "swap"        // from the caller to the third party, or back
+	DoJoin       = "join"        // all three hear each other
+	DoLeave      = "leave"       // the two others go on; another operator who is in the call takes it
+	DoDrop       = "drop"        // the third party goes
+	DoTransfer   = "transfer"    // operator: they take the caller; refused or missed, the caller comes back
+	DoDigits     = "digits"      // digits, to whom the operator speaks with
 )
 
 // The commands of a desk about messages. Each names its ticket, or the call it was taken in. They are answered by "done"
@@ -84,7 +104,7 @@ type Message struct {
 
 // Problem says what happened, why, and what to do next. Code is stable; pages translate it and fall back to Text.
 type Problem struct {
-	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"; of messages also "not_kept", "not_found", and ticket.Refusal's
+	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"; those of calls, see DoHold; of messages also "not_kept", "not_found", and ticket.Refusal's
 	Text string `json:"text"`
 }
 
@@ -116,15 +136,26 @@ type DutyView struct {
 	Epoch      uint64             `json:"epoch"`
 	Call       *duty.Card         `json:"call,omitempty"`     // offered, talking, lost, wrap_up
 	JoinedAt   time.Time          `json:"joined_at,omitzero"` // when the caller of talking and lost was connected
-	Socket     bool               `json:"socket"`
-	Media      bool               `json:"media"`
-	Checked    bool               `json:"checked"`
-	Reachable  bool               `json:"reachable"`  // callers can be put through to this operator now
-	CheckedAt  time.Time          `json:"checked_at"` // when Reachable was last proven
-	PauseNext  string             `json:"pause_next,omitempty"`
-	HomeNext   bool               `json:"home_next,omitempty"`
-	Calls      int                `json:"calls"`
-	Missed     int                `json:"missed"`
+	Line       *duty.Line         `json:"line,omitempty"`     // talking, lost: who hears whom; missing: operator and caller
+	MayDial    bool               `json:"may_dial,omitempty"` // this operator may call out for accounts
+	// Colleagues are who could take the call of talking now, by name. Missing outside of calls.
+	Colleagues []Colleague `json:"colleagues,omitempty"`
+	Socket     bool        `json:"socket"`
+	Media      bool        `json:"media"`
+	Checked    bool        `json:"checked"`
+	Reachable  bool        `json:"reachable"`  // callers can be put through to this operator now
+	CheckedAt  time.Time   `json:"checked_at"` // when Reachable was last proven
+	PauseNext  string      `json:"pause_next,omitempty"`
+	HomeNext   bool        `json:"home_next,omitempty"`
+	Calls      int         `json:"calls"`
+	Missed     int         `json:"missed"`
+}
+
+// Colleague is another operator who is free now and answers for the account in hand.
+type Colleague struct {
+	ID       tenants.OperatorID `json:"id"`
+	Name     string             `json:"name"`
+	Language int                `json:"language,omitempty"` // grade in the call's language: 3 native, 2 fluent, 1 basic, 0 none
 }
 
 // Queue is what every desk sees of its tenant's queue.
@@ -170,6 +201,10 @@ type Call struct {
 	Since        time.Time          `json:"since"`
 	Operator     tenants.OperatorID `json:"operator,omitempty"`
 	OperatorName string             `json:"operator_name,omitempty"`
+	With         string             `json:"with,omitempty"`      // of talking: call.With; missing: the caller
+	HeldSince    time.Time          `json:"held_since,omitzero"` // the caller waits on hold
+	Third        string             `json:"third,omitempty"`     // who is in the call as third party, or is asked: a name or number
+	ThirdUp      bool               `json:"third_up,omitempty"`  // has answered
 }
 
 // Operator is one operator of the tenant, on duty or not ("away").

@@ -23,8 +23,10 @@ type Config struct {
 	Supervisor Supervisor
 	Boards     *Boards
 	Messages   Messages // nil: no messages are taken, and their commands are refused
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Dials says whether there is a way to call out now; nil: there is none.
+	Dials func() bool
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"holdfast/services/call"
 	"holdfast/services/duty"
 	"holdfast/services/switchboard"
 	"holdfast/tenants"
@@ -58,6 +59,9 @@ func (d deskSeat) Do(ctx context.Context, c Command) (Reply, error) {
 			OK: k.OK, HeardMS: int(k.Heard.Milliseconds()), LevelDB: k.LevelDB, LostPct: k.LostPct, Playing: k.Playing, Why: k.Why,
 		}}, nil
 	}
+	if do, ok := wishes[c.Do]; ok {
+		return Reply{}, d.wish(ctx, do, c)
+	}
 	event, ok := dutyEvent(c)
 	if !ok {
 		return Reply{}, &Problem{Code: "bad_command", Text: "This server does not know that command. Reload the page."}
@@ -70,6 +74,22 @@ func (d deskSeat) Do(ctx context.Context, c Command) (Reply, error) {
 		err = nil // what was asked for is so already
 	}
 	return Reply{}, err
+}
+
+// wishes are the commands that are for the call, not for the duty.
+var wishes = map[string]call.Type{
+	DoHold: call.Hold, DoResume: call.Resume, DoDial: call.Dial, DoCancelDial: call.Drop, DoSwap: call.Swap, DoJoin: call.JoinAll,
+	DoLeave: call.LeaveTwo, DoDrop: call.Drop, DoTransfer: call.Transfer, DoDigits: call.Keyed,
+}
+
+func (d deskSeat) wish(ctx context.Context, do call.Type, c Command) error {
+	err := d.seat.Wish(ctx, switchboard.Wish{
+		Do: do, Call: c.Call, Number: c.Number, Person: c.Person, Operator: c.Operator, Digits: c.Digits,
+	})
+	if errors.Is(err, call.ErrStale) {
+		return nil // what was asked for is so already
+	}
+	return err
 }
 
 func dutyEvent(c Command) (duty.Event, bool) {

@@ -15,11 +15,15 @@ import (
 func (p *picture) liveCalls() []Call {
 	out := make([]Call, 0, len(p.calls))
 	for _, c := range p.states() {
-		out = append(out, Call{
+		one := Call{
 			ID: c.ID, Account: c.Plan.Account, AccountName: c.Plan.AccountName, Caller: c.Plan.Caller, CallerName: c.Plan.CallerName,
 			Called: c.Plan.Called, Language: c.Plan.Language(), State: string(c.Phase), InvitedAt: c.InvitedAt, Since: c.Since,
-			Operator: c.Operator, OperatorName: c.OperatorName,
-		})
+			Operator: c.Operator, OperatorName: c.OperatorName, With: string(c.With), HeldSince: c.HeldAt,
+		}
+		if t, ok := c.Present(); ok {
+			one.Third, one.ThirdUp = cmp.Or(t.Name, t.Number), t.Up()
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -45,6 +49,18 @@ func (p *picture) current() map[tenants.OperatorID]duty.State {
 			out[d.state.Operator] = d.state
 		}
 	}
+	return out
+}
+
+// colleagues are the operators who are free now and answer for an account, by name.
+func (p *picture) colleagues(account tenants.AccountID, language string, but tenants.OperatorID) []Colleague {
+	var out []Colleague
+	for _, d := range p.current() {
+		if d.Operator != but && d.Answerable() && (d.Accounts == nil || slices.Contains(d.Accounts, account)) {
+			out = append(out, Colleague{ID: d.Operator, Name: d.Name, Language: int(d.Languages[language])})
+		}
+	}
+	slices.SortFunc(out, func(a, b Colleague) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return out
 }
 
@@ -100,7 +116,7 @@ func (p *picture) queue(operators int) Queue {
 			if q.OldestSince.IsZero() || c.state.InvitedAt.Before(q.OldestSince) {
 				q.OldestSince = c.state.InvitedAt
 			}
-		case c.state.Phase == call.Talking:
+		case c.state.Phase == call.Talking, c.state.Phase == call.Patched:
 			q.Talking++
 		}
 	}
@@ -166,7 +182,7 @@ func viewOf(s duty.State, c *routing.Copy, provenAt time.Time) *DutyView {
 	return &DutyView{
 		Duty: s.Duty, Operator: s.Operator, Name: s.Name, Email: s.Email, Tenant: s.Tenant, TenantName: c.Name,
 		TenantLive: c.State == routing.Live, State: s.Phase, Since: s.Since, Until: s.Until, Why: s.Why, Resume: s.Resume, Epoch: s.Epoch,
-		Call: s.Card, JoinedAt: s.JoinedAt, Socket: s.Socket, Media: s.Media, Checked: s.Checked, Reachable: s.Answerable(), CheckedAt: provenAt,
+		Call: s.Card, JoinedAt: s.JoinedAt, Line: s.Line, MayDial: c.Operator(s.Operator).Has(tenants.RightDial) && c.Outbound.AtOnce > 0, Socket: s.Socket, Media: s.Media, Checked: s.Checked, Reachable: s.Answerable(), CheckedAt: provenAt,
 		PauseNext: s.PauseNext, HomeNext: s.HomeNext, Calls: s.Calls, Missed: s.Missed,
 	}
 }
