@@ -12,6 +12,8 @@ import (
 const (
 	// window is what Heard looks at: 200 ms tell tones apart that are 10 Hz apart.
 	window = media.SampleRate / 5
+	// staleAfter is how long after the last packet what came before it is not heard any more.
+	staleAfter = 200 * time.Millisecond
 	// longestGap is how much silence is put into a recording where packets are missing, in samples.
 	longestGap = 10 * media.SampleRate
 	// quietest is the mean amplitude below which nothing is heard.
@@ -28,6 +30,7 @@ type ear struct {
 	rec    []int16
 	recent [window]int16
 	at     int
+	last   time.Time // when something came
 	buf    []int16
 }
 
@@ -38,6 +41,7 @@ func (e *ear) Audio(f media.Frame) {
 	if e.first.IsZero() {
 		e.first, e.next = e.now(), f.Timestamp
 	}
+	e.last = e.now()
 	e.buf = codec.Decode(e.buf[:0], f.Codec, f.Payload)
 	for _, s := range e.buf {
 		e.recent[e.at] = s
@@ -61,6 +65,9 @@ func (e *ear) Audio(f media.Frame) {
 func (e *ear) heard(hz float64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.now().Sub(e.last) > staleAfter {
+		return false
+	}
 	w := 2 * math.Cos(2*math.Pi*hz/media.SampleRate)
 	var s1, s2, energy float64
 	for i := range window {

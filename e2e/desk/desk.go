@@ -5,6 +5,7 @@ package desk
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"holdfast/e2e/sound"
@@ -38,8 +40,11 @@ const (
 type Options struct {
 	URL      string    // of the server, e.g. http://127.0.0.1:8080
 	Voice    float64   // Hz of the tone that the microphone hears; 0: 1000
+	Language string    // "en", the default, or "hu"
+	Width    int       // of the window, in CSS pixels; 0: 1280
 	Folder   string    // for the microphone's file; the caller removes it
 	Complain io.Writer // what node and Chromium print; nil: nowhere
+	Through  []string  // what the command line begins with, to run in another network namespace
 }
 
 // Desk is one browser with one tab. Its methods must not be called at the same time.
@@ -68,8 +73,12 @@ func Open(ctx context.Context, o Options) (*Desk, error) {
 		return nil, fmt.Errorf("the desk's voice: %w", err)
 	}
 	_, here, _, _ := runtime.Caller(0)
-	//nolint:noctx // lives as long as the desk; ended by Close
-	cmd := exec.Command("node", filepath.Join(filepath.Dir(here), "drive.mjs"), voice)
+	options, err := json.Marshal(map[string]any{"microphone": voice, "language": cmp.Or(o.Language, "en"), "width": cmp.Or(o.Width, 1280)})
+	if err != nil {
+		return nil, fmt.Errorf("drive a desk: %w", err)
+	}
+	line := append(slices.Clone(o.Through), "node", filepath.Join(filepath.Dir(here), "drive.mjs"), string(options))
+	cmd := exec.Command(line[0], line[1:]...) //nolint:noctx // lives as long as the desk; ended by Close
 	cmd.Env = append(os.Environ(), "HOLDFAST_URL="+o.URL)
 	cmd.Stderr = o.Complain
 	cmd.WaitDelay = closeBar
@@ -170,6 +179,26 @@ func (d *Desk) State(ctx context.Context, state string) error {
 	return d.Do(ctx, map[string]any{"do": "state", "state": state}, nil)
 }
 
+// Press presses keys one after another, by Playwright's names: "r", "Shift+Escape".
+func (d *Desk) Press(ctx context.Context, keys ...string) error {
+	for _, key := range keys {
+		if err := d.Do(ctx, map[string]any{"do": "press", "key": key}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Type types a text where the focus is.
+func (d *Desk) Type(ctx context.Context, text string) error {
+	return d.Do(ctx, map[string]any{"do": "type", "text": text}, nil)
+}
+
+// Sees waits up to the bar until a text can be read on the page.
+func (d *Desk) Sees(ctx context.Context, text string, bar time.Duration) error {
+	return d.Do(ctx, map[string]any{"do": "sees", "text": text, "wait_ms": bar.Milliseconds()}, nil)
+}
+
 // Hears waits up to the bar for a tone of hz in what the browser plays.
 func (d *Desk) Hears(ctx context.Context, hz float64, bar time.Duration) (bool, error) {
 	var answer struct {
@@ -177,6 +206,20 @@ func (d *Desk) Hears(ctx context.Context, hz float64, bar time.Duration) (bool, 
 	}
 	err := d.Do(ctx, map[string]any{"do": "hears", "hz": hz, "wait_ms": bar.Milliseconds()}, &answer)
 	return answer.Heard, err
+}
+
+// Follow begins to notice how long a tone of hz is not heard at a time.
+func (d *Desk) Follow(ctx context.Context, hz float64) error {
+	return d.Do(ctx, map[string]any{"do": "follow", "hz": hz}, nil)
+}
+
+// Gap is the longest time without the tone that is followed, since it was asked last.
+func (d *Desk) Gap(ctx context.Context) (time.Duration, error) {
+	var answer struct {
+		MS int64 `json:"ms"`
+	}
+	err := d.Do(ctx, map[string]any{"do": "gap"}, &answer)
+	return time.Duration(answer.MS) * time.Millisecond, err
 }
 
 // Microphone says whether the browser takes sound from its microphone now.

@@ -42,6 +42,7 @@ export async function openBrowser(options = {}) {
     executablePath: CHROMIUM,
     args,
     headless: true,
+    ignoreHTTPSErrors: true, // a certificate that the server made itself
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     locale: options.language === 'hu' ? 'hu-HU' : 'en-US',
     permissions: ['microphone'],
@@ -152,6 +153,11 @@ export class Desk {
     await this.page.waitForSelector('[data-audio=up]');
   }
 
+  /** Waits until a text can be read somewhere on the page. */
+  async sees(text, waitMS = STEP_MS) {
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor({ timeout: waitMS });
+  }
+
   async microphone() {
     return await this.page.evaluate(
       () =>
@@ -166,10 +172,48 @@ export class Desk {
     return await this.page.locator('.sentence').first().innerText();
   }
 
+  /** From now on it is noticed how long a tone of hz is not heard at a time; see gap. */
+  async follow(hz) {
+    await this.page.evaluate(follow, hz);
+  }
+
+  /** The longest time without the tone since follow, in ms; a new count begins. */
+  async gap() {
+    return await this.page.evaluate(() => globalThis.gapOver());
+  }
+
   /** Whether a tone of hz stands out of what is heard now (20 dB over the average). */
   async hears(hz, waitMS = 5_000) {
     return await this.page.evaluate(measure, { hz, waitMS });
   }
+}
+
+/** Runs in the page: listens for hz in the newest remote track 50 times a second, and keeps the longest time without it. */
+async function follow(hz) {
+  const context = new AudioContext();
+  await context.resume();
+  const analyser = context.createAnalyser();
+  analyser.fftSize = 2048;
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  const at = Math.round((hz * analyser.fftSize) / context.sampleRate);
+  let track = null;
+  let longest = 0;
+  let heardAt = performance.now();
+  setInterval(() => {
+    if (globalThis.heardTracks.at(-1) !== track) {
+      track = globalThis.heardTracks.at(-1);
+      context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    }
+    analyser.getFloatFrequencyData(bins);
+    const now = performance.now();
+    if (Math.max(...bins.slice(at - 1, at + 2)) > -50) heardAt = now;
+    longest = Math.max(longest, now - heardAt);
+  }, 20);
+  globalThis.gapOver = () => {
+    const most = longest;
+    longest = 0;
+    return Math.round(most);
+  };
 }
 
 /** Runs in the page: looks for hz in the newest remote track until it is found or the time is over. */

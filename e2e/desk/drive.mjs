@@ -1,10 +1,10 @@
 // Drives one desk by JSON lines: {"do":"sign-in","email":"ada@harbor.example"} in, {"do":"sign-in","ok":true,...} out,
-// one answer a command, in order. Ends with its input. Usage: node drive.mjs [MICROPHONE.wav]
+// one answer a command, in order. Ends with its input. Usage: node drive.mjs [OPTIONS of openBrowser, as JSON]
 
 import { createInterface } from 'node:readline';
 import { Desk, openBrowser } from './desk.mjs';
 
-const browser = await openBrowser({ microphone: process.argv[2] });
+const browser = await openBrowser(JSON.parse(process.argv[2] ?? '{}'));
 let desk = await Desk.open(browser);
 
 const verbs = {
@@ -18,9 +18,13 @@ const verbs = {
   reload: () => desk.reload(),
   state: (c) => desk.state(c.state),
   hears: async (c) => ({ heard: await desk.hears(c.hz, c.wait_ms) }),
+  follow: (c) => desk.follow(c.hz),
+  gap: async () => ({ ms: await desk.gap() }),
   microphone: async () => ({ on: await desk.microphone() }),
   truth: async () => ({ text: await desk.truth() }),
   press: (c) => desk.page.keyboard.press(c.key),
+  type: (c) => desk.page.keyboard.type(c.text),
+  sees: (c) => desk.sees(c.text, c.wait_ms),
   shot: (c) => desk.page.screenshot({ path: c.path, fullPage: true }).then(() => undefined),
   close: async () => {
     await desk.page.close();

@@ -3,6 +3,7 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -46,6 +47,10 @@ type Options struct {
 	// Beside is a node whose stores this one shares.
 	Beside *Node
 	Away   bool // the stores are down from the beginning; Start does not wait for the ready line
+	// Through is what its command line begins with, to run it in another network namespace; Host is its address there, and
+	// Public, of form https://HOST:PORT, where the world finds it.
+	Through      []string
+	Host, Public string
 }
 
 // Node is one Holdfast and its stores.
@@ -75,8 +80,11 @@ func Start(t testing.TB, options ...Options) *Node {
 	if len(options) > 0 {
 		o = options[0]
 	}
-	host := address(t)
-	n := &Node{URL: "http://" + host + ":" + httpPort, SIP: host + ":" + sipPort, Host: host, t: t, options: o}
+	host := o.Host
+	if host == "" {
+		host = address(t)
+	}
+	n := &Node{URL: cmp.Or(o.Public, "http://"+host+":"+httpPort), SIP: host + ":" + sipPort, Host: host, t: t, options: o}
 	n.lines.node = n
 	n.Data = filepath.Join(Folder(t), "data")
 	t.Cleanup(n.show)
@@ -114,6 +122,9 @@ func (n *Node) env() []string {
 	env = append(env,
 		"HOLDFAST_HTTP="+n.Host+":"+httpPort, "HOLDFAST_SIP="+n.SIP, "HOLDFAST_DATA="+n.Data, "HOLDFAST_RTP_PORTS="+rtpPorts,
 		"HOLDFAST_DEMO=1")
+	if n.options.Public != "" {
+		env = append(env, "HOLDFAST_PUBLIC_URL="+n.options.Public)
+	}
 	if n.stores != nil {
 		env = append(env, "HOLDFAST_DATABASE_URL="+n.stores.DatabaseURL, "HOLDFAST_REDIS_URL="+n.stores.RedisURL)
 	}
@@ -127,7 +138,8 @@ func (n *Node) Run() {
 	if n.options.Up {
 		verb = "up"
 	}
-	cmd := exec.Command(Binary(n.t), verb) //nolint:noctx // ended by Stop; our own binary
+	line := append(slices.Clone(n.options.Through), Binary(n.t), verb)
+	cmd := exec.Command(line[0], line[1:]...) //nolint:noctx // ended by Stop; our own binary
 	cmd.Env = n.env()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = &n.lines

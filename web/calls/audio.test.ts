@@ -19,6 +19,8 @@ class FakePeer extends EventTarget {
   connectionState = 'new';
   iceGatheringState = 'complete';
   localDescription = { sdp: 'offer' };
+  remoteDescription: { sdp: string } | null = null;
+  rtpTimestamp = 0;
   onconnectionstatechange: (() => void) | null = null;
   readonly sender = new FakeSender();
   readonly offers: unknown[] = [];
@@ -27,14 +29,17 @@ class FakePeer extends EventTarget {
     FakePeer.all.push(this);
   }
   addTransceiver() {
-    return { sender: this.sender };
+    const receiver = { getSynchronizationSources: () => [{ rtpTimestamp: this.rtpTimestamp }] };
+    return { sender: this.sender, receiver };
   }
   async createOffer(options: unknown) {
     this.offers.push(options);
     return {};
   }
   async setLocalDescription() {}
-  async setRemoteDescription() {}
+  async setRemoteDescription(d: { sdp: string }) {
+    this.remoteDescription = d;
+  }
   close() {
     this.connectionState = 'closed';
   }
@@ -48,13 +53,19 @@ const peer = () => FakePeer.all.at(-1) as FakePeer;
 
 function bundle(exchange = async () => 'answer') {
   const states: AudioState[] = [];
+  const shut: string[] = [];
+  const stalls = vi.fn();
+  const server = { online: true };
   const audio = new LineAudio({
     exchange: vi.fn(exchange),
     onState: (s) => states.push(s),
+    online: () => server.online,
+    onStall: stalls,
+    onShut: (where) => shut.push(where),
     onBlocked: () => {},
     devices: () => ({ microphone: '', headphones: '', ring: '', raw: false }),
   });
-  return { audio, states };
+  return { audio, states, shut, stalls, server };
 }
 
 describe('the line', () => {
@@ -113,6 +124,65 @@ describe('the line', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(peer().offers).toHaveLength(1);
     expect(states).toEqual(['connecting', 'up']);
+  });
+
+  it('looks for another path when nothing comes any more in a call, and once only', async () => {
+    const { audio, stalls, states } = bundle();
+    await audio.connect();
+    peer().become('connected');
+    await audio.microphone(true);
+    for (let i = 0; i < 10; i++) {
+      peer().rtpTimestamp += 1600;
+      await vi.advanceTimersByTimeAsync(200);
+    }
+    expect(stalls).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(stalls).toHaveBeenCalledOnce();
+    expect(peer().offers).toEqual([{ iceRestart: false }, { iceRestart: true }]);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(stalls).toHaveBeenCalledOnce();
+    expect(peer().offers).toHaveLength(2);
+    expect(states).toEqual(['connecting', 'up']);
+  });
+
+  it('waits for the server with a path that may be broken, and asks at once when it is back', async () => {
+    const { audio, server } = bundle();
+    await audio.connect();
+    peer().become('connected');
+    server.online = false;
+    audio.suspect();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(peer().offers).toHaveLength(1);
+    server.online = true;
+    audio.nudge();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(peer().offers.at(-1)).toEqual({ iceRestart: true });
+    expect(FakePeer.all).toHaveLength(1);
+  });
+
+  it('starts anew when the server has forgotten the line', async () => {
+    let session = 1;
+    const { audio } = bundle(async () => `o=- ${session} 0 IN IP4 0.0.0.0`);
+    await audio.connect();
+    peer().become('connected');
+    session = 2;
+    audio.suspect();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FakePeer.all).toHaveLength(2);
+  });
+
+  it('says where audio does not get through, and when it does', async () => {
+    const answer = 'o=- 1 0 IN IP4 0.0.0.0\r\na=candidate:1 1 udp 2130706431 203.0.113.1 16384 typ host\r\n';
+    const { audio, shut } = bundle(async () => answer);
+    await audio.connect();
+    await vi.advanceTimersByTimeAsync(5_900);
+    expect(shut).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(shut).toEqual(['203.0.113.1:16384']);
+    peer().become('connected');
+    expect(shut.at(-1)).toBe('');
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(shut).toHaveLength(2);
   });
 
   it('keeps trying while the server cannot be asked', async () => {

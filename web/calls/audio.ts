@@ -5,7 +5,7 @@
 export type AudioState = 'off' | 'connecting' | 'up' | 'down';
 
 /** Why the microphone or the line does not work; pages say what to do about each. */
-export type AudioTrouble = 'denied' | 'no_microphone' | 'in_use' | 'insecure' | 'line' | 'playback' | 'other';
+export type AudioTrouble = 'denied' | 'no_microphone' | 'in_use' | 'insecure' | 'line' | 'blocked' | 'playback' | 'other';
 
 export class AudioError extends Error {
   constructor(
@@ -29,6 +29,12 @@ export interface AudioConfig {
   /** Sends an SDP offer to the server and gives its answer. */
   exchange: (sdp: string) => Promise<string>;
   onState: (state: AudioState) => void;
+  /** Whether the server can be asked now; without it a path cannot be negotiated, and is not given up either. */
+  online: () => boolean;
+  /** In a call nothing is heard any more, not even silence: the network has probably changed. */
+  onStall: () => void;
+  /** The server answers, but no audio passes: where UDP does not get through, "203.0.113.1:16384"; "": it does. */
+  onShut: (where: string) => void;
   /** The browser refuses to play until somebody clicks (true), or plays (false). */
   onBlocked: (blocked: boolean) => void;
   devices: () => Devices;
@@ -43,6 +49,11 @@ const CONNECT_LIMIT_MS = 5_000;
 /** Restarts of ICE before the whole connection is built anew. */
 const RESTARTS = 2;
 const REPAIR_PAUSE_MS = 1_000;
+/** In a call the server sends 50 packets a second: this long without one, and the path is broken. */
+const STALL_MS = 800;
+const STALL_LOOK_MS = 200;
+/** A path that does not come up in this time, though the server has answered, is blocked. */
+const SHUT_MS = 6_000;
 
 export class LineAudio {
   private readonly config: AudioConfig;
@@ -55,6 +66,12 @@ export class LineAudio {
   private busy = false;
   private restarts = 0;
   private timer: ReturnType<typeof setTimeout> | null = null;
+  private receiver: RTCRtpReceiver | null = null;
+  /** The path may be broken although the browser believes in it. */
+  private doubted = false;
+  private stall: ReturnType<typeof setInterval> | null = null;
+  private flow = { stamp: 0, at: 0, flowing: false };
+  private shutTimer: ReturnType<typeof setTimeout> | null = null;
   private sound: HTMLAudioElement | null = null;
   private context: AudioContext | null = null;
   private meter: { source: MediaStreamAudioSourceNode; analyser: AnalyserNode } | null = null;
@@ -71,7 +88,15 @@ export class LineAudio {
 
   /** The way to the server is open again: a line that is down is repaired now, not at its next turn. */
   nudge(): void {
-    if (this.state === 'down') this.later(0);
+    if (this.state === 'down' || this.doubted) this.later(0);
+  }
+
+  /** The network has changed, perhaps: a new path is looked for now. The old one is used as long as it works. */
+  suspect(): void {
+    if (this.state === 'off' || this.state === 'connecting') return;
+    this.doubted = true;
+    this.restarts = 0;
+    this.later(0);
   }
 
   /** The server knows nothing of this line (it was started anew, say): a new one at once. */
@@ -84,6 +109,8 @@ export class LineAudio {
   stop(): void {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
+    this.open();
+    this.listen(false);
     this.micWanted = false;
     this.releaseTrack();
     this.drop();
@@ -111,6 +138,7 @@ export class LineAudio {
   /** Turns the microphone on (true) or off at the source. Turns run one after another, so that the last wish wins. */
   microphone(on: boolean): Promise<void> {
     this.micWanted = on;
+    this.listen(on);
     const turn = this.micTurn.then(() => this.follow());
     this.micTurn = turn.catch(() => {});
     return turn;
@@ -186,6 +214,7 @@ export class LineAudio {
     const transceiver = peer.addTransceiver('audio', { direction: 'sendrecv' });
     preferTelephone(transceiver);
     this.sender = transceiver.sender;
+    this.receiver = transceiver.receiver;
     if (this.track) await this.sender.replaceTrack(this.track);
     peer.ontrack = (event) => this.hear(event);
     peer.onconnectionstatechange = () => this.changed(peer);
@@ -203,7 +232,43 @@ export class LineAudio {
     await gathered(peer);
     const answer = await this.config.exchange(peer.localDescription?.sdp ?? '');
     if (peer !== this.peer) return;
+    const before = peer.remoteDescription?.sdp;
+    if (before && sessionOf(before) !== sessionOf(answer)) throw new Error('the server has forgotten this line');
     await peer.setRemoteDescription({ type: 'answer', sdp: answer });
+    if (peer !== this.peer) return;
+    this.doubted = false;
+    if (peer.connectionState !== 'connected') this.shutTimer ??= setTimeout(() => this.shut(answer), SHUT_MS);
+  }
+
+  /** The server has answered long ago, and nothing passes. */
+  private shut(answer: string): void {
+    this.shutTimer = null;
+    if (this.config.online()) this.config.onShut(addressOf(answer));
+  }
+
+  private open(): void {
+    if (this.shutTimer) clearTimeout(this.shutTimer);
+    this.shutTimer = null;
+    this.config.onShut('');
+  }
+
+  /** While the microphone is on there is a call: then it is noticed within a second that nothing comes any more. */
+  private listen(on: boolean): void {
+    if (on === (this.stall !== null)) return;
+    if (this.stall) clearInterval(this.stall);
+    this.flow = { stamp: 0, at: 0, flowing: false };
+    this.stall = on ? setInterval(() => this.look(), STALL_LOOK_MS) : null;
+  }
+
+  private look(): void {
+    const stamp = this.receiver?.getSynchronizationSources?.()[0]?.rtpTimestamp ?? 0;
+    if (stamp !== this.flow.stamp) {
+      this.flow = { stamp, at: Date.now(), flowing: true };
+    } else if (this.flow.flowing && Date.now() - this.flow.at >= STALL_MS) {
+      this.flow.flowing = false; // told once, until something comes again
+      this.config.onStall();
+      this.suspect();
+    }
   }
 
   private changed(peer: RTCPeerConnection): void {
@@ -212,6 +277,7 @@ export class LineAudio {
       case 'connected':
         this.restarts = 0;
         if (this.timer) clearTimeout(this.timer);
+        this.open();
         this.become('up');
         void this.play();
         return;
@@ -238,15 +304,19 @@ export class LineAudio {
   /** Restarts ICE; after two tries in vain, or when the server forgot this line, builds it anew. */
   private async repair(): Promise<void> {
     const peer = this.peer;
-    if (this.busy || this.state === 'off' || peer?.connectionState === 'connected') return;
-    this.become('down');
+    if (this.busy || this.state === 'off' || (peer?.connectionState === 'connected' && !this.doubted)) return;
+    if (peer?.connectionState !== 'connected') this.become('down');
+    if (!this.config.online()) return this.later(REPAIR_PAUSE_MS);
     await this.alone(async () => {
       if (!peer || peer.connectionState === 'closed' || this.restarts++ >= RESTARTS) {
         this.restarts = 0;
         await this.build();
         return;
       }
-      await this.negotiate(peer, true).catch(() => this.build());
+      await this.negotiate(peer, true).catch((failure) => {
+        if (!this.config.online()) throw failure; // asked again once the server can be
+        return this.build();
+      });
       this.later(REPAIR_PAUSE_MS * 3);
     }).catch(() => this.later(REPAIR_PAUSE_MS));
   }
@@ -289,6 +359,8 @@ export class LineAudio {
     const peer = this.peer;
     this.peer = null;
     this.sender = null;
+    this.receiver = null;
+    this.doubted = false;
     if (!peer) return;
     peer.ontrack = peer.onconnectionstatechange = null;
     peer.close();
@@ -308,6 +380,17 @@ function preferTelephone(transceiver: RTCRtpTransceiver): void {
   const rank = (mime: string) => ['audio/pcmu', 'audio/pcma'].indexOf(mime.toLowerCase());
   const wanted = codecs.filter((c) => rank(c.mimeType) >= 0).sort((a, b) => rank(a.mimeType) - rank(b.mimeType));
   if (wanted.length > 0) transceiver.setCodecPreferences(wanted);
+}
+
+/** Which peer connection of the server wrote an SDP: its o= line (RFC 8866 section 5.2). */
+function sessionOf(sdp: string): string {
+  return /^o=\S+ (\S+)/m.exec(sdp)?.[1] ?? '';
+}
+
+/** Where the server waits for audio, by the first candidate of its answer. */
+function addressOf(sdp: string): string {
+  const found = /^a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) /im.exec(sdp);
+  return found ? `${found[1]}:${found[2]}` : '';
 }
 
 function gathered(peer: RTCPeerConnection): Promise<void> {

@@ -128,21 +128,21 @@ export class Session {
    * A one-time ticket that opens the socket. With the database away a bearer token may not be renewable; a kept duty
    * secret then opens the desk without one.
    */
-  async ticket(): Promise<string> {
+  async ticket(limitMS = REQUEST_LIMIT_MS): Promise<string> {
     const secret = this.page === 'desk' ? this.duty?.secret : undefined;
     const body = JSON.stringify({ purpose: this.page, ...(secret && { duty_secret: secret }) });
     try {
-      return await this.askTicket(body, await this.bearer());
+      return await this.askTicket(body, await this.bearer(), limitMS);
     } catch (failure) {
       if (!secret || !(failure instanceof Refusal) || failure.status === 0) throw failure;
-      return await this.askTicket(body, null);
+      return await this.askTicket(body, null, limitMS);
     }
   }
 
-  private async askTicket(body: string, bearer: string | null): Promise<string> {
+  private async askTicket(body: string, bearer: string | null, limitMS: number): Promise<string> {
     const headers: Record<string, string> = { 'Content-Type': 'application/json' };
     if (bearer) headers.Authorization = `Bearer ${bearer}`;
-    const answer = await this.send('/tickets', { method: 'POST', headers, body });
+    const answer = await this.send('/tickets', { method: 'POST', headers, body }, limitMS);
     const { ticket } = (await answer.json()) as { ticket: string };
     return ticket;
   }
@@ -212,12 +212,12 @@ export class Session {
     return this.tokens;
   }
 
-  private async send(path: string, init: RequestInit): Promise<Response> {
+  private async send(path: string, init: RequestInit, limitMS = REQUEST_LIMIT_MS): Promise<Response> {
     let answer: Response;
     try {
       answer = await this.fetcher(API + path, {
         ...init,
-        signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+        signal: AbortSignal.timeout(limitMS),
       });
     } catch {
       throw new Refusal(0, '', '');

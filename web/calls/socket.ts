@@ -25,9 +25,12 @@ export class CommandError extends Error {
 
 export interface SocketConfig {
   page: 'desk' | 'portal';
-  ticket: () => Promise<string>;
+  /** Gets what opens the socket, within so many milliseconds. */
+  ticket: (limitMS: number) => Promise<string>;
   onMessage: (message: Message) => void;
   onConnection: (connection: Connection) => void;
+  /** Whether the page holds nothing of an earlier connection: it was just loaded, and has no audio line yet. */
+  fresh?: () => boolean;
   /** Local times in milliseconds; tests pass their own. */
   now?: () => number;
   random?: () => number;
@@ -41,6 +44,12 @@ const BEAT_MS = 2_000;
 const SILENCE_MS = 6_000;
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 2_000;
+/** After the network has changed, an answer that takes longer than this does not come. */
+const PROBE_MS = 1_200;
+/** A ticket may hang on a connection that died with the network: the first tries are given up soon, later ones wait longer. */
+const TICKET_MIN_MS = 2_000;
+const TICKET_MAX_MS = 10_000;
+const HASTY_TRIES = 3;
 const COMMAND_LIMIT_MS = 10_000;
 const OPEN_LIMIT_MS = 5_000;
 /** After these the page must not come back by itself. */
@@ -63,12 +72,15 @@ export class LiveSocket {
   private tries = 0;
   private nextID = 1;
   private running = false;
+  private turn = 0;
+  private doubt: ReturnType<typeof setTimeout> | null = null;
   private readonly waiting = new Map<string, Waiting>();
 
   constructor(config: SocketConfig) {
     this.config = {
       now: Date.now,
       random: Math.random,
+      fresh: () => false,
       open: (url) => new WebSocket(url),
       origin: globalThis.location?.origin ?? '',
       ...config,
@@ -99,6 +111,19 @@ export class LiveSocket {
     void this.connect();
   }
 
+  /** The network may have changed under the socket: one that does not answer now is given up, and opened anew at once. */
+  probe(): void {
+    this.nudge();
+    const socket = this.socket;
+    if (!socket || this.connection.state !== 'open' || this.doubt) return;
+    const asked = this.config.now();
+    this.send({ do: 'beat' });
+    this.doubt = setTimeout(() => {
+      this.doubt = null;
+      if (this.heardAt <= asked) this.lost(socket);
+    }, PROBE_MS);
+  }
+
   /** Sends without waiting for an answer; false when the socket is not open. */
   send(command: Command): boolean {
     if (this.socket?.readyState !== 1) return false;
@@ -124,11 +149,12 @@ export class LiveSocket {
 
   private async connect(): Promise<void> {
     this.retry = null;
+    const turn = ++this.turn;
     let ticket: string;
     try {
-      ticket = await this.config.ticket();
+      ticket = await this.config.ticket(this.tries < HASTY_TRIES ? TICKET_MIN_MS : TICKET_MAX_MS);
     } catch (failure) {
-      if (!this.running) return;
+      if (!this.running || turn !== this.turn) return;
       if (failure instanceof Refusal && (failure.status === 401 || failure.status === 403)) {
         this.stop('signed_out');
       } else {
@@ -136,10 +162,11 @@ export class LiveSocket {
       }
       return;
     }
-    if (this.running) this.open(ticket);
+    if (this.running && turn === this.turn) this.open(ticket);
   }
 
   private open(ticket: string): void {
+    this.hangUp();
     const origin = this.config.origin.replace(/^http/, 'ws');
     const url = `${origin}/${this.config.page}/socket?ticket=${encodeURIComponent(ticket)}`;
     const socket = this.config.open(url);
@@ -157,7 +184,7 @@ export class LiveSocket {
     this.heardAt = this.config.now();
     this.become('open');
     this.beat = setInterval(() => this.pulse(socket), BEAT_MS);
-    this.send({ do: 'beat' });
+    this.send(this.config.fresh() ? { do: 'beat', fresh: true } : { do: 'beat' });
   }
 
   private pulse(socket: WebSocket): void {
@@ -208,8 +235,11 @@ export class LiveSocket {
   private hangUp(): void {
     const socket = this.socket;
     this.socket = null;
+    this.turn++;
     if (this.beat) clearInterval(this.beat);
     if (this.limit) clearTimeout(this.limit);
+    if (this.doubt) clearTimeout(this.doubt);
+    this.doubt = null;
     this.beat = null;
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;

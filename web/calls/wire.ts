@@ -26,6 +26,8 @@ export type PortalVerb = 'beat' | 'pause-operator' | 'resume-operator' | 'give' 
 export interface Command {
   do: DeskVerb | PortalVerb;
   id?: string;
+  /** The first beat of a page that was just loaded: the audio line of the page before it is of no use. */
+  fresh?: boolean;
   sdp?: string;
   call_id?: string;
   epoch?: number;

@@ -33,6 +33,8 @@ export class DeskStore {
   /** Why the sign-in page is shown again: "signed_out", "replaced", "went_home" or "". */
   left = $state('');
   blocked = $state(false);
+  /** Where audio does not get through, "203.0.113.1:16384"; "": it does, as far as is known. */
+  shut = $state('');
   microphone = $state<'off' | 'opening' | 'on'>('off');
   trouble = $state<AudioTrouble | ''>('');
   /** The last command that was refused: its code. */
@@ -54,7 +56,8 @@ export class DeskStore {
   constructor() {
     this.socket = new LiveSocket({
       page: 'desk',
-      ticket: () => this.session.ticket(),
+      ticket: (limitMS) => this.session.ticket(limitMS),
+      fresh: () => this.desk.audio.state === 'off',
       onMessage: (message) => this.received(message),
       onConnection: (connection) => {
         this.happen({ is: 'connection', connection });
@@ -68,6 +71,11 @@ export class DeskStore {
     this.audio = new LineAudio({
       exchange: async (sdp) => (await this.socket.ask({ do: 'offer', sdp })).sdp ?? '',
       onState: (state) => this.happen({ is: 'audio', state, now: Date.now() }),
+      online: () => this.desk.connection.state === 'open',
+      onStall: () => this.socket.probe(),
+      onShut: (where) => {
+        this.shut = where;
+      },
       onBlocked: (blocked) => {
         this.blocked = blocked;
       },
@@ -116,9 +124,15 @@ export class DeskStore {
     this.socket.start();
   }
 
-  /** The network is back or the machine woke up. */
+  /** The machine woke up. */
   nudge(): void {
-    this.socket.nudge();
+    this.socket.probe();
+  }
+
+  /** The network is back, or another one: socket and line look for their new way at once. */
+  networkChanged(): void {
+    this.socket.probe();
+    this.audio.suspect();
   }
 
   async signOut(): Promise<void> {
@@ -247,6 +261,10 @@ export class DeskStore {
 
   async ready(): Promise<void> {
     const state = this.desk.duty?.state;
+    if (state === 'checking' && !this.desk.duty?.checked) {
+      if (this.stage === 'before' || this.stage === 'failed') await this.startCheck();
+      return;
+    }
     const may = state === 'paused' || state === 'wrap_up' || (state === 'checking' && this.desk.duty?.checked);
     if (!may) return;
     void this.wake();
@@ -312,6 +330,7 @@ export class DeskStore {
   private async lineUp(): Promise<void> {
     const until = Date.now() + CHECK_LIMIT_MS;
     while (this.desk.audio.state !== 'up' || !this.desk.duty?.media) {
+      if (this.shut) throw new AudioError('blocked');
       if (Date.now() > until) throw new AudioError('line');
       await new Promise((done) => setTimeout(done, 100));
     }

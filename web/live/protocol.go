@@ -12,6 +12,7 @@ import (
 type Command struct {
 	Do       string             `json:"do"`
 	ID       string             `json:"id,omitempty"`       // echoed in the Message that answers this command
+	Fresh    bool               `json:"fresh,omitempty"`    // beat, the first: the page was just loaded and has no audio line of its own
 	SDP      string             `json:"sdp,omitempty"`      // offer
 	Call     tenants.CallID     `json:"call_id,omitempty"`  // accept, decline, hang-up, give, to-voicemail
 	Epoch    uint64             `json:"epoch,omitempty"`    // accept, decline: of the offer

@@ -42,7 +42,7 @@ func (d deskSeat) Leave() { d.seat.Leave() }
 func (d deskSeat) Do(ctx context.Context, c Command) (Reply, error) {
 	switch c.Do {
 	case DoBeat:
-		d.seat.Alive(false)
+		d.seat.Alive(c.Fresh)
 		return Reply{}, nil
 	case DoOffer:
 		answer, err := d.seat.Open(ctx, c.SDP)

@@ -25,7 +25,7 @@ export class PortalStore {
   constructor() {
     this.socket = new LiveSocket({
       page: 'portal',
-      ticket: () => this.session.ticket(),
+      ticket: (limitMS) => this.session.ticket(limitMS),
       onMessage: (message) => this.received(message),
       onConnection: (connection) => {
         this.connection = connection;

@@ -93,6 +93,11 @@ export const desk = {
   'trouble.line': 'No audio line to the server.',
   'trouble.line.do':
     'The network may block UDP. Try again; if it stays so, use another network or ask your administrator.',
+  'trouble.blocked': 'Audio cannot pass: UDP to {where} does not get through.',
+  'trouble.blocked.do':
+    'The network you are on blocks it; the rest of this page works. Use another network, a phone hotspot say, or ask your IT to allow UDP to port {port} of {host}. This page goes on trying, and says so when audio gets through.',
+  'trouble.blocked.over': 'Audio gets through now.',
+  'trouble.blocked.over.do': 'Check your line once more, and you can take calls.',
   'trouble.no_media': 'No audio line to the server.',
   'trouble.no_media.do':
     'The network may block UDP. Try again; if it stays so, use another network or ask your administrator.',

@@ -66,7 +66,7 @@ export const desk: Record<keyof typeof en, string> = {
 
   'check.title': 'Ellenőrizze a vonalát',
   'check.before':
-    'Mond egy mondatot, és visszahallja a kiszolgálóról. Ez bizonyítja, hogy a mikrofon, a fejhallgató és a köztük lévő vonal működik, mielőtt az első hívónak szüksége lenne rá.',
+    'Mondjon egy mondatot, és visszahallja a kiszolgálóról. Ez bizonyítja, hogy a mikrofon, a fejhallgató és a köztük lévő vonal működik, mielőtt az első hívónak szüksége lenne rá.',
   'check.start': 'Ellenőrzés indítása',
   'check.connecting': 'Várakozás a kiszolgálóval való kapcsolatra …',
   'check.opening': 'Mikrofon és vonal megnyitása …',
@@ -96,6 +96,11 @@ export const desk: Record<keyof typeof en, string> = {
   'trouble.line': 'Nincs hangvonal a kiszolgálóhoz.',
   'trouble.line.do':
     'Lehet, hogy a hálózat tiltja az UDP-t. Próbálja újra; ha így marad, használjon másik hálózatot, vagy szóljon az adminisztrátornak.',
+  'trouble.blocked': 'A hang nem jut át: a hálózat nem engedi át az UDP-t ide: {where}.',
+  'trouble.blocked.do':
+    'Ez a hálózat tiltja a hangot; az oldal többi része működik. Használjon másik hálózatot, például a telefonja internetmegosztását, vagy kérje meg a rendszergazdát, hogy engedje az UDP-forgalmat a(z) {host} cím {port}-es portjára. Az oldal közben tovább próbálkozik, és szól, ha a hang már átjut.',
+  'trouble.blocked.over': 'A hang most már átjut.',
+  'trouble.blocked.over.do': 'Ellenőrizze még egyszer a vonalat, és utána fogadhat hívásokat.',
   'trouble.no_media': 'Nincs hangvonal a kiszolgálóhoz.',
   'trouble.no_media.do':
     'Lehet, hogy a hálózat tiltja az UDP-t. Próbálja újra; ha így marad, használjon másik hálózatot, vagy szóljon az adminisztrátornak.',
