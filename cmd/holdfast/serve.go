@@ -16,6 +16,7 @@ import (
 	"holdfast/deploy/schema/demo"
 	"holdfast/deploy/servers"
 	"holdfast/media/record"
+	"holdfast/services/activation"
 	"holdfast/services/journal"
 	"holdfast/services/notify"
 	"holdfast/services/numbers"
@@ -96,26 +97,27 @@ func (s *settings) checkRoles() error {
 
 // node is one process of the service: what answers calls, and beside it what keeps and shows.
 type node struct {
-	settings  *settings
-	log       *slog.Logger
-	journal   *journal.Journal
-	tapes     *record.Store
-	book      *routing.Book
-	compiler  *numbers.Compiler
-	compiled  atomic.Bool // every tenant was, since this process began
-	outbox    *notify.Outbox
-	tickets   *ticket.Desk
-	answering *answering
-	stores    *stores
-	site      *site
-	failed    chan error
+	settings   *settings
+	log        *slog.Logger
+	journal    *journal.Journal
+	tapes      *record.Store
+	book       *routing.Book
+	compiler   *numbers.Compiler
+	compiled   atomic.Bool // every tenant was, since this process began
+	outbox     *notify.Outbox
+	tickets    *ticket.Desk
+	answering  *answering
+	stores     *stores
+	site       *site
+	failed     chan error
+	activation *activation.Service
 }
 
 // newNode makes everything, in the order of need: disk, then what answers, then stores, then pages. Nothing of it
 // connects anywhere.
 func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	n = &node{settings: s, log: log, book: &routing.Book{}, failed: make(chan error, 1)}
-	for _, dir := range []string{"run", "keys", "spool", "recordings", "routing", "tickets"} {
+	for _, dir := range []string{"run", "keys", "spool", "recordings", "routing", "tickets", "activation"} {
 		if err := os.MkdirAll(s.dir(dir), 0o700); err != nil { // a disk that refuses must not keep callers from an answer
 			log.Error("the data folder cannot be used", "folder", dir, "err", err)
 		}
@@ -142,6 +144,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Book: n.book,
 		Trunks: n.answering.trunks.SetTrunks, Alarms: warnings{n.journal}, Log: log,
 	})
+	n.activation = newActivation(n)
 	n.site, err = newSite(n)
 	return n, err
 }
@@ -181,12 +184,14 @@ func (n *node) start() error {
 	n.tickets.Start()
 	n.tapes.Start()
 	known := n.compiler.Restore()
+	n.activation.Restore() // over the copies: what was pressed while the database was away
 	if n.settings.has(roleCall) {
 		if err := n.answering.start(); err != nil {
 			return err
 		}
 		n.log.Info("answering calls", "sip", n.settings.SIP, "tenants", known)
 	}
+	n.activation.Start()
 	n.stores.start(n.prepare)
 	if err := n.site.start(n.failed); err != nil {
 		return err
@@ -277,6 +282,9 @@ func (n *node) stop() {
 	}
 	if n.answering != nil {
 		n.answering.stop()
+	}
+	if n.activation != nil {
+		n.activation.Stop()
 	}
 	if n.tickets != nil {
 		n.tickets.Stop()

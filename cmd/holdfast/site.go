@@ -52,7 +52,7 @@ func newSite(n *node) (*site, error) {
 		Up: map[string]func(context.Context) error{"postgres": st.db.Ready, "redis": st.redisReady},
 	})
 	w.boards = live.NewBoards(live.BoardsConfig{
-		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n}, Owed: n.tickets.Count,
+		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n}, Owed: n.tickets.Count, Activation: n.activation.Version,
 		Ended: meter.Ended, Alarms: n.journal.Alarms(tenants.Platform), Log: n.log,
 	})
 	hear := w.boards.Hear
@@ -78,8 +78,9 @@ func newSite(n *node) (*site, error) {
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
-			Listings:  directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
-			Activator: administration{n}, Trunks: administration{n}, Accounts: newAccounts(n, w.boards), SignedOut: w.sockets.SignedOut,
+			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
+			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), SignedOut: w.sockets.SignedOut,
+			Activator: n.activation, Entrance: api.Doors{Links: n.activation, People: st.people},
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),
 		DeskSocket: desk, PortalSocket: portal,
@@ -224,21 +225,6 @@ func (a administration) done(ctx context.Context, actor tenants.Actor, what stri
 // changed is done for whoever edits in a service.
 func (a administration) changed(ctx context.Context, actor tenants.Actor, what string, data map[string]any) error {
 	return a.done(ctx, actor, what, data)
-}
-
-func (a administration) Activate(ctx context.Context, actor tenants.Actor, state routing.State, cause string) (api.Activation, error) {
-	now := time.Now()
-	if err := a.n.stores.numbers.SetState(ctx, actor.Tenant, state, cause, now); err != nil {
-		return api.Activation{}, missing(err)
-	}
-	if err := a.done(ctx, actor, "activation", map[string]any{"state": state, "cause": cause, "by": actor.User, "by_name": actor.Name}); err != nil {
-		return api.Activation{}, err
-	}
-	if state == routing.Live {
-		a.n.journal.Clear(actor.Tenant, "calls_while_standby")
-	}
-	c := a.n.book.Copy(actor.Tenant)
-	return api.Activation{State: api.ActivationState(c.State), Since: c.Since, Cause: c.Cause}, nil
 }
 
 func (a administration) ListTrunks(context.Context) ([]routing.Trunk, error) {

@@ -16,6 +16,7 @@ import (
 	"holdfast/deploy/schema"
 	"holdfast/services/acd"
 	"holdfast/services/acd/acdredis"
+	"holdfast/services/activation/activationsql"
 	"holdfast/services/identity"
 	"holdfast/services/identity/identitysql"
 	"holdfast/services/journal"
@@ -46,6 +47,7 @@ type stores struct {
 	people   *identity.Service
 	journal  *journal.Journal
 	show     atomic.Pointer[func(journal.Event)] // takes other nodes' events; nil: nobody looks
+	act      atomic.Pointer[func(journal.Event)] // is told of other nodes' activations; nil: nobody is
 
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
@@ -95,7 +97,7 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 	st.messages = voicemailsql.Queries{DB: st.db}
 	st.tickets = ticketsql.Queries{DB: st.db}
 	st.shipper = journal.NewShipper(journal.ShipperConfig{
-		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project), Log: log,
+		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project, activationsql.Project), Log: log,
 	})
 	return st, nil
 }
@@ -118,7 +120,13 @@ func (st *stores) hear(topic acdredis.Topic, tenant tenants.TenantID, payload []
 		}
 	case acdredis.Events:
 		var e journal.Event
-		if show := st.show.Load(); show != nil && json.Unmarshal(payload, &e) == nil && e.Tenant == tenant {
+		if json.Unmarshal(payload, &e) != nil || e.Tenant != tenant {
+			return
+		}
+		if act := st.act.Load(); act != nil {
+			(*act)(e)
+		}
+		if show := st.show.Load(); show != nil {
 			(*show)(e)
 		}
 	}

@@ -29,16 +29,17 @@ var floors = map[string]int{
 
 // adapters keep something for a package: its SQL, its Redis. They stand beside it, one step up.
 var adapters = map[string]string{
-	"services/identity/identitysql":   "services/identity",
-	"services/journal/journalsql":     "services/journal",
-	"services/numbers/numbersql":      "services/numbers",
-	"services/voicemail/voicemailsql": "services/voicemail",
-	"services/ticket/ticketsql":       "services/ticket",
-	"services/notify/notifysql":       "services/notify",
-	"services/notify/smtp":            "services/notify",
-	"services/directory/directorysql": "services/directory",
-	"services/acd/acdredis":           "services/acd",
-	"services/accounts/accountsql":    "services/accounts",
+	"services/identity/identitysql":     "services/identity",
+	"services/journal/journalsql":       "services/journal",
+	"services/numbers/numbersql":        "services/numbers",
+	"services/voicemail/voicemailsql":   "services/voicemail",
+	"services/ticket/ticketsql":         "services/ticket",
+	"services/notify/notifysql":         "services/notify",
+	"services/notify/smtp":              "services/notify",
+	"services/directory/directorysql":   "services/directory",
+	"services/acd/acdredis":             "services/acd",
+	"services/accounts/accountsql":      "services/accounts",
+	"services/activation/activationsql": "services/activation",
 }
 
 // forbidden edges go down, and are wrong all the same. "..." ends a prefix; an edge is allowed where the importer is in but.
@@ -82,7 +83,8 @@ var libraries = []struct {
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
 	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/backup", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
-		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql", "services/directory/directorysql"), "the store is the only door to PostgreSQL"},
+		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql", "services/directory/directorysql",
+		"services/activation/activationsql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
 	{"github.com/wneessen/go-mail", []string{"services/notify/smtp"}, "a mail is words until it travels"},
 	{"github.com/emersion", nil, "a mail server is for tests only"},

@@ -142,6 +142,7 @@ type Service struct {
 	hashing  chan struct{} // a place for each password being hashed
 	tickets  tickets
 	revoked  revoked
+	late     lateSessions
 	starting sync.Once
 	stopping sync.Once
 	stop     chan struct{}
@@ -299,13 +300,17 @@ func (s *Service) remember(r Revocation) {
 
 // tokens makes the pair that the page gets.
 func (s *Service) tokens(tenant tenants.TenantID, u User, session Session, secret string, now time.Time) (Tokens, error) {
-	actor := tenants.Actor{Tenant: tenant, User: u.ID, Name: u.Name, Email: u.Email, Role: u.Role, Session: session.Family}
-	access, err := s.cfg.Keys.sign(actor, "", audienceAPI, now, accessFor)
+	return s.pair(tenants.Actor{Tenant: tenant, User: u.ID, Name: u.Name, Email: u.Email, Role: u.Role}, session, secret, now, accessFor)
+}
+
+func (s *Service) pair(actor tenants.Actor, session Session, secret string, now time.Time, good time.Duration) (Tokens, error) {
+	actor.Session = session.Family
+	access, err := s.cfg.Keys.sign(actor, "", audienceAPI, now, good)
 	if err != nil {
 		return Tokens{}, err
 	}
 	return Tokens{
-		Access: access, Refresh: string(tenant) + "." + session.ID + "." + secret, ExpiresIn: accessFor, Actor: actor,
+		Access: access, Refresh: string(actor.Tenant) + "." + session.ID + "." + secret, ExpiresIn: good, Actor: actor,
 	}, nil
 }
 

@@ -97,6 +97,7 @@ func (s *Service) ask(since time.Time) (next time.Time) {
 	defer cancel()
 	now := s.cfg.Now()
 	s.pay(ctx)
+	s.admit(ctx)
 	found, err := s.cfg.Sessions.Revoked(ctx, since)
 	if err != nil {
 		if !errors.Is(err, ErrAway) {

@@ -15,8 +15,13 @@ const (
 	audienceAPI  = "api"  // access tokens
 	audienceDuty = "duty" // duty secrets; never accepted as access tokens, nor the other way round
 
+	audienceLink = "link" // sign-in links; good for one thing: being exchanged for a sign-in, by whoever keeps count of their use
+
 	accessFor = 10 * time.Minute // a revocation that cannot be announced is bounded by this
 	dutyFor   = 16 * time.Hour   // the longest shift
+	// awayFor is accessFor for who came in by a link while the database was away: no refresh token is of use then, and such
+	// outages last. Its family can be revoked like any other.
+	awayFor = 2 * time.Hour
 
 	longestToken = 4096 // bytes; ours have 400
 )

@@ -18,6 +18,9 @@ const (
 	Ticket  Kind = "ticket"  // ID is the TicketID; one that was delivered may go on: see services/ticket
 	Notice  Kind = "notice"  // ID is the name that services/notify gives what is told to one address
 	Command Kind = "command" // ID is fresh: one event, one command
+	// Activation is a tenant's standby and live: see services/activation. ID is fresh, each event is a story of its own,
+	// because several nodes write about one activation.
+	Activation Kind = "activation"
 )
 
 // Event is one line of a story. (Tenant, Kind, ID, Seq) is unique for ever: shipping twice stores once.

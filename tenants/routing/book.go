@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"holdfast/tenants"
 )
@@ -11,9 +12,28 @@ import (
 // Book is the copies of all tenants on this node, in memory. Looking something up takes no lock and sees one state of all
 // tenants; replacing a copy makes the next state. The zero value is an empty book.
 type Book struct {
-	writing sync.Mutex
-	state   atomic.Pointer[index]
-	trunks  atomic.Pointer[[]Trunk]
+	writing  sync.Mutex
+	plain    map[tenants.TenantID]*Copy    // as they were put; under writing
+	standing map[tenants.TenantID]Standing // under writing
+	state    atomic.Pointer[index]
+	trunks   atomic.Pointer[[]Trunk]
+}
+
+// Standing is whether a tenant's operators answer, as this node was told before its database was.
+type Standing struct {
+	State State
+	Since time.Time
+	Cause string
+}
+
+// over is the copy with the standing laid over it: of two that differ in state, the later one is true.
+func (s Standing) over(c *Copy) *Copy {
+	if s.State == "" || s.State == c.State || !s.Since.After(c.Since) {
+		return c
+	}
+	next := *c
+	next.State, next.Since, next.Cause = s.State, s.Since, s.Cause
+	return &next
 }
 
 // index is one state of the book. Nobody changes it.
@@ -51,6 +71,12 @@ func (b *Book) Put(copies ...*Copy) {
 	})
 }
 
+// Stand lays a standing over a tenant's copy, this one and those that come, until a copy knows better. It holds for whoever
+// asks from the moment Stand returns.
+func (b *Book) Stand(tenant tenants.TenantID, s Standing) {
+	b.change(func(map[tenants.TenantID]*Copy) { b.standing[tenant] = s })
+}
+
 // Remove takes a tenant out.
 func (b *Book) Remove(tenant tenants.TenantID) {
 	b.change(func(all map[tenants.TenantID]*Copy) { delete(all, tenant) })
@@ -59,11 +85,14 @@ func (b *Book) Remove(tenant tenants.TenantID) {
 func (b *Book) change(do func(map[tenants.TenantID]*Copy)) {
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	all := make(map[tenants.TenantID]*Copy)
-	for id, c := range b.read().copies {
-		all[id] = c
+	if b.plain == nil {
+		b.plain, b.standing = make(map[tenants.TenantID]*Copy), make(map[tenants.TenantID]Standing)
 	}
-	do(all)
+	do(b.plain)
+	all := make(map[tenants.TenantID]*Copy, len(b.plain))
+	for id, c := range b.plain {
+		all[id] = b.standing[id].over(c)
+	}
 	b.state.Store(indexed(all))
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"holdfast/services/accounts"
+	"holdfast/services/activation"
 	"holdfast/services/call"
 	"holdfast/services/journal"
 	"holdfast/tenants"
@@ -60,7 +61,7 @@ func newWorld(t *testing.T, change ...func(*world, *api.Config)) *world {
 		Ports: api.Ports{
 			Sessions: w, Tickets: w, Boards: w.boards, Book: book{}, Calls: w, Voicemails: w, Recordings: w, Alarms: w,
 			Desk: ticketDesk(t), Archive: w, Listings: listings{},
-			Explainer: w, Activator: w, Trunks: w, Accounts: w, Greetings: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
+			Explainer: w, Activator: w, Entrance: w, Trunks: w, Accounts: w, Greetings: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
 		},
 		PublicURL: "http://127.0.0.1:8080", MetricsToken: "scrape-me", Metrics: http.NotFoundHandler(),
 		Log:   slog.New(slog.NewJSONHandler(w.log, nil)),
@@ -226,11 +227,39 @@ func (w *world) Explain(to, _, _ string, _ time.Time) (api.Explained, error) {
 	return api.Explained{Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Called: to, Why: "a DID"}, nil
 }
 
-func (w *world) Activate(_ context.Context, _ tenants.Actor, s routing.State, cause string) (api.Activation, error) {
+func (w *world) Activate(_ context.Context, _ tenants.Actor, s routing.State, cause string) (activation.View, error) {
 	if w.away {
-		return api.Activation{}, store.ErrAway
+		return activation.View{}, activation.ErrNotKept
 	}
-	return api.Activation{State: api.ActivationState(s), Since: noon, Cause: cause}, nil
+	return activation.View{State: activation.State{Live: s == routing.Live, Since: noon, Cause: cause}}, nil
+}
+
+func (w *world) View(t tenants.TenantID) activation.View {
+	if t != "harbor" {
+		return activation.View{}
+	}
+	return activation.View{State: activation.State{Live: true, Since: noon, Cause: "storm in Harbor"}, Pages: []activation.Page{{Operator: "harbor-operator", Name: "Ada"}}}
+}
+
+func (w *world) Sheet(t tenants.TenantID) activation.Sheet {
+	if c := (book{}).Copy(t); c != nil {
+		return activation.SheetOf(c, activation.State{}, noon)
+	}
+	return activation.Sheet{}
+}
+
+func (w *world) Mark(_ context.Context, actor tenants.Actor, number string, _ activation.Mark, _ string) error {
+	if actor.Tenant == "harbor" && number == "+16085550151" {
+		return nil
+	}
+	return activation.ErrNotFound
+}
+
+func (w *world) Enter(_ context.Context, token string) (api.Session, error) {
+	if token != "good" {
+		return api.Session{}, api.ErrExpired
+	}
+	return api.Session{AccessToken: "harbor/operator", ExpiresIn: 600}, nil
 }
 
 func (w *world) ListTrunks(context.Context) ([]routing.Trunk, error) { return w.trunks, nil }

@@ -34,6 +34,51 @@ func (e ActivationState) Valid() bool {
 	}
 }
 
+// Defines values for ForwardingChangeState.
+const (
+	ForwardingChangeStateDialled ForwardingChangeState = "dialled"
+	ForwardingChangeStateFailed  ForwardingChangeState = "failed"
+	ForwardingChangeStateNotYet  ForwardingChangeState = "not_yet"
+)
+
+// Valid indicates whether the value is a known member of the ForwardingChangeState enum.
+func (e ForwardingChangeState) Valid() bool {
+	switch e {
+	case ForwardingChangeStateDialled:
+		return true
+	case ForwardingChangeStateFailed:
+		return true
+	case ForwardingChangeStateNotYet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ForwardingState.
+const (
+	ForwardingStateDialled ForwardingState = "dialled"
+	ForwardingStateFailed  ForwardingState = "failed"
+	ForwardingStateNotYet  ForwardingState = "not_yet"
+	ForwardingStateProven  ForwardingState = "proven"
+)
+
+// Valid indicates whether the value is a known member of the ForwardingState enum.
+func (e ForwardingState) Valid() bool {
+	switch e {
+	case ForwardingStateDialled:
+		return true
+	case ForwardingStateFailed:
+		return true
+	case ForwardingStateNotYet:
+		return true
+	case ForwardingStateProven:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageChangeState.
 const (
 	MessageChangeStateDelivered MessageChangeState = "delivered"
@@ -323,7 +368,28 @@ type AccountList struct {
 
 // Activation defines model for Activation.
 type Activation struct {
-	Cause string          `json:"cause"`
+	// By Name of who changed it; empty when that is not known
+	By    string `json:"by"`
+	Cause string `json:"cause"`
+
+	// Clocks When each step of the last activation became true; null until then
+	Clocks ActivationClocks `json:"clocks"`
+
+	// Numbers Numbers to be forwarded
+	Numbers int `json:"numbers"`
+
+	// Opened Of them, who used it
+	Opened int `json:"opened"`
+
+	// Paged Operators who were sent a link
+	Paged int            `json:"paged"`
+	Pages []OperatorPage `json:"pages"`
+
+	// Proven Of them, those whose calls arrive
+	Proven int `json:"proven"`
+
+	// Ready Operators who could be put through since
+	Ready int             `json:"ready"`
 	Since time.Time       `json:"since"`
 	State ActivationState `json:"state"`
 }
@@ -332,6 +398,23 @@ type Activation struct {
 type ActivationChange struct {
 	Cause string          `json:"cause"`
 	State ActivationState `json:"state"`
+}
+
+// ActivationClocks When each step of the last activation became true; null until then
+type ActivationClocks struct {
+	// Answered The first call
+	Answered *time.Time `json:"answered"`
+
+	// Called The first caller
+	Called   *time.Time `json:"called"`
+	Declared *time.Time `json:"declared"`
+	Paged    *time.Time `json:"paged"`
+
+	// Ready The first operator
+	Ready *time.Time `json:"ready"`
+
+	// Switched Callers reach the queue
+	Switched *time.Time `json:"switched"`
 }
 
 // ActivationState defines model for ActivationState.
@@ -454,6 +537,71 @@ type FieldError struct {
 	// Text What is wrong and what would be right
 	Text string `json:"text"`
 }
+
+// ForwardingChange defines model for ForwardingChange.
+type ForwardingChange struct {
+	Number string                `json:"number"`
+	State  ForwardingChangeState `json:"state"`
+	Why    *string               `json:"why,omitempty"`
+}
+
+// ForwardingChangeState defines model for ForwardingChange.State.
+type ForwardingChangeState string
+
+// ForwardingCode defines model for ForwardingCode.
+type ForwardingCode struct {
+	Carrier string `json:"carrier"`
+	Name    string `json:"name"`
+
+	// Note confirm: wait for the tone; mobile: dialled on the mobile itself
+	Note    string `json:"note"`
+	Off     string `json:"off"`
+	OffLink string `json:"off_link"`
+	On      string `json:"on"`
+
+	// OnLink The code as a tel address
+	OnLink string `json:"on_link"`
+}
+
+// ForwardingRow defines model for ForwardingRow.
+type ForwardingRow struct {
+	Account     string     `json:"account"`
+	AccountName string     `json:"account_name"`
+	At          *time.Time `json:"at"`
+	By          string     `json:"by"`
+
+	// CallID The call that proved it; empty for none
+	CallID string           `json:"call_id"`
+	Codes  []ForwardingCode `json:"codes"`
+
+	// ForwardTo Our emergency number
+	ForwardTo string `json:"forward_to"`
+	Medical   bool   `json:"medical"`
+
+	// Number The number to be forwarded
+	Number   string `json:"number"`
+	Priority int    `json:"priority"`
+
+	// Published false: no number of the account is known, and this is the emergency number itself
+	Published bool            `json:"published"`
+	State     ForwardingState `json:"state"`
+	Why       string          `json:"why"`
+}
+
+// ForwardingSheet defines model for ForwardingSheet.
+type ForwardingSheet struct {
+	// Dialled Dialled, and no call has arrived yet
+	Dialled int             `json:"dialled"`
+	Items   []ForwardingRow `json:"items"`
+
+	// LeftSeconds About how long the rest will take, at the pace so far
+	LeftSeconds int     `json:"left_seconds"`
+	Next        *string `json:"next"`
+	Proven      int     `json:"proven"`
+}
+
+// ForwardingState defines model for ForwardingState.
+type ForwardingState string
 
 // ImportLine defines model for ImportLine.
 type ImportLine struct {
@@ -787,6 +935,18 @@ type OperatorList struct {
 	Next  *string    `json:"next"`
 }
 
+// OperatorPage defines model for OperatorPage.
+type OperatorPage struct {
+	At       *time.Time `json:"at"`
+	Name     string     `json:"name"`
+	OpenedAt *time.Time `json:"opened_at"`
+	Operator string     `json:"operator"`
+	ReadyAt  *time.Time `json:"ready_at"`
+
+	// Why Why no link could be sent: no_mail, mail; empty when one was
+	Why string `json:"why"`
+}
+
 // PeopleImport defines model for PeopleImport.
 type PeopleImport struct {
 	Added   int    `json:"added"`
@@ -952,6 +1112,11 @@ type Session struct {
 type SignIn struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+}
+
+// SignInLink defines model for SignInLink.
+type SignInLink struct {
+	Token string `json:"token"`
 }
 
 // Tenant defines model for Tenant.
@@ -1293,6 +1458,9 @@ type PatchPersonJSONRequestBody = PersonChange
 // PostActivationJSONRequestBody defines body for PostActivation for application/json ContentType.
 type PostActivationJSONRequestBody = ActivationChange
 
+// PostForwardingJSONRequestBody defines body for PostForwarding for application/json ContentType.
+type PostForwardingJSONRequestBody = ForwardingChange
+
 // PostMessageJSONRequestBody defines body for PostMessage for application/json ContentType.
 type PostMessageJSONRequestBody = NewMessage
 
@@ -1304,6 +1472,9 @@ type PostNumberJSONRequestBody = NewNumber
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignIn
+
+// EnterJSONRequestBody defines body for Enter for application/json ContentType.
+type EnterJSONRequestBody = SignInLink
 
 // RefreshJSONRequestBody defines body for Refresh for application/json ContentType.
 type RefreshJSONRequestBody = Refresh
@@ -1379,6 +1550,12 @@ type ServerInterface interface {
 	// PostActivation Go live, or back to standby
 	// (POST /activation)
 	PostActivation(ctx echo.Context) error
+	// GetForwarding What is to be dialled so that every number reaches us, the most important first
+	// (GET /activation/forwarding)
+	GetForwarding(ctx echo.Context) error
+	// PostForwarding Say what was done about one number
+	// (POST /activation/forwarding)
+	PostForwarding(ctx echo.Context) error
 	// ListAlarms What a human should look at, newest first
 	// (GET /alarms)
 	ListAlarms(ctx echo.Context, params ListAlarmsParams) error
@@ -1430,6 +1607,9 @@ type ServerInterface interface {
 	// SignOut Sign out
 	// (DELETE /sessions/current)
 	SignOut(ctx echo.Context) error
+	// Enter Sign in once with a link that was sent by mail
+	// (POST /sessions/link)
+	Enter(ctx echo.Context) error
 	// Refresh A new access token; the refresh token is exchanged too, and the old one is worth nothing afterwards
 	// (POST /sessions/refresh)
 	Refresh(ctx echo.Context) error
@@ -2001,6 +2181,24 @@ func (w *ServerInterfaceWrapper) PostActivation(ctx echo.Context) error {
 	return err
 }
 
+// GetForwarding converts echo context to params.
+func (w *ServerInterfaceWrapper) GetForwarding(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetForwarding(ctx)
+	return err
+}
+
+// PostForwarding converts echo context to params.
+func (w *ServerInterfaceWrapper) PostForwarding(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostForwarding(ctx)
+	return err
+}
+
 // ListAlarms converts echo context to params.
 func (w *ServerInterfaceWrapper) ListAlarms(ctx echo.Context) error {
 	var err error
@@ -2323,6 +2521,15 @@ func (w *ServerInterfaceWrapper) SignOut(ctx echo.Context) error {
 	return err
 }
 
+// Enter converts echo context to params.
+func (w *ServerInterfaceWrapper) Enter(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Enter(ctx)
+	return err
+}
+
 // Refresh converts echo context to params.
 func (w *ServerInterfaceWrapper) Refresh(ctx echo.Context) error {
 	var err error
@@ -2544,12 +2751,12 @@ func RegisterHandlersWithBaseURL(router EchoRouter, si ServerInterface, baseURL 
 // RegisterHandlersWithOptions registers handlers using the supplied options,
 // including any per-operation middleware.
 func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options RegisterHandlersOptions) {
-
 	wrapper := ServerInterfaceWrapper{
 		Handler: si,
 	}
 
 	router.POST(options.BaseURL+"/sessions", wrapper.SignIn, options.OperationMiddlewares["signIn"]...)
+	router.POST(options.BaseURL+"/sessions/link", wrapper.Enter, options.OperationMiddlewares["enter"]...)
 	router.POST(options.BaseURL+"/sessions/refresh", wrapper.Refresh, options.OperationMiddlewares["refresh"]...)
 	router.DELETE(options.BaseURL+"/sessions/current", wrapper.SignOut, options.OperationMiddlewares["signOut"]...)
 	router.GET(options.BaseURL+"/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
@@ -2589,6 +2796,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/alarms", wrapper.ListAlarms, options.OperationMiddlewares["listAlarms"]...)
 	router.GET(options.BaseURL+"/activation", wrapper.GetActivation, options.OperationMiddlewares["getActivation"]...)
 	router.POST(options.BaseURL+"/activation", wrapper.PostActivation, options.OperationMiddlewares["postActivation"]...)
+	router.GET(options.BaseURL+"/activation/forwarding", wrapper.GetForwarding, options.OperationMiddlewares["getForwarding"]...)
+	router.POST(options.BaseURL+"/activation/forwarding", wrapper.PostForwarding, options.OperationMiddlewares["postForwarding"]...)
 	router.GET(options.BaseURL+"/route", wrapper.GetRoute, options.OperationMiddlewares["getRoute"]...)
 	router.GET(options.BaseURL+"/tenants", wrapper.ListTenants, options.OperationMiddlewares["listTenants"]...)
 	router.GET(options.BaseURL+"/numbers", wrapper.ListNumbers, options.OperationMiddlewares["listNumbers"]...)
@@ -2597,13 +2806,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/trunks", wrapper.ListTrunks, options.OperationMiddlewares["listTrunks"]...)
 	router.POST(options.BaseURL+"/trunks", wrapper.PostTrunk, options.OperationMiddlewares["postTrunk"]...)
 	router.DELETE(options.BaseURL+"/trunks/:name", wrapper.DeleteTrunk, options.OperationMiddlewares["deleteTrunk"]...)
-
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
-type ListAccountsRequestObject struct {
-}
+type ListAccountsRequestObject struct{}
 
 type ListAccountsResponseObject interface {
 	VisitListAccountsResponse(w http.ResponseWriter) error
@@ -2612,7 +2819,6 @@ type ListAccountsResponseObject interface {
 type ListAccounts200JSONResponse AccountList
 
 func (response ListAccounts200JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2629,7 +2835,6 @@ type ListAccountsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountsdefaultApplicationProblemPlusJSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2658,7 +2863,6 @@ type PostAccount201JSONResponse struct {
 }
 
 func (response PostAccount201JSONResponse) VisitPostAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2678,7 +2882,6 @@ type PostAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostAccountdefaultApplicationProblemPlusJSONResponse) VisitPostAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2698,8 +2901,7 @@ type DeleteAccountResponseObject interface {
 	VisitDeleteAccountResponse(w http.ResponseWriter) error
 }
 
-type DeleteAccount204Response struct {
-}
+type DeleteAccount204Response struct{}
 
 func (response DeleteAccount204Response) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -2712,7 +2914,6 @@ type DeleteAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteAccountdefaultApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2741,7 +2942,6 @@ type GetAccount200JSONResponse struct {
 }
 
 func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2761,7 +2961,6 @@ type GetAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAccountdefaultApplicationProblemPlusJSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2792,7 +2991,6 @@ type PatchAccount200JSONResponse struct {
 }
 
 func (response PatchAccount200JSONResponse) VisitPatchAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2812,7 +3010,6 @@ type PatchAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchAccountdefaultApplicationProblemPlusJSONResponse) VisitPatchAccountResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2835,7 +3032,6 @@ type ListDirectoryResponseObject interface {
 type ListDirectory200JSONResponse DirectoryList
 
 func (response ListDirectory200JSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2852,7 +3048,6 @@ type ListDirectorydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDirectorydefaultApplicationProblemPlusJSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2883,7 +3078,6 @@ type DeleteGreeting200JSONResponse struct {
 }
 
 func (response DeleteGreeting200JSONResponse) VisitDeleteGreetingResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2903,7 +3097,6 @@ type DeleteGreetingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteGreetingdefaultApplicationProblemPlusJSONResponse) VisitDeleteGreetingResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2929,7 +3122,6 @@ type GetGreeting200AudioWavResponse struct {
 }
 
 func (response GetGreeting200AudioWavResponse) VisitGetGreetingResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "audio/wav")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -2949,7 +3141,6 @@ type GetGreetingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetGreetingdefaultApplicationProblemPlusJSONResponse) VisitGetGreetingResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2981,7 +3172,6 @@ type PutGreeting200JSONResponse struct {
 }
 
 func (response PutGreeting200JSONResponse) VisitPutGreetingResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3001,7 +3191,6 @@ type PutGreetingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PutGreetingdefaultApplicationProblemPlusJSONResponse) VisitPutGreetingResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3024,7 +3213,6 @@ type GetOnCallResponseObject interface {
 type GetOnCall200JSONResponse OnCall
 
 func (response GetOnCall200JSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3041,7 +3229,6 @@ type GetOnCalldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetOnCalldefaultApplicationProblemPlusJSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3064,7 +3251,6 @@ type ListPeopleResponseObject interface {
 type ListPeople200JSONResponse PersonList
 
 func (response ListPeople200JSONResponse) VisitListPeopleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3081,7 +3267,6 @@ type ListPeopledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeopledefaultApplicationProblemPlusJSONResponse) VisitListPeopleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3111,7 +3296,6 @@ type PostPerson201JSONResponse struct {
 }
 
 func (response PostPerson201JSONResponse) VisitPostPersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3129,7 +3313,6 @@ type PostPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostPersondefaultApplicationProblemPlusJSONResponse) VisitPostPersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3159,7 +3342,6 @@ type GetPeopleFile200TextCsvResponse struct {
 }
 
 func (response GetPeopleFile200TextCsvResponse) VisitGetPeopleFileResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "text/csv")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -3180,7 +3362,6 @@ type GetPeopleFiledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPeopleFiledefaultApplicationProblemPlusJSONResponse) VisitGetPeopleFileResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3204,7 +3385,6 @@ type ImportPeopleResponseObject interface {
 type ImportPeople200JSONResponse PeopleImport
 
 func (response ImportPeople200JSONResponse) VisitImportPeopleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3221,7 +3401,6 @@ type ImportPeopledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ImportPeopledefaultApplicationProblemPlusJSONResponse) VisitImportPeopleResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3242,8 +3421,7 @@ type DeletePersonResponseObject interface {
 	VisitDeletePersonResponse(w http.ResponseWriter) error
 }
 
-type DeletePerson204Response struct {
-}
+type DeletePerson204Response struct{}
 
 func (response DeletePerson204Response) VisitDeletePersonResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -3256,7 +3434,6 @@ type DeletePersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePersondefaultApplicationProblemPlusJSONResponse) VisitDeletePersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3286,7 +3463,6 @@ type GetPerson200JSONResponse struct {
 }
 
 func (response GetPerson200JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3304,7 +3480,6 @@ type GetPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPersondefaultApplicationProblemPlusJSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3336,7 +3511,6 @@ type PatchPerson200JSONResponse struct {
 }
 
 func (response PatchPerson200JSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3354,7 +3528,6 @@ type PatchPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchPersondefaultApplicationProblemPlusJSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3365,8 +3538,7 @@ func (response PatchPersondefaultApplicationProblemPlusJSONResponse) VisitPatchP
 	return err
 }
 
-type GetActivationRequestObject struct {
-}
+type GetActivationRequestObject struct{}
 
 type GetActivationResponseObject interface {
 	VisitGetActivationResponse(w http.ResponseWriter) error
@@ -3375,7 +3547,6 @@ type GetActivationResponseObject interface {
 type GetActivation200JSONResponse Activation
 
 func (response GetActivation200JSONResponse) VisitGetActivationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3392,7 +3563,6 @@ type GetActivationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetActivationdefaultApplicationProblemPlusJSONResponse) VisitGetActivationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3414,7 +3584,6 @@ type PostActivationResponseObject interface {
 type PostActivation200JSONResponse Activation
 
 func (response PostActivation200JSONResponse) VisitPostActivationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3431,7 +3600,78 @@ type PostActivationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostActivationdefaultApplicationProblemPlusJSONResponse) VisitPostActivationResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
+type GetForwardingRequestObject struct{}
+
+type GetForwardingResponseObject interface {
+	VisitGetForwardingResponse(w http.ResponseWriter) error
+}
+
+type GetForwarding200JSONResponse ForwardingSheet
+
+func (response GetForwarding200JSONResponse) VisitGetForwardingResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetForwardingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetForwardingdefaultApplicationProblemPlusJSONResponse) VisitGetForwardingResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostForwardingRequestObject struct {
+	Body *PostForwardingJSONRequestBody
+}
+
+type PostForwardingResponseObject interface {
+	VisitPostForwardingResponse(w http.ResponseWriter) error
+}
+
+type PostForwarding200JSONResponse ForwardingSheet
+
+func (response PostForwarding200JSONResponse) VisitPostForwardingResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostForwardingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostForwardingdefaultApplicationProblemPlusJSONResponse) VisitPostForwardingResponse(w http.ResponseWriter) error {
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3453,7 +3693,6 @@ type ListAlarmsResponseObject interface {
 type ListAlarms200JSONResponse AlarmList
 
 func (response ListAlarms200JSONResponse) VisitListAlarmsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3470,7 +3709,6 @@ type ListAlarmsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAlarmsdefaultApplicationProblemPlusJSONResponse) VisitListAlarmsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3492,7 +3730,6 @@ type ListCallsResponseObject interface {
 type ListCalls200JSONResponse CallList
 
 func (response ListCalls200JSONResponse) VisitListCallsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3509,7 +3746,6 @@ type ListCallsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCallsdefaultApplicationProblemPlusJSONResponse) VisitListCallsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3531,7 +3767,6 @@ type GetCallResponseObject interface {
 type GetCall200JSONResponse Call
 
 func (response GetCall200JSONResponse) VisitGetCallResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3548,7 +3783,6 @@ type GetCalldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCalldefaultApplicationProblemPlusJSONResponse) VisitGetCallResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3570,7 +3804,6 @@ type ListCallEventsResponseObject interface {
 type ListCallEvents200JSONResponse EventList
 
 func (response ListCallEvents200JSONResponse) VisitListCallEventsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3587,7 +3820,6 @@ type ListCallEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCallEventsdefaultApplicationProblemPlusJSONResponse) VisitListCallEventsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3598,8 +3830,7 @@ func (response ListCallEventsdefaultApplicationProblemPlusJSONResponse) VisitLis
 	return err
 }
 
-type GetMeRequestObject struct {
-}
+type GetMeRequestObject struct{}
 
 type GetMeResponseObject interface {
 	VisitGetMeResponse(w http.ResponseWriter) error
@@ -3608,7 +3839,6 @@ type GetMeResponseObject interface {
 type GetMe200JSONResponse Me
 
 func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3625,7 +3855,6 @@ type GetMedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3647,7 +3876,6 @@ type ListMessagesResponseObject interface {
 type ListMessages200JSONResponse MessageList
 
 func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3664,7 +3892,6 @@ type ListMessagesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListMessagesdefaultApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3686,7 +3913,6 @@ type PostMessageResponseObject interface {
 type PostMessage201JSONResponse Message
 
 func (response PostMessage201JSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3703,7 +3929,6 @@ type PostMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostMessagedefaultApplicationProblemPlusJSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3725,7 +3950,6 @@ type GetMessageResponseObject interface {
 type GetMessage200JSONResponse Message
 
 func (response GetMessage200JSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3742,7 +3966,6 @@ type GetMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMessagedefaultApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3765,7 +3988,6 @@ type PatchMessageResponseObject interface {
 type PatchMessage200JSONResponse Message
 
 func (response PatchMessage200JSONResponse) VisitPatchMessageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3782,7 +4004,6 @@ type PatchMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatchMessageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3793,8 +4014,7 @@ func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatch
 	return err
 }
 
-type ListNumbersRequestObject struct {
-}
+type ListNumbersRequestObject struct{}
 
 type ListNumbersResponseObject interface {
 	VisitListNumbersResponse(w http.ResponseWriter) error
@@ -3803,7 +4023,6 @@ type ListNumbersResponseObject interface {
 type ListNumbers200JSONResponse NumberList
 
 func (response ListNumbers200JSONResponse) VisitListNumbersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3820,7 +4039,6 @@ type ListNumbersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNumbersdefaultApplicationProblemPlusJSONResponse) VisitListNumbersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3842,7 +4060,6 @@ type PostNumberResponseObject interface {
 type PostNumber201JSONResponse Number
 
 func (response PostNumber201JSONResponse) VisitPostNumberResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3859,7 +4076,6 @@ type PostNumberdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostNumberdefaultApplicationProblemPlusJSONResponse) VisitPostNumberResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3878,8 +4094,7 @@ type DeleteNumberResponseObject interface {
 	VisitDeleteNumberResponse(w http.ResponseWriter) error
 }
 
-type DeleteNumber204Response struct {
-}
+type DeleteNumber204Response struct{}
 
 func (response DeleteNumber204Response) VisitDeleteNumberResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -3892,7 +4107,6 @@ type DeleteNumberdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteNumberdefaultApplicationProblemPlusJSONResponse) VisitDeleteNumberResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3903,8 +4117,7 @@ func (response DeleteNumberdefaultApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type ListOperatorsRequestObject struct {
-}
+type ListOperatorsRequestObject struct{}
 
 type ListOperatorsResponseObject interface {
 	VisitListOperatorsResponse(w http.ResponseWriter) error
@@ -3913,7 +4126,6 @@ type ListOperatorsResponseObject interface {
 type ListOperators200JSONResponse OperatorList
 
 func (response ListOperators200JSONResponse) VisitListOperatorsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3930,7 +4142,6 @@ type ListOperatorsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOperatorsdefaultApplicationProblemPlusJSONResponse) VisitListOperatorsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3941,8 +4152,7 @@ func (response ListOperatorsdefaultApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
-type GetQueueRequestObject struct {
-}
+type GetQueueRequestObject struct{}
 
 type GetQueueResponseObject interface {
 	VisitGetQueueResponse(w http.ResponseWriter) error
@@ -3951,7 +4161,6 @@ type GetQueueResponseObject interface {
 type GetQueue200JSONResponse Queue
 
 func (response GetQueue200JSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3968,7 +4177,6 @@ type GetQueuedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetQueuedefaultApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3990,7 +4198,6 @@ type GetRouteResponseObject interface {
 type GetRoute200JSONResponse Route
 
 func (response GetRoute200JSONResponse) VisitGetRouteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4007,7 +4214,6 @@ type GetRoutedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRoutedefaultApplicationProblemPlusJSONResponse) VisitGetRouteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4029,7 +4235,6 @@ type SignInResponseObject interface {
 type SignIn201JSONResponse Session
 
 func (response SignIn201JSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4046,7 +4251,6 @@ type SignIndefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SignIndefaultApplicationProblemPlusJSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4057,15 +4261,13 @@ func (response SignIndefaultApplicationProblemPlusJSONResponse) VisitSignInRespo
 	return err
 }
 
-type SignOutRequestObject struct {
-}
+type SignOutRequestObject struct{}
 
 type SignOutResponseObject interface {
 	VisitSignOutResponse(w http.ResponseWriter) error
 }
 
-type SignOut204Response struct {
-}
+type SignOut204Response struct{}
 
 func (response SignOut204Response) VisitSignOutResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4078,7 +4280,43 @@ type SignOutdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SignOutdefaultApplicationProblemPlusJSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
+type EnterRequestObject struct {
+	Body *EnterJSONRequestBody
+}
+
+type EnterResponseObject interface {
+	VisitEnterResponse(w http.ResponseWriter) error
+}
+
+type Enter201JSONResponse Session
+
+func (response Enter201JSONResponse) VisitEnterResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EnterdefaultApplicationProblemPlusJSONResponse) VisitEnterResponse(w http.ResponseWriter) error {
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4100,7 +4338,6 @@ type RefreshResponseObject interface {
 type Refresh200JSONResponse Session
 
 func (response Refresh200JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4117,7 +4354,6 @@ type RefreshdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RefreshdefaultApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4128,8 +4364,7 @@ func (response RefreshdefaultApplicationProblemPlusJSONResponse) VisitRefreshRes
 	return err
 }
 
-type GetTenantRequestObject struct {
-}
+type GetTenantRequestObject struct{}
 
 type GetTenantResponseObject interface {
 	VisitGetTenantResponse(w http.ResponseWriter) error
@@ -4145,7 +4380,6 @@ type GetTenant200JSONResponse struct {
 }
 
 func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4165,7 +4399,6 @@ type GetTenantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTenantdefaultApplicationProblemPlusJSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4195,7 +4428,6 @@ type PatchTenant200JSONResponse struct {
 }
 
 func (response PatchTenant200JSONResponse) VisitPatchTenantResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4215,7 +4447,6 @@ type PatchTenantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchTenantdefaultApplicationProblemPlusJSONResponse) VisitPatchTenantResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4226,8 +4457,7 @@ func (response PatchTenantdefaultApplicationProblemPlusJSONResponse) VisitPatchT
 	return err
 }
 
-type ListTenantsRequestObject struct {
-}
+type ListTenantsRequestObject struct{}
 
 type ListTenantsResponseObject interface {
 	VisitListTenantsResponse(w http.ResponseWriter) error
@@ -4236,7 +4466,6 @@ type ListTenantsResponseObject interface {
 type ListTenants200JSONResponse TenantList
 
 func (response ListTenants200JSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4253,7 +4482,6 @@ type ListTenantsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTenantsdefaultApplicationProblemPlusJSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4275,7 +4503,6 @@ type PostTicketResponseObject interface {
 type PostTicket201JSONResponse Ticket
 
 func (response PostTicket201JSONResponse) VisitPostTicketResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4292,7 +4519,6 @@ type PostTicketdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostTicketdefaultApplicationProblemPlusJSONResponse) VisitPostTicketResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4303,8 +4529,7 @@ func (response PostTicketdefaultApplicationProblemPlusJSONResponse) VisitPostTic
 	return err
 }
 
-type ListTrunksRequestObject struct {
-}
+type ListTrunksRequestObject struct{}
 
 type ListTrunksResponseObject interface {
 	VisitListTrunksResponse(w http.ResponseWriter) error
@@ -4313,7 +4538,6 @@ type ListTrunksResponseObject interface {
 type ListTrunks200JSONResponse TrunkList
 
 func (response ListTrunks200JSONResponse) VisitListTrunksResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4330,7 +4554,6 @@ type ListTrunksdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTrunksdefaultApplicationProblemPlusJSONResponse) VisitListTrunksResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4352,7 +4575,6 @@ type PostTrunkResponseObject interface {
 type PostTrunk201JSONResponse Trunk
 
 func (response PostTrunk201JSONResponse) VisitPostTrunkResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4369,7 +4591,6 @@ type PostTrunkdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostTrunkdefaultApplicationProblemPlusJSONResponse) VisitPostTrunkResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4388,8 +4609,7 @@ type DeleteTrunkResponseObject interface {
 	VisitDeleteTrunkResponse(w http.ResponseWriter) error
 }
 
-type DeleteTrunk204Response struct {
-}
+type DeleteTrunk204Response struct{}
 
 func (response DeleteTrunk204Response) VisitDeleteTrunkResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4402,7 +4622,6 @@ type DeleteTrunkdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteTrunkdefaultApplicationProblemPlusJSONResponse) VisitDeleteTrunkResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4424,7 +4643,6 @@ type ListVoicemailsResponseObject interface {
 type ListVoicemails200JSONResponse VoicemailList
 
 func (response ListVoicemails200JSONResponse) VisitListVoicemailsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4441,7 +4659,6 @@ type ListVoicemailsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListVoicemailsdefaultApplicationProblemPlusJSONResponse) VisitListVoicemailsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4463,7 +4680,6 @@ type GetVoicemailResponseObject interface {
 type GetVoicemail200JSONResponse Voicemail
 
 func (response GetVoicemail200JSONResponse) VisitGetVoicemailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4480,7 +4696,6 @@ type GetVoicemaildefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetVoicemaildefaultApplicationProblemPlusJSONResponse) VisitGetVoicemailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4503,7 +4718,6 @@ type PatchVoicemailResponseObject interface {
 type PatchVoicemail200JSONResponse Voicemail
 
 func (response PatchVoicemail200JSONResponse) VisitPatchVoicemailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4520,7 +4734,6 @@ type PatchVoicemaildefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchVoicemaildefaultApplicationProblemPlusJSONResponse) VisitPatchVoicemailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4550,7 +4763,6 @@ type GetVoicemailAudio200AudioWavResponse struct {
 }
 
 func (response GetVoicemailAudio200AudioWavResponse) VisitGetVoicemailAudioResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "audio/wav")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -4578,7 +4790,6 @@ type GetVoicemailAudio206AudioWavResponse struct {
 }
 
 func (response GetVoicemailAudio206AudioWavResponse) VisitGetVoicemailAudioResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "audio/wav")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -4601,7 +4812,6 @@ type GetVoicemailAudiodefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetVoicemailAudiodefaultApplicationProblemPlusJSONResponse) VisitGetVoicemailAudioResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4671,6 +4881,12 @@ type StrictServerInterface interface {
 	// PostActivation Go live, or back to standby
 	// (POST /activation)
 	PostActivation(ctx context.Context, request PostActivationRequestObject) (PostActivationResponseObject, error)
+	// GetForwarding What is to be dialled so that every number reaches us, the most important first
+	// (GET /activation/forwarding)
+	GetForwarding(ctx context.Context, request GetForwardingRequestObject) (GetForwardingResponseObject, error)
+	// PostForwarding Say what was done about one number
+	// (POST /activation/forwarding)
+	PostForwarding(ctx context.Context, request PostForwardingRequestObject) (PostForwardingResponseObject, error)
 	// ListAlarms What a human should look at, newest first
 	// (GET /alarms)
 	ListAlarms(ctx context.Context, request ListAlarmsRequestObject) (ListAlarmsResponseObject, error)
@@ -4722,6 +4938,9 @@ type StrictServerInterface interface {
 	// SignOut Sign out
 	// (DELETE /sessions/current)
 	SignOut(ctx context.Context, request SignOutRequestObject) (SignOutResponseObject, error)
+	// Enter Sign in once with a link that was sent by mail
+	// (POST /sessions/link)
+	Enter(ctx context.Context, request EnterRequestObject) (EnterResponseObject, error)
 	// Refresh A new access token; the refresh token is exchanged too, and the old one is worth nothing afterwards
 	// (POST /sessions/refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
@@ -4760,8 +4979,10 @@ type StrictServerInterface interface {
 	GetVoicemailAudio(ctx context.Context, request GetVoicemailAudioRequestObject) (GetVoicemailAudioResponseObject, error)
 }
 
-type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
-type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+type (
+	StrictHandlerFunc    func(ctx echo.Context, request any) (any, error)
+	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+)
 
 func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareFunc) ServerInterface {
 	return &strictHandler{ssi: ssi, middlewares: middlewares}
@@ -5374,6 +5595,75 @@ func (sh *strictHandler) PostActivation(ctx echo.Context) error {
 	return nil
 }
 
+// GetForwarding operation middleware
+func (sh *strictHandler) GetForwarding(ctx echo.Context) error {
+	var request GetForwardingRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetForwarding(ctx.Request().Context(), request.(GetForwardingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetForwarding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetForwardingResponseObject); ok {
+		return validResponse.VisitGetForwardingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostForwarding operation middleware
+func (sh *strictHandler) PostForwarding(ctx echo.Context) error {
+	var request PostForwardingRequestObject
+
+	var body PostForwardingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostForwarding(ctx.Request().Context(), request.(PostForwardingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostForwarding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostForwardingResponseObject); ok {
+		return validResponse.VisitPostForwardingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListAlarms operation middleware
 func (sh *strictHandler) ListAlarms(ctx echo.Context, params ListAlarmsParams) error {
 	var request ListAlarmsRequestObject
@@ -5869,6 +6159,52 @@ func (sh *strictHandler) SignOut(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(SignOutResponseObject); ok {
 		return validResponse.VisitSignOutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Enter operation middleware
+func (sh *strictHandler) Enter(ctx echo.Context) error {
+	var request EnterRequestObject
+
+	var body EnterJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Enter(ctx.Request().Context(), request.(EnterRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Enter")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EnterResponseObject); ok {
+		return validResponse.VisitEnterResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -36,6 +36,7 @@ type Ports struct {
 	Alarms     EndedAlarms
 	Explainer  Explainer
 	Activator  Activator
+	Entrance   Entrance
 	Trunks     Trunks
 	Accounts   Accounts
 	Greetings  Greetings

@@ -95,6 +95,24 @@ func (p People) DutySecret(actor tenants.Actor, duty tenants.DutyID) string {
 	return secret
 }
 
+// Doors is Entrance over services/activation, which keeps count of links, and services/identity, which signs in.
+type Doors struct {
+	Links interface {
+		Open(ctx context.Context, token string) (tenants.Actor, error)
+	}
+	People *identity.Service
+}
+
+// Enter uses a link up and signs its holder in.
+func (d Doors) Enter(ctx context.Context, token string) (Session, error) {
+	actor, err := d.Links.Open(ctx, token)
+	if err != nil {
+		return Session{}, fmt.Errorf("%w: %w", ErrExpired, err)
+	}
+	t, err := d.People.Enter(ctx, actor)
+	return sessionOf(t), judge(err)
+}
+
 // Routes is Explainer over services/intake and the routing copies.
 type Routes struct {
 	Book interface {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/services/accounts"
+	"holdfast/services/activation"
 	"holdfast/services/call"
 	"holdfast/services/directory"
 	"holdfast/services/ticket"
@@ -166,9 +167,18 @@ type Explainer interface {
 	Explain(to, diversion, historyInfo string, at time.Time) (Explained, error)
 }
 
-// Activator changes whether operators answer a tenant's calls. It returns once the change is kept.
+// Activator changes whether operators answer a tenant's calls, and follows what comes of it: services/activation.
 type Activator interface {
-	Activate(ctx context.Context, actor tenants.Actor, state routing.State, cause string) (Activation, error)
+	// Activate returns once the change is kept.
+	Activate(ctx context.Context, actor tenants.Actor, state routing.State, cause string) (activation.View, error)
+	View(tenant tenants.TenantID) activation.View
+	Sheet(tenant tenants.TenantID) activation.Sheet
+	Mark(ctx context.Context, actor tenants.Actor, number string, m activation.Mark, why string) error
+}
+
+// Entrance signs in whoever shows a link, once. ErrExpired: the link is not good any more.
+type Entrance interface {
+	Enter(ctx context.Context, token string) (Session, error)
 }
 
 // Trunks is the carriers' ways in.

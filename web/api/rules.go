@@ -13,6 +13,7 @@ type rule struct {
 var rules = map[string]rule{
 	"signIn":     {open: true},
 	"refresh":    {open: true},
+	"enter":      {open: true}, // a link stands for the password
 	"postTicket": {open: true}, // bearer token or duty secret: the handler asks for one of them
 	"signOut":    {least: tenants.RoleOperator},
 	"getMe":      {least: tenants.RoleOperator},
@@ -39,6 +40,8 @@ var rules = map[string]rule{
 	"listCallEvents": {least: tenants.RoleSupervisor},
 	"listAlarms":     {least: tenants.RoleSupervisor},
 	"getRoute":       {least: tenants.RoleSupervisor},
+	"getForwarding":  {least: tenants.RoleSupervisor},
+	"postForwarding": {least: tenants.RoleSupervisor},
 
 	// Whoever leads a shift keeps the directory right.
 	"listPeople":    {least: tenants.RoleSupervisor},

@@ -4,26 +4,7 @@ import (
 	"context"
 
 	"holdfast/tenants"
-	"holdfast/tenants/routing"
 )
-
-// GetActivation says whether operators answer, from the routing copy: that is what callers meet.
-func (h *handlers) GetActivation(ctx context.Context, _ GetActivationRequestObject) (GetActivationResponseObject, error) {
-	c := h.copyOf(traceOf(ctx).actor.Tenant)
-	return GetActivation200JSONResponse{State: ActivationState(c.State), Since: c.Since, Cause: c.Cause}, nil
-}
-
-// PostActivation goes live or back to standby.
-func (h *handlers) PostActivation(ctx context.Context, r PostActivationRequestObject) (PostActivationResponseObject, error) {
-	if h.Activator == nil {
-		return nil, ErrAway
-	}
-	a, err := h.Activator.Activate(ctx, traceOf(ctx).actor, routing.State(r.Body.State), r.Body.Cause)
-	if err != nil {
-		return nil, err
-	}
-	return PostActivation200JSONResponse(a), nil
-}
 
 // GetRoute explains which account a call would reach. Whatever is not the actor's looks like nobody's; the platform sees all.
 func (h *handlers) GetRoute(ctx context.Context, r GetRouteRequestObject) (GetRouteResponseObject, error) {

@@ -17,11 +17,15 @@ func (b *Boards) copyOf(t tenants.TenantID) *routing.Copy {
 
 // Snapshot is the whole live picture of a tenant.
 func (b *Boards) Snapshot(t tenants.TenantID) Board {
-	c, owed := b.copyOf(t), b.owed(t)
+	c, owed, version := b.copyOf(t), b.owed(t), uint64(0)
+	if b.cfg.Activation != nil {
+		version = b.cfg.Activation(t)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := b.picture(t).board(c)
 	out.Queue.owes(owed)
+	out.Activation = version
 	return out
 }
 

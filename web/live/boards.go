@@ -34,15 +34,16 @@ type Count struct {
 
 // BoardsConfig is what Boards needs. Book has no default, and nor has Subscribe where Boards is started.
 type BoardsConfig struct {
-	Book      Book
-	Subscribe func(buffer int) (<-chan journal.Event, func()) // journal.Journal.Subscribe
-	Stories   []journal.Story                                 // open at start: journal.Journal.OpenStories
-	Alarms    []journal.OpenAlarm                             // raised since, by the journal's own opening: journal.Journal.Alarms
-	Counter   Counter                                         // nil: the count stays unknown
-	Owed      func(tenants.TenantID) ticket.Count             // ticket.Desk.Count; must not block. nil: nothing is owed
-	Ended     func(call.State)                                // told of every call that ended; for metrics; must not block
-	Log       *slog.Logger
-	Now       func() time.Time
+	Book       Book
+	Subscribe  func(buffer int) (<-chan journal.Event, func()) // journal.Journal.Subscribe
+	Stories    []journal.Story                                 // open at start: journal.Journal.OpenStories
+	Alarms     []journal.OpenAlarm                             // raised since, by the journal's own opening: journal.Journal.Alarms
+	Counter    Counter                                         // nil: the count stays unknown
+	Owed       func(tenants.TenantID) ticket.Count             // ticket.Desk.Count; must not block. nil: nothing is owed
+	Activation func(tenants.TenantID) uint64                   // activation.Service.Version; must not block. nil: 0
+	Ended      func(call.State)                                // told of every call that ended; for metrics; must not block
+	Log        *slog.Logger
+	Now        func() time.Time
 }
 
 const (

@@ -182,10 +182,11 @@ type Board struct {
 	Since       time.Time        `json:"since"`
 	CallersHear string           `json:"callers_hear"` // "operator", "queue", "voicemail": what a new caller gets now
 	Queue       Queue            `json:"queue"`
-	Calls       []Call           `json:"calls"`     // longest first
-	Operators   []Operator       `json:"operators"` // by name
-	Alarms      []Alarm          `json:"alarms"`    // newest first
-	Numbers     int              `json:"numbers"`   // emergency numbers of the tenant
+	Calls       []Call           `json:"calls"`      // longest first
+	Operators   []Operator       `json:"operators"`  // by name
+	Alarms      []Alarm          `json:"alarms"`     // newest first
+	Numbers     int              `json:"numbers"`    // emergency numbers of the tenant
+	Activation  uint64           `json:"activation"` // grows with every step of the activation: whoever shows it asks again
 }
 
 // Call is one call in progress.

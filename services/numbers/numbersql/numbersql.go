@@ -172,16 +172,3 @@ func (s *Store) DeleteTrunk(ctx context.Context, name string) error {
 		return err
 	})
 }
-
-// SetState says whether operators answer a tenant's calls, since when and why. Setting the state it has changes nothing.
-// ErrNotFound when there is no such tenant.
-func (s *Store) SetState(ctx context.Context, tenant tenants.TenantID, state routing.State, cause string, at time.Time) error {
-	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE tenants SET
-			since = CASE WHEN state = $1 THEN since ELSE $3 END, cause = CASE WHEN state = $1 THEN cause ELSE $2 END, state = $1`, state, cause, at)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = ErrNotFound
-		}
-		return err
-	})
-}

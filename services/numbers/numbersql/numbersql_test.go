@@ -171,20 +171,6 @@ func TestAChangeOfAnythingIsSeenByTheCounter(t *testing.T) {
 	if _, _, ok := b.book.Lookup("+16085550103"); ok {
 		t.Error("the DID of an account that is gone")
 	}
-	at := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
-	if err := b.sql.SetState(t.Context(), "duna", routing.Live, "storm", at); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.sql.SetState(t.Context(), "duna", routing.Live, "again", at.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	b.check(t)
-	if c := b.book.Copy("duna"); c.State != routing.Live || c.Cause != "storm" || !c.Since.Equal(at) {
-		t.Errorf("%s %s %s", c.State, c.Cause, c.Since)
-	}
-	if err := b.sql.SetState(t.Context(), "nobody", routing.Live, "", at); !errors.Is(err, numbersql.ErrNotFound) {
-		t.Errorf("an unknown tenant: %v", err)
-	}
 }
 
 func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {

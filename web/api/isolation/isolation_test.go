@@ -19,6 +19,7 @@ import (
 	"holdfast/deploy/servers/serverstest"
 	"holdfast/services/accounts"
 	"holdfast/services/accounts/accountsql"
+	"holdfast/services/activation"
 	"holdfast/services/call"
 	"holdfast/services/directory"
 	"holdfast/services/directory/directorysql"
@@ -105,6 +106,7 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(func() { _ = sockets.Stop() })
 	ship(t, journalsql.New(db, nil, voicemailsql.Project, ticketsql.Project), boards)
 	archive := ticketsql.Queries{DB: db}
+	activations := activation.New(activation.Config{Node: "n1", Dir: t.TempDir(), Journal: j, Book: book, Links: people})
 	desk := ticket.NewDesk(ticket.DeskConfig{Journal: j, Dir: t.TempDir(), Archive: archive})
 	desk.Start()
 	t.Cleanup(desk.Stop)
@@ -120,6 +122,7 @@ func newHouse(t *testing.T) *house {
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
 			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Explainer: api.Routes{Book: book}, Accounts: plan,
 			Listings: directory.NewEditor(directorysql.New(db), nil, nil), SignedOut: sockets.SignedOut,
+			Activator: activations, Entrance: api.Doors{Links: activations, People: people},
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
 	})

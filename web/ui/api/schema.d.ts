@@ -21,6 +21,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sessions/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in once with a link that was sent by mail
+         * @description Works while the database is away. A link that was used, is too old, or belongs to an activation that is over is 401.
+         */
+        post: operations["enter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions/refresh": {
         parameters: {
             query?: never;
@@ -544,6 +564,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/activation/forwarding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is to be dialled so that every number reaches us, the most important first */
+        get: operations["getForwarding"];
+        put?: never;
+        /**
+         * Say what was done about one number
+         * @description Seen by everybody who works the sheet off. A number whose call has arrived stays proven.
+         */
+        post: operations["postForwarding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/route": {
         parameters: {
             query?: never;
@@ -718,6 +759,9 @@ export interface components {
         };
         Refresh: {
             refresh_token: string;
+        };
+        SignInLink: {
+            token: string;
         };
         Session: {
             access_token: string;
@@ -1319,6 +1363,107 @@ export interface components {
             /** Format: date-time */
             since: string;
             cause: string;
+            /** @description Name of who changed it; empty when that is not known */
+            by: string;
+            clocks: components["schemas"]["ActivationClocks"];
+            pages: components["schemas"]["OperatorPage"][];
+            /** @description Operators who were sent a link */
+            paged: number;
+            /** @description Of them, who used it */
+            opened: number;
+            /** @description Operators who could be put through since */
+            ready: number;
+            /** @description Numbers to be forwarded */
+            numbers: number;
+            /** @description Of them, those whose calls arrive */
+            proven: number;
+        };
+        /** @description When each step of the last activation became true; null until then */
+        ActivationClocks: {
+            /** Format: date-time */
+            declared: string | null;
+            /**
+             * Format: date-time
+             * @description Callers reach the queue
+             */
+            switched: string | null;
+            /** Format: date-time */
+            paged: string | null;
+            /**
+             * Format: date-time
+             * @description The first operator
+             */
+            ready: string | null;
+            /**
+             * Format: date-time
+             * @description The first caller
+             */
+            called: string | null;
+            /**
+             * Format: date-time
+             * @description The first call
+             */
+            answered: string | null;
+        };
+        OperatorPage: {
+            operator: string;
+            name: string;
+            /** Format: date-time */
+            at: string | null;
+            /** Format: date-time */
+            opened_at: string | null;
+            /** Format: date-time */
+            ready_at: string | null;
+            /** @description Why no link could be sent: no_mail, mail; empty when one was */
+            why: string;
+        };
+        /** @enum {string} */
+        ForwardingState: "not_yet" | "dialled" | "proven" | "failed";
+        ForwardingChange: {
+            number: string;
+            /** @enum {string} */
+            state: "not_yet" | "dialled" | "failed";
+            why?: string;
+        };
+        ForwardingCode: {
+            carrier: string;
+            name: string;
+            /** @description confirm: wait for the tone; mobile: dialled on the mobile itself */
+            note: string;
+            on: string;
+            /** @description The code as a tel address */
+            on_link: string;
+            off: string;
+            off_link: string;
+        };
+        ForwardingRow: {
+            /** @description The number to be forwarded */
+            number: string;
+            /** @description false: no number of the account is known, and this is the emergency number itself */
+            published: boolean;
+            account: string;
+            account_name: string;
+            priority: number;
+            medical: boolean;
+            /** @description Our emergency number */
+            forward_to: string;
+            codes: components["schemas"]["ForwardingCode"][];
+            state: components["schemas"]["ForwardingState"];
+            /** Format: date-time */
+            at: string | null;
+            by: string;
+            why: string;
+            /** @description The call that proved it; empty for none */
+            call_id: string;
+        };
+        ForwardingSheet: {
+            items: components["schemas"]["ForwardingRow"][];
+            next: string | null;
+            proven: number;
+            /** @description Dialled, and no call has arrived yet */
+            dialled: number;
+            /** @description About how long the rest will take, at the pace so far */
+            left_seconds: number;
         };
         ActivationChange: {
             state: components["schemas"]["ActivationState"];
@@ -1419,6 +1564,31 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    enter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInLink"];
             };
         };
         responses: {
@@ -2464,6 +2634,52 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Activation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getForwarding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sheet, with what is known of each number since the activation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForwardingSheet"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postForwarding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForwardingChange"];
+            };
+        };
+        responses: {
+            /** @description The sheet as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForwardingSheet"];
                 };
             };
             default: components["responses"]["Problem"];
