@@ -2751,6 +2751,7 @@ func RegisterHandlersWithBaseURL(router EchoRouter, si ServerInterface, baseURL 
 // RegisterHandlersWithOptions registers handlers using the supplied options,
 // including any per-operation middleware.
 func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options RegisterHandlersOptions) {
+
 	wrapper := ServerInterfaceWrapper{
 		Handler: si,
 	}
@@ -2806,11 +2807,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/trunks", wrapper.ListTrunks, options.OperationMiddlewares["listTrunks"]...)
 	router.POST(options.BaseURL+"/trunks", wrapper.PostTrunk, options.OperationMiddlewares["postTrunk"]...)
 	router.DELETE(options.BaseURL+"/trunks/:name", wrapper.DeleteTrunk, options.OperationMiddlewares["deleteTrunk"]...)
+
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
-type ListAccountsRequestObject struct{}
+type ListAccountsRequestObject struct {
+}
 
 type ListAccountsResponseObject interface {
 	VisitListAccountsResponse(w http.ResponseWriter) error
@@ -2819,6 +2822,7 @@ type ListAccountsResponseObject interface {
 type ListAccounts200JSONResponse AccountList
 
 func (response ListAccounts200JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2835,6 +2839,7 @@ type ListAccountsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccountsdefaultApplicationProblemPlusJSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2863,6 +2868,7 @@ type PostAccount201JSONResponse struct {
 }
 
 func (response PostAccount201JSONResponse) VisitPostAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2882,6 +2888,7 @@ type PostAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostAccountdefaultApplicationProblemPlusJSONResponse) VisitPostAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2901,7 +2908,8 @@ type DeleteAccountResponseObject interface {
 	VisitDeleteAccountResponse(w http.ResponseWriter) error
 }
 
-type DeleteAccount204Response struct{}
+type DeleteAccount204Response struct {
+}
 
 func (response DeleteAccount204Response) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -2914,6 +2922,7 @@ type DeleteAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteAccountdefaultApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2942,6 +2951,7 @@ type GetAccount200JSONResponse struct {
 }
 
 func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2961,6 +2971,7 @@ type GetAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAccountdefaultApplicationProblemPlusJSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -2991,6 +3002,7 @@ type PatchAccount200JSONResponse struct {
 }
 
 func (response PatchAccount200JSONResponse) VisitPatchAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3010,6 +3022,7 @@ type PatchAccountdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchAccountdefaultApplicationProblemPlusJSONResponse) VisitPatchAccountResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3032,6 +3045,7 @@ type ListDirectoryResponseObject interface {
 type ListDirectory200JSONResponse DirectoryList
 
 func (response ListDirectory200JSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3048,6 +3062,7 @@ type ListDirectorydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDirectorydefaultApplicationProblemPlusJSONResponse) VisitListDirectoryResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3078,6 +3093,7 @@ type DeleteGreeting200JSONResponse struct {
 }
 
 func (response DeleteGreeting200JSONResponse) VisitDeleteGreetingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3097,6 +3113,7 @@ type DeleteGreetingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteGreetingdefaultApplicationProblemPlusJSONResponse) VisitDeleteGreetingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3122,6 +3139,7 @@ type GetGreeting200AudioWavResponse struct {
 }
 
 func (response GetGreeting200AudioWavResponse) VisitGetGreetingResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "audio/wav")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -3141,6 +3159,7 @@ type GetGreetingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetGreetingdefaultApplicationProblemPlusJSONResponse) VisitGetGreetingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3172,6 +3191,7 @@ type PutGreeting200JSONResponse struct {
 }
 
 func (response PutGreeting200JSONResponse) VisitPutGreetingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3191,6 +3211,7 @@ type PutGreetingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PutGreetingdefaultApplicationProblemPlusJSONResponse) VisitPutGreetingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3213,6 +3234,7 @@ type GetOnCallResponseObject interface {
 type GetOnCall200JSONResponse OnCall
 
 func (response GetOnCall200JSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3229,6 +3251,7 @@ type GetOnCalldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetOnCalldefaultApplicationProblemPlusJSONResponse) VisitGetOnCallResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3251,6 +3274,7 @@ type ListPeopleResponseObject interface {
 type ListPeople200JSONResponse PersonList
 
 func (response ListPeople200JSONResponse) VisitListPeopleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3267,6 +3291,7 @@ type ListPeopledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListPeopledefaultApplicationProblemPlusJSONResponse) VisitListPeopleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3296,6 +3321,7 @@ type PostPerson201JSONResponse struct {
 }
 
 func (response PostPerson201JSONResponse) VisitPostPersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3313,6 +3339,7 @@ type PostPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostPersondefaultApplicationProblemPlusJSONResponse) VisitPostPersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3342,6 +3369,7 @@ type GetPeopleFile200TextCsvResponse struct {
 }
 
 func (response GetPeopleFile200TextCsvResponse) VisitGetPeopleFileResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "text/csv")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -3362,6 +3390,7 @@ type GetPeopleFiledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPeopleFiledefaultApplicationProblemPlusJSONResponse) VisitGetPeopleFileResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3385,6 +3414,7 @@ type ImportPeopleResponseObject interface {
 type ImportPeople200JSONResponse PeopleImport
 
 func (response ImportPeople200JSONResponse) VisitImportPeopleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3401,6 +3431,7 @@ type ImportPeopledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ImportPeopledefaultApplicationProblemPlusJSONResponse) VisitImportPeopleResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3421,7 +3452,8 @@ type DeletePersonResponseObject interface {
 	VisitDeletePersonResponse(w http.ResponseWriter) error
 }
 
-type DeletePerson204Response struct{}
+type DeletePerson204Response struct {
+}
 
 func (response DeletePerson204Response) VisitDeletePersonResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -3434,6 +3466,7 @@ type DeletePersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeletePersondefaultApplicationProblemPlusJSONResponse) VisitDeletePersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3463,6 +3496,7 @@ type GetPerson200JSONResponse struct {
 }
 
 func (response GetPerson200JSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3480,6 +3514,7 @@ type GetPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetPersondefaultApplicationProblemPlusJSONResponse) VisitGetPersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3511,6 +3546,7 @@ type PatchPerson200JSONResponse struct {
 }
 
 func (response PatchPerson200JSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3528,6 +3564,7 @@ type PatchPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchPersondefaultApplicationProblemPlusJSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3538,7 +3575,8 @@ func (response PatchPersondefaultApplicationProblemPlusJSONResponse) VisitPatchP
 	return err
 }
 
-type GetActivationRequestObject struct{}
+type GetActivationRequestObject struct {
+}
 
 type GetActivationResponseObject interface {
 	VisitGetActivationResponse(w http.ResponseWriter) error
@@ -3547,6 +3585,7 @@ type GetActivationResponseObject interface {
 type GetActivation200JSONResponse Activation
 
 func (response GetActivation200JSONResponse) VisitGetActivationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3563,6 +3602,7 @@ type GetActivationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetActivationdefaultApplicationProblemPlusJSONResponse) VisitGetActivationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3584,6 +3624,7 @@ type PostActivationResponseObject interface {
 type PostActivation200JSONResponse Activation
 
 func (response PostActivation200JSONResponse) VisitPostActivationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3600,6 +3641,7 @@ type PostActivationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostActivationdefaultApplicationProblemPlusJSONResponse) VisitPostActivationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3610,7 +3652,8 @@ func (response PostActivationdefaultApplicationProblemPlusJSONResponse) VisitPos
 	return err
 }
 
-type GetForwardingRequestObject struct{}
+type GetForwardingRequestObject struct {
+}
 
 type GetForwardingResponseObject interface {
 	VisitGetForwardingResponse(w http.ResponseWriter) error
@@ -3619,6 +3662,7 @@ type GetForwardingResponseObject interface {
 type GetForwarding200JSONResponse ForwardingSheet
 
 func (response GetForwarding200JSONResponse) VisitGetForwardingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3635,6 +3679,7 @@ type GetForwardingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetForwardingdefaultApplicationProblemPlusJSONResponse) VisitGetForwardingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3656,6 +3701,7 @@ type PostForwardingResponseObject interface {
 type PostForwarding200JSONResponse ForwardingSheet
 
 func (response PostForwarding200JSONResponse) VisitPostForwardingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3672,6 +3718,7 @@ type PostForwardingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostForwardingdefaultApplicationProblemPlusJSONResponse) VisitPostForwardingResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3693,6 +3740,7 @@ type ListAlarmsResponseObject interface {
 type ListAlarms200JSONResponse AlarmList
 
 func (response ListAlarms200JSONResponse) VisitListAlarmsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3709,6 +3757,7 @@ type ListAlarmsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAlarmsdefaultApplicationProblemPlusJSONResponse) VisitListAlarmsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3730,6 +3779,7 @@ type ListCallsResponseObject interface {
 type ListCalls200JSONResponse CallList
 
 func (response ListCalls200JSONResponse) VisitListCallsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3746,6 +3796,7 @@ type ListCallsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCallsdefaultApplicationProblemPlusJSONResponse) VisitListCallsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3767,6 +3818,7 @@ type GetCallResponseObject interface {
 type GetCall200JSONResponse Call
 
 func (response GetCall200JSONResponse) VisitGetCallResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3783,6 +3835,7 @@ type GetCalldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCalldefaultApplicationProblemPlusJSONResponse) VisitGetCallResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3804,6 +3857,7 @@ type ListCallEventsResponseObject interface {
 type ListCallEvents200JSONResponse EventList
 
 func (response ListCallEvents200JSONResponse) VisitListCallEventsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3820,6 +3874,7 @@ type ListCallEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListCallEventsdefaultApplicationProblemPlusJSONResponse) VisitListCallEventsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3830,7 +3885,8 @@ func (response ListCallEventsdefaultApplicationProblemPlusJSONResponse) VisitLis
 	return err
 }
 
-type GetMeRequestObject struct{}
+type GetMeRequestObject struct {
+}
 
 type GetMeResponseObject interface {
 	VisitGetMeResponse(w http.ResponseWriter) error
@@ -3839,6 +3895,7 @@ type GetMeResponseObject interface {
 type GetMe200JSONResponse Me
 
 func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3855,6 +3912,7 @@ type GetMedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3876,6 +3934,7 @@ type ListMessagesResponseObject interface {
 type ListMessages200JSONResponse MessageList
 
 func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3892,6 +3951,7 @@ type ListMessagesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListMessagesdefaultApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3913,6 +3973,7 @@ type PostMessageResponseObject interface {
 type PostMessage201JSONResponse Message
 
 func (response PostMessage201JSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3929,6 +3990,7 @@ type PostMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostMessagedefaultApplicationProblemPlusJSONResponse) VisitPostMessageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3950,6 +4012,7 @@ type GetMessageResponseObject interface {
 type GetMessage200JSONResponse Message
 
 func (response GetMessage200JSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3966,6 +4029,7 @@ type GetMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMessagedefaultApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -3988,6 +4052,7 @@ type PatchMessageResponseObject interface {
 type PatchMessage200JSONResponse Message
 
 func (response PatchMessage200JSONResponse) VisitPatchMessageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4004,6 +4069,7 @@ type PatchMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatchMessageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4014,7 +4080,8 @@ func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatch
 	return err
 }
 
-type ListNumbersRequestObject struct{}
+type ListNumbersRequestObject struct {
+}
 
 type ListNumbersResponseObject interface {
 	VisitListNumbersResponse(w http.ResponseWriter) error
@@ -4023,6 +4090,7 @@ type ListNumbersResponseObject interface {
 type ListNumbers200JSONResponse NumberList
 
 func (response ListNumbers200JSONResponse) VisitListNumbersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4039,6 +4107,7 @@ type ListNumbersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNumbersdefaultApplicationProblemPlusJSONResponse) VisitListNumbersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4060,6 +4129,7 @@ type PostNumberResponseObject interface {
 type PostNumber201JSONResponse Number
 
 func (response PostNumber201JSONResponse) VisitPostNumberResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4076,6 +4146,7 @@ type PostNumberdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostNumberdefaultApplicationProblemPlusJSONResponse) VisitPostNumberResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4094,7 +4165,8 @@ type DeleteNumberResponseObject interface {
 	VisitDeleteNumberResponse(w http.ResponseWriter) error
 }
 
-type DeleteNumber204Response struct{}
+type DeleteNumber204Response struct {
+}
 
 func (response DeleteNumber204Response) VisitDeleteNumberResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4107,6 +4179,7 @@ type DeleteNumberdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteNumberdefaultApplicationProblemPlusJSONResponse) VisitDeleteNumberResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4117,7 +4190,8 @@ func (response DeleteNumberdefaultApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type ListOperatorsRequestObject struct{}
+type ListOperatorsRequestObject struct {
+}
 
 type ListOperatorsResponseObject interface {
 	VisitListOperatorsResponse(w http.ResponseWriter) error
@@ -4126,6 +4200,7 @@ type ListOperatorsResponseObject interface {
 type ListOperators200JSONResponse OperatorList
 
 func (response ListOperators200JSONResponse) VisitListOperatorsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4142,6 +4217,7 @@ type ListOperatorsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOperatorsdefaultApplicationProblemPlusJSONResponse) VisitListOperatorsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4152,7 +4228,8 @@ func (response ListOperatorsdefaultApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
-type GetQueueRequestObject struct{}
+type GetQueueRequestObject struct {
+}
 
 type GetQueueResponseObject interface {
 	VisitGetQueueResponse(w http.ResponseWriter) error
@@ -4161,6 +4238,7 @@ type GetQueueResponseObject interface {
 type GetQueue200JSONResponse Queue
 
 func (response GetQueue200JSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4177,6 +4255,7 @@ type GetQueuedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetQueuedefaultApplicationProblemPlusJSONResponse) VisitGetQueueResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4198,6 +4277,7 @@ type GetRouteResponseObject interface {
 type GetRoute200JSONResponse Route
 
 func (response GetRoute200JSONResponse) VisitGetRouteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4214,6 +4294,7 @@ type GetRoutedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRoutedefaultApplicationProblemPlusJSONResponse) VisitGetRouteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4235,6 +4316,7 @@ type SignInResponseObject interface {
 type SignIn201JSONResponse Session
 
 func (response SignIn201JSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4251,6 +4333,7 @@ type SignIndefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SignIndefaultApplicationProblemPlusJSONResponse) VisitSignInResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4261,13 +4344,15 @@ func (response SignIndefaultApplicationProblemPlusJSONResponse) VisitSignInRespo
 	return err
 }
 
-type SignOutRequestObject struct{}
+type SignOutRequestObject struct {
+}
 
 type SignOutResponseObject interface {
 	VisitSignOutResponse(w http.ResponseWriter) error
 }
 
-type SignOut204Response struct{}
+type SignOut204Response struct {
+}
 
 func (response SignOut204Response) VisitSignOutResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4280,6 +4365,7 @@ type SignOutdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SignOutdefaultApplicationProblemPlusJSONResponse) VisitSignOutResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4301,6 +4387,7 @@ type EnterResponseObject interface {
 type Enter201JSONResponse Session
 
 func (response Enter201JSONResponse) VisitEnterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4317,6 +4404,7 @@ type EnterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EnterdefaultApplicationProblemPlusJSONResponse) VisitEnterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4338,6 +4426,7 @@ type RefreshResponseObject interface {
 type Refresh200JSONResponse Session
 
 func (response Refresh200JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4354,6 +4443,7 @@ type RefreshdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RefreshdefaultApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4364,7 +4454,8 @@ func (response RefreshdefaultApplicationProblemPlusJSONResponse) VisitRefreshRes
 	return err
 }
 
-type GetTenantRequestObject struct{}
+type GetTenantRequestObject struct {
+}
 
 type GetTenantResponseObject interface {
 	VisitGetTenantResponse(w http.ResponseWriter) error
@@ -4380,6 +4471,7 @@ type GetTenant200JSONResponse struct {
 }
 
 func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4399,6 +4491,7 @@ type GetTenantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTenantdefaultApplicationProblemPlusJSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4428,6 +4521,7 @@ type PatchTenant200JSONResponse struct {
 }
 
 func (response PatchTenant200JSONResponse) VisitPatchTenantResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4447,6 +4541,7 @@ type PatchTenantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchTenantdefaultApplicationProblemPlusJSONResponse) VisitPatchTenantResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4457,7 +4552,8 @@ func (response PatchTenantdefaultApplicationProblemPlusJSONResponse) VisitPatchT
 	return err
 }
 
-type ListTenantsRequestObject struct{}
+type ListTenantsRequestObject struct {
+}
 
 type ListTenantsResponseObject interface {
 	VisitListTenantsResponse(w http.ResponseWriter) error
@@ -4466,6 +4562,7 @@ type ListTenantsResponseObject interface {
 type ListTenants200JSONResponse TenantList
 
 func (response ListTenants200JSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4482,6 +4579,7 @@ type ListTenantsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTenantsdefaultApplicationProblemPlusJSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4503,6 +4601,7 @@ type PostTicketResponseObject interface {
 type PostTicket201JSONResponse Ticket
 
 func (response PostTicket201JSONResponse) VisitPostTicketResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4519,6 +4618,7 @@ type PostTicketdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostTicketdefaultApplicationProblemPlusJSONResponse) VisitPostTicketResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4529,7 +4629,8 @@ func (response PostTicketdefaultApplicationProblemPlusJSONResponse) VisitPostTic
 	return err
 }
 
-type ListTrunksRequestObject struct{}
+type ListTrunksRequestObject struct {
+}
 
 type ListTrunksResponseObject interface {
 	VisitListTrunksResponse(w http.ResponseWriter) error
@@ -4538,6 +4639,7 @@ type ListTrunksResponseObject interface {
 type ListTrunks200JSONResponse TrunkList
 
 func (response ListTrunks200JSONResponse) VisitListTrunksResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4554,6 +4656,7 @@ type ListTrunksdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTrunksdefaultApplicationProblemPlusJSONResponse) VisitListTrunksResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4575,6 +4678,7 @@ type PostTrunkResponseObject interface {
 type PostTrunk201JSONResponse Trunk
 
 func (response PostTrunk201JSONResponse) VisitPostTrunkResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4591,6 +4695,7 @@ type PostTrunkdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostTrunkdefaultApplicationProblemPlusJSONResponse) VisitPostTrunkResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4609,7 +4714,8 @@ type DeleteTrunkResponseObject interface {
 	VisitDeleteTrunkResponse(w http.ResponseWriter) error
 }
 
-type DeleteTrunk204Response struct{}
+type DeleteTrunk204Response struct {
+}
 
 func (response DeleteTrunk204Response) VisitDeleteTrunkResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4622,6 +4728,7 @@ type DeleteTrunkdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteTrunkdefaultApplicationProblemPlusJSONResponse) VisitDeleteTrunkResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4643,6 +4750,7 @@ type ListVoicemailsResponseObject interface {
 type ListVoicemails200JSONResponse VoicemailList
 
 func (response ListVoicemails200JSONResponse) VisitListVoicemailsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4659,6 +4767,7 @@ type ListVoicemailsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListVoicemailsdefaultApplicationProblemPlusJSONResponse) VisitListVoicemailsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4680,6 +4789,7 @@ type GetVoicemailResponseObject interface {
 type GetVoicemail200JSONResponse Voicemail
 
 func (response GetVoicemail200JSONResponse) VisitGetVoicemailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4696,6 +4806,7 @@ type GetVoicemaildefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetVoicemaildefaultApplicationProblemPlusJSONResponse) VisitGetVoicemailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4718,6 +4829,7 @@ type PatchVoicemailResponseObject interface {
 type PatchVoicemail200JSONResponse Voicemail
 
 func (response PatchVoicemail200JSONResponse) VisitPatchVoicemailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4734,6 +4846,7 @@ type PatchVoicemaildefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchVoicemaildefaultApplicationProblemPlusJSONResponse) VisitPatchVoicemailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4763,6 +4876,7 @@ type GetVoicemailAudio200AudioWavResponse struct {
 }
 
 func (response GetVoicemailAudio200AudioWavResponse) VisitGetVoicemailAudioResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "audio/wav")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -4790,6 +4904,7 @@ type GetVoicemailAudio206AudioWavResponse struct {
 }
 
 func (response GetVoicemailAudio206AudioWavResponse) VisitGetVoicemailAudioResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "audio/wav")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -4812,6 +4927,7 @@ type GetVoicemailAudiodefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetVoicemailAudiodefaultApplicationProblemPlusJSONResponse) VisitGetVoicemailAudioResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4979,10 +5095,8 @@ type StrictServerInterface interface {
 	GetVoicemailAudio(ctx context.Context, request GetVoicemailAudioRequestObject) (GetVoicemailAudioResponseObject, error)
 }
 
-type (
-	StrictHandlerFunc    func(ctx echo.Context, request any) (any, error)
-	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
-)
+type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
+type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
 
 func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareFunc) ServerInterface {
 	return &strictHandler{ssi: ssi, middlewares: middlewares}
