@@ -72,6 +72,9 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	met.Switchboard = a.board
 	if a.trunks, err = trunk.New(trunk.Config{
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
+		Unseal: func(name string, sealed []byte) ([]byte, error) {
+			return tapes.Keys().OpenSecret("trunk "+name, sealed)
+		},
 	}); err != nil {
 		return nil, err
 	}

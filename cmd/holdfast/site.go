@@ -231,8 +231,14 @@ func (a administration) ListTrunks(context.Context) ([]routing.Trunk, error) {
 	return a.n.book.Trunks(), nil
 }
 
-func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk) error {
-	if err := a.n.stores.numbers.PutTrunk(ctx, t); err != nil {
+func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, password string) error {
+	stored := t
+	if password != "" {
+		out := *t.Out
+		out.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(password))
+		stored.Out = &out
+	}
+	if err := a.n.stores.numbers.PutTrunk(ctx, stored); err != nil {
 		return missing(err)
 	}
 	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})

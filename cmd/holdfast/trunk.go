@@ -45,6 +45,12 @@ type trunkAdd struct {
 	IP      []string `help:"Where its SIP comes from." required:"" placeholder:"CIDR" name:"ip"`
 	Media   []string `help:"Where its media comes from; default: as --ip." placeholder:"CIDR"`
 	Options string   `help:"Whom to ask by OPTIONS whether the carrier is there." placeholder:"HOST:PORT"`
+
+	Out          string `help:"Where it takes calls from us; must be among --ip." placeholder:"HOST:PORT"`
+	Domain       string `help:"Host part of whom we call and who we are; default: the host of --out."`
+	User         string `help:"User for digest."`
+	PasswordFile string `help:"File that holds the password of --user. Without it, the password that is there stays." placeholder:"FILE" type:"existingfile"`
+	Realm        string `help:"Whose challenges are answered; default: --domain."`
 }
 
 // trunkList is "holdfast trunk list".
@@ -62,16 +68,49 @@ type trunkView struct {
 	Signal  []string `json:"signal"`
 	Media   []string `json:"media,omitempty"`
 	Options string   `json:"options,omitempty"`
+	Out     *wayOut  `json:"out,omitempty"`
+}
+
+// wayOut is how a carrier takes calls from us, as the API has it.
+type wayOut struct {
+	Target   string `json:"target"`
+	Domain   string `json:"domain,omitempty"`
+	User     string `json:"user,omitempty"`
+	Realm    string `json:"realm,omitempty"`
+	Password any    `json:"password,omitempty"` // a text when it is set, a truth value when it is shown
 }
 
 // Run lets a carrier in.
 func (c *trunkAdd) Run() error {
 	var made trunkView
 	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options}
+	var err error
+	if view.Out, err = c.wayOut(); err != nil {
+		return err
+	}
 	if err := c.as(func(do request) error { return do(http.MethodPost, "/trunks", view, &made) }); err != nil {
 		return err
 	}
 	return printTrunks(made)
+}
+
+// wayOut is how the carrier takes calls from us, or nil.
+func (c *trunkAdd) wayOut() (*wayOut, error) {
+	if c.Out == "" {
+		if c.Domain+c.User+c.Realm+c.PasswordFile != "" {
+			return nil, errors.New("--domain, --user, --realm and --password-file need --out")
+		}
+		return nil, nil
+	}
+	out := &wayOut{Target: c.Out, Domain: c.Domain, User: c.User, Realm: c.Realm}
+	if c.PasswordFile != "" {
+		text, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the password: %w", err)
+		}
+		out.Password = strings.TrimRight(string(text), "\r\n")
+	}
+	return out, nil
 }
 
 // Run shows who is let in.
@@ -92,10 +131,19 @@ func (c *trunkRemove) Run() error {
 
 func printTrunks(trunks ...trunkView) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS") // kept until Flush
+	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS\tCALLS OUT") // kept until Flush
 	for _, t := range trunks {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
-			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"))
+		out := "-"
+		if o := t.Out; o != nil {
+			if out = o.Target; o.User != "" {
+				out = o.User + "@" + out
+			}
+			if o.User != "" && o.Password != true {
+				out += " (no password)"
+			}
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
+			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"), out)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print the trunks: %w", err)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,6 +23,24 @@ func (m *machine) command(args ...string) (text string, status int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
+// holds lists the files of the data folder in which a text stands.
+func (m *machine) holds(text string) (files []string) {
+	m.t.Helper()
+	err := filepath.WalkDir(m.data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil // the servers move files while we look
+		}
+		if raw, err := os.ReadFile(path); err == nil && bytes.Contains(raw, []byte(text)) {
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return files
+}
+
 func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -27,7 +48,12 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 		t.Errorf("without a service: %d, %q", status, text)
 	}
 	m.up().ready()
-	text, status := m.command("trunk", "add", "carrier-a", "--ip", "127.77.0.0/24", "--ip", "127.77.9.1/32", "--media", "127.78.0.0/24", "--options", "127.77.0.1:5060")
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, status := m.command("trunk", "add", "carrier-a", "--ip", "127.77.0.0/24", "--ip", "127.77.9.1/32", "--media", "127.78.0.0/24", "--options", "127.77.0.1:5060",
+		"--out", "127.77.0.1:5080", "--user", "holdfast-7", "--password-file", secret)
 	if status != 0 || !strings.Contains(text, "carrier-a") {
 		t.Fatalf("add: %d, %q", status, text)
 	}
@@ -35,10 +61,16 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 		text, status = m.command("trunk", "list")
 		return status == 0 && strings.Contains(text, "carrier-a")
 	})
-	for _, want := range []string{"127.77.0.0/24,127.77.9.1/32", "127.78.0.0/24", "127.77.0.1:5060", "demo", "as SIP"} {
+	for _, want := range []string{"127.77.0.0/24,127.77.9.1/32", "127.78.0.0/24", "127.77.0.1:5060", "holdfast-7@127.77.0.1:5080", "demo", "as SIP"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the list has no %q:\n%s", want, text)
 		}
+	}
+	if strings.Contains(text, "(no password)") || strings.Contains(text, "horse") {
+		t.Errorf("the list says of the password:\n%s", text)
+	}
+	if found := m.holds("correct horse"); len(found) > 0 || len(m.holds("holdfast-7")) == 0 {
+		t.Errorf("the password stands readable in %v, beside the user in %v", found, m.holds("holdfast-7"))
 	}
 	if text, status = m.command("trunk", "remove", "carrier-a"); status != 0 {
 		t.Fatalf("remove: %d, %q", status, text)
@@ -47,7 +79,7 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 		text, status = m.command("trunk", "list")
 		return status == 0 && !strings.Contains(text, "carrier-a")
 	})
-	for _, wrong := range [][]string{{"add", "carrier-b", "--ip", "everywhere"}, {"remove", "nobody"}, {"list", "--sign-in", "ada@harbor.example"}, {"list", "--password", "wrong"}} {
+	for _, wrong := range [][]string{{"add", "carrier-b", "--ip", "everywhere"}, {"add", "carrier-b", "--ip", "127.77.0.1", "--out", "127.79.0.1:5060"}, {"add", "carrier-b", "--ip", "127.77.0.1", "--user", "u"}, {"remove", "nobody"}, {"list", "--sign-in", "ada@harbor.example"}, {"list", "--password", "wrong"}} {
 		if text, status = m.command(append([]string{"trunk"}, wrong...)...); status != 1 || !strings.HasPrefix(text, "holdfast: ") || strings.Count(text, "\n") != 1 {
 			t.Errorf("%v: %d, %q", wrong, status, text)
 		}

@@ -28,6 +28,9 @@ type Opener = func(path string, flag int) (File, error)
 // OpenFile is the Opener of the real disk.
 func OpenFile(path string, flag int) (File, error) { return os.OpenFile(path, flag, 0o600) }
 
+// Keys are those that the store seals with.
+func (s *Store) Keys() *Keys { return s.cfg.Keys }
+
 // Config is what a Store needs; Dir and Keys have no default.
 type Config struct {
 	Dir    string // recordings are in a folder for each tenant below it

@@ -40,7 +40,7 @@ func newAttempt(o *outgoing, t routing.Trunk, to netip.AddrPort) *attempt {
 	return &attempt{
 		o: o, trunk: t, to: to, acks: make(map[string]*sip.Request),
 		callID: sip.GenerateTagN(24) + "@" + o.s.local.Addr().String(), tag: sip.GenerateTagN(16),
-		digest: digest{way: t.Out, unseal: o.s.cfg.Unseal},
+		digest: digest{way: t.Out, name: t.Name, unseal: o.s.cfg.Unseal},
 	}
 }
 

@@ -40,7 +40,8 @@ var algorithms = []struct {
 // could try passwords at its leisure.
 type digest struct {
 	way    *routing.WayOut
-	unseal func([]byte) ([]byte, error)
+	name   string // of the trunk
+	unseal func(trunk string, sealed []byte) ([]byte, error)
 	rounds int
 	given  []given
 }
@@ -160,7 +161,7 @@ func (g *digest) headers(method, uri string) []sip.Header {
 	if len(g.given) == 0 {
 		return nil
 	}
-	password, err := g.unseal(g.way.Sealed)
+	password, err := g.unseal(g.name, g.way.Sealed)
 	if err != nil {
 		return nil // the next challenge says that it was refused
 	}

@@ -33,7 +33,7 @@ type Config struct {
 	Pending int    // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
 
 	RingLimit time.Duration                                                // how long a call of ours may ring; default 60 s
-	Unseal    func(sealed []byte) ([]byte, error)                          // opens routing.WayOut.Sealed; nil: no challenge is answered
+	Unseal    func(trunk string, sealed []byte) ([]byte, error)            // opens routing.WayOut.Sealed; nil: no challenge is answered
 	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error) // for targets that are names; default the system's resolver
 }
 

@@ -1200,16 +1200,20 @@ type Trunk struct {
 	// Options HOST:PORT asked by OPTIONS whether it is there; empty: nobody is asked
 	Options string `json:"options"`
 
+	// Out How the carrier takes calls from us. The password is never shown.
+	Out *WayOut `json:"out,omitempty"`
+
 	// Signal CIDR: where its SIP comes from
 	Signal []string `json:"signal"`
 }
 
 // TrunkChange defines model for TrunkChange.
 type TrunkChange struct {
-	Media   *[]string `json:"media,omitempty"`
-	Name    string    `json:"name"`
-	Options *string   `json:"options,omitempty"`
-	Signal  []string  `json:"signal"`
+	Media   *[]string     `json:"media,omitempty"`
+	Name    string        `json:"name"`
+	Options *string       `json:"options,omitempty"`
+	Out     *WayOutChange `json:"out,omitempty"`
+	Signal  []string      `json:"signal"`
 }
 
 // TrunkList defines model for TrunkList.
@@ -1264,6 +1268,35 @@ type VoicemailList struct {
 
 // VoicemailState defines model for VoicemailState.
 type VoicemailState string
+
+// WayOut How the carrier takes calls from us. The password is never shown.
+type WayOut struct {
+	// Domain host part of whom we call and who we are; empty: the target's host
+	Domain string `json:"domain"`
+
+	// Password whether there is one
+	Password bool `json:"password"`
+
+	// Realm whose challenges are answered; empty: the domain
+	Realm string `json:"realm"`
+
+	// Target HOST:PORT
+	Target string `json:"target"`
+
+	// User for digest; empty: no challenge is answered
+	User string `json:"user"`
+}
+
+// WayOutChange defines model for WayOutChange.
+type WayOutChange struct {
+	Domain *string `json:"domain,omitempty"`
+
+	// Password without one, the password that is there stays while all else of the way out does
+	Password *string `json:"password,omitempty"`
+	Realm    *string `json:"realm,omitempty"`
+	Target   string  `json:"target"`
+	User     *string `json:"user,omitempty"`
+}
 
 // At defines model for At.
 type At = time.Time

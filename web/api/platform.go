@@ -58,7 +58,11 @@ func (h *handlers) ListTrunks(ctx context.Context, _ ListTrunksRequestObject) (L
 }
 
 func trunkOf(t routing.Trunk) Trunk {
-	return Trunk{Name: t.Name, Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options}
+	view := Trunk{Name: t.Name, Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options}
+	if o := t.Out; o != nil {
+		view.Out = &WayOut{Target: o.Target, Domain: o.Domain, User: o.User, Realm: o.Realm, Password: len(o.Sealed) > 0}
+	}
+	return view
 }
 
 func texts(prefixes []netip.Prefix) []string {
@@ -78,10 +82,18 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	if h.Trunks == nil {
 		return nil, ErrAway
 	}
-	if err := h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t); err != nil {
+	password := ""
+	if r.Body.Out != nil {
+		password = value(r.Body.Out.Password)
+	}
+	if err := h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, password); err != nil {
 		return nil, err
 	}
-	return PostTrunk201JSONResponse(trunkOf(t)), nil
+	view := trunkOf(t)
+	if view.Out != nil {
+		view.Out.Password = password != ""
+	}
+	return PostTrunk201JSONResponse(view), nil
 }
 
 // trunkFrom reads what an administrator typed. A range that lets in half the internet is a slip of the hand.
@@ -94,14 +106,40 @@ func trunkFrom(c TrunkChange) (routing.Trunk, error) {
 	if t.Media, err = prefixes("media", value(c.Media)); err != nil {
 		return t, err
 	}
-	if t.Options == "" {
+	if t.Options != "" && !hostPort(t.Options) {
+		return t, badRequest("options: write it as HOST:PORT.", nil)
+	}
+	if c.Out == nil {
 		return t, nil
 	}
-	host, port, err := net.SplitHostPort(t.Options)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
-		return t, badRequest("options: write it as HOST:PORT.", err)
+	t.Out = &routing.WayOut{Target: c.Out.Target, Domain: value(c.Out.Domain), User: value(c.Out.User), Realm: value(c.Out.Realm)}
+	return t, wayOut(t, value(c.Out.Password))
+}
+
+// wayOut checks how a carrier takes calls from us. Where the target is an address, it must be one of those that the carrier
+// sends from: answers from elsewhere are a stranger's, and dropped.
+func wayOut(t routing.Trunk, password string) error {
+	if !hostPort(t.Out.Target) {
+		return badRequest("out.target: write it as HOST:PORT.", nil)
 	}
-	return t, nil
+	if password != "" && t.Out.User == "" {
+		return badRequest("out.user: a password needs a user.", nil)
+	}
+	host, _, _ := net.SplitHostPort(t.Out.Target)
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil // a name: it is looked up, and held to the same, when a call goes out
+	}
+	if !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		return badRequest(fmt.Sprintf("out.target: %s is not among the addresses of signal, so its answers would not be heard. Add it there.", addr), nil)
+	}
+	return nil
+}
+
+func hostPort(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && host != "" && bad == nil && n != 0
 }
 
 // The widest ranges a trunk may have.

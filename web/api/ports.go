@@ -184,6 +184,7 @@ type Entrance interface {
 // Trunks is the carriers' ways in.
 type Trunks interface {
 	ListTrunks(ctx context.Context) ([]routing.Trunk, error)
-	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk) error
+	// PutTrunk gets the password of t.Out as it was typed; "": none was.
+	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, password string) error
 	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
 }

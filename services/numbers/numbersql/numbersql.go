@@ -139,25 +139,44 @@ func operators(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routi
 func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 	var trunks []routing.Trunk
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, "SELECT name, signal, media, options FROM trunks ORDER BY name")
+		rows, err := tx.Query(ctx, `SELECT name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed
+			FROM trunks ORDER BY name`)
 		if err != nil {
 			return err
 		}
-		trunks, err = pgx.CollectRows(rows, pgx.RowToStructByPos[routing.Trunk])
+		trunks, err = pgx.CollectRows(rows, readTrunk)
 		return err
 	})
 	return trunks, err
 }
 
-// PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks.
+func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
+	var out routing.WayOut
+	err = row.Scan(&t.Name, &t.Signal, &t.Media, &t.Options, &out.Target, &out.Domain, &out.User, &out.Realm, &out.Sealed)
+	if out.Target != "" {
+		t.Out = &out
+	}
+	return t, err
+}
+
+// PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks. A way out without a password keeps the
+// one that was there, as long as all else of it is the same: it is never shown, so nobody can type it again.
 func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
 	if t.Media == nil {
 		t.Media = []netip.Prefix{}
 	}
+	var out routing.WayOut
+	if t.Out != nil {
+		out = *t.Out
+	}
 	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO trunks (name, signal, media, options) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options`,
-			t.Name, t.Signal, t.Media, t.Options)
+		_, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,
+			out_target = excluded.out_target, out_domain = excluded.out_domain, out_user = excluded.out_user, out_realm = excluded.out_realm,
+			out_sealed = COALESCE(excluded.out_sealed, CASE WHEN excluded.out_user <> '' AND (t.out_target, t.out_domain, t.out_user, t.out_realm)
+				= (excluded.out_target, excluded.out_domain, excluded.out_user, excluded.out_realm) THEN t.out_sealed END)`,
+			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed)
 		return err
 	})
 }

@@ -186,6 +186,29 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 	if got := b.book.Trunks(); len(got) != 1 || got[0].Name != "carrier" || got[0].Signal[0] != carrier.Signal[0] || got[0].Options != carrier.Options {
 		t.Fatalf("%+v", got)
 	}
+	if got := b.book.Trunks(); got[0].Out != nil {
+		t.Errorf("a way out that nobody made: %+v", got[0].Out)
+	}
+	out := routing.WayOut{Target: "192.0.2.1:5060", Domain: "carrier.example", User: "u", Realm: "r", Sealed: []byte("sealed")}
+	for _, c := range []struct {
+		change func(*routing.WayOut)
+		sealed string
+	}{
+		{func(*routing.WayOut) {}, "sealed"},
+		{func(w *routing.WayOut) { w.Sealed = nil }, "sealed"}, // not typed again
+		{func(w *routing.WayOut) { w.Sealed, w.Target = nil, "192.0.2.2:5060" }, ""},
+	} {
+		way := out
+		c.change(&way)
+		carrier.Out = &way
+		if err := b.sql.PutTrunk(t.Context(), carrier); err != nil {
+			t.Fatal(err)
+		}
+		b.check(t)
+		if got := b.book.Trunks()[0].Out; got == nil || got.Target != way.Target || got.Domain != out.Domain || got.User != "u" || got.Realm != "r" || string(got.Sealed) != c.sealed {
+			t.Errorf("the way out %+v, want one sealed %q", got, c.sealed)
+		}
+	}
 	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "No Good", Signal: carrier.Signal}); err == nil {
 		t.Error("a name that is no slug was kept")
 	}

@@ -1510,12 +1510,35 @@ export interface components {
             media: string[];
             /** @description HOST:PORT asked by OPTIONS whether it is there; empty: nobody is asked */
             options: string;
+            out?: components["schemas"]["WayOut"];
+        };
+        /** @description How the carrier takes calls from us. The password is never shown. */
+        WayOut: {
+            /** @description HOST:PORT */
+            target: string;
+            /** @description host part of whom we call and who we are; empty: the target's host */
+            domain: string;
+            /** @description for digest; empty: no challenge is answered */
+            user: string;
+            /** @description whose challenges are answered; empty: the domain */
+            realm: string;
+            /** @description whether there is one */
+            password: boolean;
+        };
+        WayOutChange: {
+            target: string;
+            domain?: string;
+            user?: string;
+            realm?: string;
+            /** @description without one, the password that is there stays while all else of the way out does */
+            password?: string;
         };
         TrunkChange: {
             name: string;
             signal: string[];
             media?: string[];
             options?: string;
+            out?: components["schemas"]["WayOutChange"];
         };
         TrunkList: {
             items: components["schemas"]["Trunk"][];
