@@ -21,6 +21,7 @@ type Problem struct {
 	Field string // as the contract names it: "name", "published[1]"
 	Code  string // stable, for translation
 	Text  string // what is wrong and what would be right, in plain words
+	About string // the name of the other account that it is about
 }
 
 // Error is "name: is empty".
@@ -59,7 +60,7 @@ var (
 type problems []error
 
 func (p *problems) add(field, code, format string, args ...any) {
-	*p = append(*p, &Problem{field, code, fmt.Sprintf(format, args...)})
+	*p = append(*p, &Problem{Field: field, Code: code, Text: fmt.Sprintf(format, args...)})
 }
 
 func (p *problems) err() error { return errors.Join(*p...) }
@@ -99,7 +100,10 @@ func (a Account) checkLook(p *problems, others []routing.Account) {
 	}
 	for _, o := range others {
 		if o.ID != a.ID && strings.EqualFold(o.Initials, a.Initials) && o.Shape == a.Shape && o.Colour == a.Colour {
-			p.add("initials", "look_alike", "look like %s: choose other initials, another shape or another colour", o.Name)
+			*p = append(*p, &Problem{
+				Field: "initials", Code: "look_alike", About: o.Name,
+				Text: "look like " + o.Name + ": choose other initials, another shape or another colour",
+			})
 			return
 		}
 	}

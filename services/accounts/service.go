@@ -187,7 +187,7 @@ func (s *Service) PutNumber(ctx context.Context, actor tenants.Actor, n Number) 
 	}
 	parsed, err := phone.Parse(n.E164, home.Country)
 	if err != nil {
-		return Number{}, &Problem{"e164", "not_a_number", fmt.Sprintf("%q is not a telephone number", n.E164)}
+		return Number{}, &Problem{Field: "e164", Code: "not_a_number", Text: fmt.Sprintf("%q is not a telephone number", n.E164)}
 	}
 	n.E164 = parsed.String()
 	made, err := s.cfg.Store.PutNumber(ctx, n)

@@ -268,7 +268,7 @@ func claimedBy(c *accounts.Claimed) *fault {
 	return &fault{
 		status: http.StatusConflict, code: "claimed", title: number + " already leads to " + whose + ".",
 		detail: "A number leads to one account. Take it away there first.", cause: c,
-		errors: []FieldError{{Field: field, Code: "claimed", Text: number + " already leads to " + whose}},
+		errors: []FieldError{{Field: field, Code: "claimed", Text: number + " already leads to " + whose, About: &whose}},
 	}
 }
 

@@ -528,6 +528,9 @@ type EventList struct {
 
 // FieldError defines model for FieldError.
 type FieldError struct {
+	// About The name of what it collides with: another account
+	About *string `json:"about,omitempty"`
+
 	// Code Stable, to be translated: empty, too_long, not_a_number ...
 	Code string `json:"code"`
 

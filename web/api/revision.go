@@ -61,7 +61,11 @@ func fieldErrors(err error) []FieldError {
 			found = append(found, fieldErrors(e)...)
 		}
 	case errors.As(err, &one):
-		found = append(found, FieldError{Field: one.Field, Code: one.Code, Text: one.Text})
+		e := FieldError{Field: one.Field, Code: one.Code, Text: one.Text}
+		if one.About != "" {
+			e.About = &one.About
+		}
+		found = append(found, e)
 	case errors.As(err, &person):
 		found = append(found, FieldError{Field: person.Field, Code: "not_" + leaf(person.Field), Text: person.Text})
 	}

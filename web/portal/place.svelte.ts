@@ -1,6 +1,16 @@
 // Where in the portal we are: the part of the address behind the #, so that every place has a link and Back works.
 
-export const PLACES = ['board', 'messages', 'voicemail', 'calls', 'alarms', 'accounts', 'tenants', 'trunks'] as const;
+export const PLACES = [
+  'board',
+  'messages',
+  'voicemail',
+  'calls',
+  'alarms',
+  'accounts',
+  'settings',
+  'tenants',
+  'trunks',
+] as const;
 export type Place = (typeof PLACES)[number];
 
 let hash = $state(globalThis.location?.hash ?? '');

@@ -9,6 +9,11 @@ export type Call = Schemas['Call'];
 export type StoryEvent = Schemas['Event'];
 export type Voicemail = Schemas['Voicemail'];
 export type Account = Schemas['Account'];
+export type AccountDetail = Schemas['AccountDetail'];
+export type AccountChange = Schemas['AccountChange'];
+export type Hours = Schemas['OpeningHours'];
+export type TenantSettings = Schemas['TenantSettings'];
+export type TenantSettingsChange = Schemas['TenantSettingsChange'];
 export type Route = Schemas['Route'];
 export type Me = Schemas['Me'];
 export type Tenant = Schemas['Tenant'];
@@ -44,9 +49,17 @@ export function must<T>(answer: { data?: T; error?: unknown; response: Response 
 }
 
 /** The bytes of a recording. Throws a Refusal. */
-export async function recording(session: Session, id: string): Promise<ArrayBuffer> {
-  const url = `${location.origin}/api/v1/voicemails/${encodeURIComponent(id)}/audio`;
-  const answer = await session.request(new Request(url));
+export function recording(session: Session, id: string): Promise<ArrayBuffer> {
+  return sound(session, `voicemails/${encodeURIComponent(id)}/audio`);
+}
+
+/** The bytes of an account's greeting. Throws a Refusal. */
+export function greeting(session: Session, account: string, language: string): Promise<ArrayBuffer> {
+  return sound(session, `accounts/${encodeURIComponent(account)}/greetings/${encodeURIComponent(language)}`);
+}
+
+async function sound(session: Session, path: string): Promise<ArrayBuffer> {
+  const answer = await session.request(new Request(`${location.origin}/api/v1/${path}`));
   if (!answer.ok) throw await refusalOf(answer);
   return await answer.arrayBuffer();
 }

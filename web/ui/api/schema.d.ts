@@ -732,6 +732,8 @@ export interface components {
             code: string;
             /** @description What is wrong and what would be right */
             text: string;
+            /** @description The name of what it collides with: another account */
+            about?: string;
         };
         /** @description Why a person cannot be removed, and who could take the turns */
         Needed: {

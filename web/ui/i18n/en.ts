@@ -1,6 +1,7 @@
+import { accounts } from './en/accounts';
 import { desk } from './en/desk';
 import { messages } from './en/messages';
 import { portal } from './en/portal';
 import { shared } from './en/shared';
 
-export const en = { ...shared, ...desk, ...portal, ...messages };
+export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts };

@@ -1,6 +1,7 @@
+import { accounts } from './hu/accounts';
 import { desk } from './hu/desk';
 import { messages } from './hu/messages';
 import { portal } from './hu/portal';
 import { shared } from './hu/shared';
 
-export const hu = { ...shared, ...desk, ...portal, ...messages };
+export const hu = { ...shared, ...desk, ...portal, ...messages, ...accounts };
