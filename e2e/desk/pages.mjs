@@ -78,6 +78,7 @@ for (const language of ['en', 'hu']) {
       'calls',
       'alarms',
       'accounts',
+      'settings',
     ]);
     await portal(browser, `platform-${language}`, 'noc@holdfast.example', ['tenants', 'trunks']);
   } finally {
