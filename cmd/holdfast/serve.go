@@ -21,6 +21,7 @@ import (
 	"holdfast/services/notify"
 	"holdfast/services/numbers"
 	"holdfast/services/ticket"
+	"holdfast/services/voicemail"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 )
@@ -105,6 +106,7 @@ type node struct {
 	compiler   *numbers.Compiler
 	compiled   atomic.Bool // every tenant was, since this process began
 	outbox     *notify.Outbox
+	herald     *voicemail.Herald
 	tickets    *ticket.Desk
 	answering  *answering
 	stores     *stores
@@ -132,7 +134,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
 		return nil, err
 	}
-	n.outbox = newOutbox(n)
+	n.outbox, n.herald = newOutbox(n), newHerald(n)
 	n.tickets = newTickets(n)
 	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.tickets); err != nil {
 		return nil, err
@@ -180,9 +182,9 @@ func (w warnings) Clear(t tenants.TenantID, key string) { w.j.Clear(t, key) }
 // start answers calls first, from what is on this disk, and then looks for everything else.
 func (n *node) start() error {
 	n.answering.closeCrashed(n.log, n.journal, n.tapes)
-	n.outbox.Start()
 	n.tickets.Start()
 	n.tapes.Start()
+	n.outbox.Start()
 	known := n.compiler.Restore()
 	n.activation.Restore() // over the copies: what was pressed while the database was away
 	if n.settings.has(roleCall) {
@@ -192,6 +194,7 @@ func (n *node) start() error {
 		n.log.Info("answering calls", "sip", n.settings.SIP, "tenants", known)
 	}
 	n.activation.Start()
+	n.herald.Start()
 	n.stores.start(n.prepare)
 	if err := n.site.start(n.failed); err != nil {
 		return err
@@ -288,6 +291,9 @@ func (n *node) stop() {
 	}
 	if n.tickets != nil {
 		n.tickets.Stop()
+	}
+	if n.herald != nil {
+		n.herald.Stop()
 	}
 	if n.outbox != nil {
 		n.outbox.Stop()

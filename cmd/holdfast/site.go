@@ -77,7 +77,7 @@ func newSite(n *node) (*site, error) {
 	handler, err := api.Handler(api.Config{
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
-			Desk: n.tickets, Archive: st.tickets, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
+			Desk: n.tickets, Archive: st.tickets, Notices: st.notices, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
 			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
 			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), SignedOut: w.sockets.SignedOut,
 			Activator: n.activation, Entrance: api.Doors{Links: n.activation, People: st.people},

@@ -43,6 +43,7 @@ type stores struct {
 	history  journalsql.Queries
 	messages voicemailsql.Queries
 	tickets  ticketsql.Queries
+	notices  notifysql.Queries
 	shipper  *journal.Shipper
 	people   *identity.Service
 	journal  *journal.Journal
@@ -96,6 +97,7 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 	st.history = journalsql.Queries{DB: st.db}
 	st.messages = voicemailsql.Queries{DB: st.db}
 	st.tickets = ticketsql.Queries{DB: st.db}
+	st.notices = notifysql.Queries{DB: st.db}
 	st.shipper = journal.NewShipper(journal.ShipperConfig{
 		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project, activationsql.Project), Log: log,
 	})

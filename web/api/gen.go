@@ -118,6 +118,27 @@ func (e MessageState) Valid() bool {
 	}
 }
 
+// Defines values for NoticeState.
+const (
+	NoticeStateAccepted NoticeState = "accepted"
+	NoticeStateFailed   NoticeState = "failed"
+	NoticeStateWaiting  NoticeState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the NoticeState enum.
+func (e NoticeState) Valid() bool {
+	switch e {
+	case NoticeStateAccepted:
+		return true
+	case NoticeStateFailed:
+		return true
+	case NoticeStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OpeningHoursDays.
 const (
 	OpeningHoursDaysFri OpeningHoursDays = "fri"
@@ -810,6 +831,46 @@ type NewNumber struct {
 	Tenant string `json:"tenant"`
 }
 
+// NoticeList defines model for NoticeList.
+type NoticeList struct {
+	Items []NoticeRecord `json:"items"`
+	Next  *string        `json:"next"`
+}
+
+// NoticeRecord defines model for NoticeRecord.
+type NoticeRecord struct {
+	// About Id of the voicemail, message or user
+	About string `json:"about"`
+
+	// Error Of the last attempt
+	Error string `json:"error"`
+	ID    string `json:"id"`
+
+	// Kind voicemail, reminder, message, invitation, activation
+	Kind string `json:"kind"`
+
+	// NextAt When it is tried again
+	NextAt *time.Time `json:"next_at"`
+
+	// Reply Of the server that accepted it
+	Reply string `json:"reply"`
+
+	// SettledAt When it was accepted or failed
+	SettledAt *time.Time `json:"settled_at"`
+
+	// State waiting: no mail server has taken it yet, and it is tried again; failed: it is not tried any more
+	State NoticeState `json:"state"`
+
+	// To An address
+	To     string    `json:"to"`
+	ToldAt time.Time `json:"told_at"`
+	Tries  int       `json:"tries"`
+	Urgent bool      `json:"urgent"`
+}
+
+// NoticeState waiting: no mail server has taken it yet, and it is tried again; failed: it is not tried any more
+type NoticeState string
+
 // Number defines model for Number.
 type Number struct {
 	// Account Empty when it is shared: then the headers of a forwarded call decide
@@ -1448,6 +1509,17 @@ type ListMessagesParams struct {
 	Limit  *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListNoticesParams defines parameters for ListNotices.
+type ListNoticesParams struct {
+	// About Id of a voicemail, a message or a user
+	About *string      `form:"about,omitempty" json:"about,omitempty"`
+	State *NoticeState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor The next of the list before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Limit  *Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // GetRouteParams defines parameters for GetRoute.
 type GetRouteParams struct {
 	// To The number dialled
@@ -1619,6 +1691,9 @@ type ServerInterface interface {
 	// PatchMessage Add to a message, say to whom it was delivered, or that it was not
 	// (PATCH /messages/{id})
 	PatchMessage(ctx echo.Context, id UUID) error
+	// ListNotices Who was told of what by mail, and whether it was accepted, newest first
+	// (GET /notices)
+	ListNotices(ctx echo.Context, params ListNoticesParams) error
 	// ListNumbers Emergency numbers of all tenants
 	// (GET /numbers)
 	ListNumbers(ctx echo.Context) error
@@ -2448,6 +2523,45 @@ func (w *ServerInterfaceWrapper) PatchMessage(ctx echo.Context) error {
 	return err
 }
 
+// ListNotices converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotices(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNoticesParams
+	// ------------- Optional query parameter "about" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "about", ctx.QueryParams(), &params.About, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter about: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotices(ctx, params)
+	return err
+}
+
 // ListNumbers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListNumbers(ctx echo.Context) error {
 	var err error
@@ -2802,6 +2916,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/calls/:id", wrapper.GetCall, options.OperationMiddlewares["getCall"]...)
 	router.GET(options.BaseURL+"/calls/:id/events", wrapper.ListCallEvents, options.OperationMiddlewares["listCallEvents"]...)
 	router.GET(options.BaseURL+"/voicemails", wrapper.ListVoicemails, options.OperationMiddlewares["listVoicemails"]...)
+	router.GET(options.BaseURL+"/notices", wrapper.ListNotices, options.OperationMiddlewares["listNotices"]...)
 	router.GET(options.BaseURL+"/voicemails/:id", wrapper.GetVoicemail, options.OperationMiddlewares["getVoicemail"]...)
 	router.PATCH(options.BaseURL+"/voicemails/:id", wrapper.PatchVoicemail, options.OperationMiddlewares["patchVoicemail"]...)
 	router.GET(options.BaseURL+"/voicemails/:id/audio", wrapper.GetVoicemailAudio, options.OperationMiddlewares["getVoicemailAudio"]...)
@@ -4116,6 +4231,45 @@ func (response PatchMessagedefaultApplicationProblemPlusJSONResponse) VisitPatch
 	return err
 }
 
+type ListNoticesRequestObject struct {
+	Params ListNoticesParams
+}
+
+type ListNoticesResponseObject interface {
+	VisitListNoticesResponse(w http.ResponseWriter) error
+}
+
+type ListNotices200JSONResponse NoticeList
+
+func (response ListNotices200JSONResponse) VisitListNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNoticesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListNoticesdefaultApplicationProblemPlusJSONResponse) VisitListNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListNumbersRequestObject struct {
 }
 
@@ -5066,6 +5220,9 @@ type StrictServerInterface interface {
 	// PatchMessage Add to a message, say to whom it was delivered, or that it was not
 	// (PATCH /messages/{id})
 	PatchMessage(ctx context.Context, request PatchMessageRequestObject) (PatchMessageResponseObject, error)
+	// ListNotices Who was told of what by mail, and whether it was accepted, newest first
+	// (GET /notices)
+	ListNotices(ctx context.Context, request ListNoticesRequestObject) (ListNoticesResponseObject, error)
 	// ListNumbers Emergency numbers of all tenants
 	// (GET /numbers)
 	ListNumbers(ctx context.Context, request ListNumbersRequestObject) (ListNumbersResponseObject, error)
@@ -6075,6 +6232,31 @@ func (sh *strictHandler) PatchMessage(ctx echo.Context, id UUID) error {
 		return err
 	} else if validResponse, ok := response.(PatchMessageResponseObject); ok {
 		return validResponse.VisitPatchMessageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListNotices operation middleware
+func (sh *strictHandler) ListNotices(ctx echo.Context, params ListNoticesParams) error {
+	var request ListNoticesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNotices(ctx.Request().Context(), request.(ListNoticesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNotices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListNoticesResponseObject); ok {
+		return validResponse.VisitListNoticesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -32,6 +32,7 @@ type Ports struct {
 	Desk       Desk
 	Archive    Archive
 	Listings   Listings
+	Notices    Notices
 	Recordings Recordings
 	Alarms     EndedAlarms
 	Explainer  Explainer

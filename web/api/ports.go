@@ -10,6 +10,7 @@ import (
 	"holdfast/services/activation"
 	"holdfast/services/call"
 	"holdfast/services/directory"
+	"holdfast/services/notify"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/people"
@@ -110,6 +111,11 @@ type Listings interface {
 	Remove(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID, tag string, heir tenants.PersonID) error
 	Import(ctx context.Context, actor tenants.Actor, account tenants.AccountID, file io.Reader, dry bool, digest string) (directory.Import, error)
 	Export(ctx context.Context, actor tenants.Actor, account tenants.AccountID, to io.Writer) error
+}
+
+// Notices is who was told of what: services/notify/notifysql has it.
+type Notices interface {
+	ListNotices(ctx context.Context, tenant tenants.TenantID, f notify.Filter) ([]notify.Record, string, error)
 }
 
 // Recordings opens the audio of a kept message as a WAV file.

@@ -62,6 +62,7 @@ var samples = map[string]sample{
 	"DELETE /accounts/{id}/people/{person}":      {least: "supervisor", path: "/accounts/lakeside-cardiology/people/" + harborPerson, match: `"as-read"`, ok: 204, owned: true},
 	"GET /operators":                             {least: "operator", ok: 200},
 	"GET /queue":                                 {least: "operator", ok: 200},
+	"GET /notices":                               {least: "supervisor", ok: 503},
 	"GET /alarms":                                {least: "supervisor", ok: 200},
 	"GET /activation":                            {least: "operator", ok: 200},
 	"POST /activation":                           {least: "admin", body: `{"state":"live","cause":"storm"}`, ok: 200},

@@ -38,6 +38,7 @@ var rules = map[string]rule{
 	"getActivation":     {least: tenants.RoleOperator},
 
 	"listCallEvents": {least: tenants.RoleSupervisor},
+	"listNotices":    {least: tenants.RoleSupervisor},
 	"listAlarms":     {least: tenants.RoleSupervisor},
 	"getRoute":       {least: tenants.RoleSupervisor},
 	"getForwarding":  {least: tenants.RoleSupervisor},

@@ -161,22 +161,22 @@ func TestWhatAServerAnswersIsUnderstood(t *testing.T) {
 	t.Parallel()
 	no := func(code int, text string) error { return &sink.SMTPError{Code: code, Message: text} }
 	for name, c := range map[string]struct {
-		server  server
+		server  *server
 		refused bool
 		fails   bool
 		mails   int
 	}{
-		"an address refused for good":  {server: server{rcpt: func(string) error { return no(550, "no such user") }}, refused: true, fails: true},
-		"an address refused for now":   {server: server{rcpt: func(string) error { return no(450, "mailbox busy") }}, fails: true},
-		"a mail refused for now":       {server: server{data: func(*sink.Conn) error { return no(452, "no space") }}, fails: true},
-		"a mail refused for good":      {server: server{data: func(*sink.Conn) error { return no(554, "looks like spam") }}, fails: true},
-		"death before the mail":        {server: server{rcpt: nil, dies: true}, fails: true},
-		"death after the mail":         {server: server{then: func(c *sink.Conn) { _ = c.Conn().Close() }}, fails: true, mails: 1},
-		"a yes, and then nothing more": {server: server{then: closeAfterYes}, mails: 1},
+		"an address refused for good":  {server: &server{rcpt: func(string) error { return no(550, "no such user") }}, refused: true, fails: true},
+		"an address refused for now":   {server: &server{rcpt: func(string) error { return no(450, "mailbox busy") }}, fails: true},
+		"a mail refused for now":       {server: &server{data: func(*sink.Conn) error { return no(452, "no space") }}, fails: true},
+		"a mail refused for good":      {server: &server{data: func(*sink.Conn) error { return no(554, "looks like spam") }}, fails: true},
+		"death before the mail":        {server: &server{rcpt: nil, dies: true}, fails: true},
+		"death after the mail":         {server: &server{then: func(c *sink.Conn) { _ = c.Conn().Close() }}, fails: true, mails: 1},
+		"a yes, and then nothing more": {server: &server{then: closeAfterYes}, mails: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, &c.server)
+			s := start(t, c.server)
 			_, err := sender(t, s.addr).Send(t.Context(), sample())
 			if (err != nil) != c.fails || errors.Is(err, notify.ErrRefused) != c.refused || errors.Is(err, notify.ErrUnreachable) {
 				t.Errorf("the answer is understood as %v", err)

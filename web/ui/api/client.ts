@@ -8,6 +8,7 @@ export type Schemas = components['schemas'];
 export type Call = Schemas['Call'];
 export type StoryEvent = Schemas['Event'];
 export type Voicemail = Schemas['Voicemail'];
+export type NoticeRecord = Schemas['NoticeRecord'];
 export type Account = Schemas['Account'];
 export type AccountDetail = Schemas['AccountDetail'];
 export type AccountChange = Schemas['AccountChange'];

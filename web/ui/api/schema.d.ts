@@ -186,6 +186,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who was told of what by mail, and whether it was accepted, newest first */
+        get: operations["listNotices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/voicemails/{id}": {
         parameters: {
             query?: never;
@@ -902,6 +919,43 @@ export interface components {
         };
         VoicemailList: {
             items: components["schemas"]["Voicemail"][];
+            next: string | null;
+        };
+        /**
+         * @description waiting: no mail server has taken it yet, and it is tried again; failed: it is not tried any more
+         * @enum {string}
+         */
+        NoticeState: "waiting" | "accepted" | "failed";
+        NoticeRecord: {
+            id: string;
+            /** @description voicemail, reminder, message, invitation, activation */
+            kind: string;
+            /** @description Id of the voicemail, message or user */
+            about: string;
+            /** @description An address */
+            to: string;
+            urgent: boolean;
+            state: components["schemas"]["NoticeState"];
+            tries: number;
+            /** @description Of the last attempt */
+            error: string;
+            /** @description Of the server that accepted it */
+            reply: string;
+            /** Format: date-time */
+            told_at: string;
+            /**
+             * Format: date-time
+             * @description When it is tried again
+             */
+            next_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it was accepted or failed
+             */
+            settled_at: string | null;
+        };
+        NoticeList: {
+            items: components["schemas"]["NoticeRecord"][];
             next: string | null;
         };
         /** @enum {string} */
@@ -1816,6 +1870,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VoicemailList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listNotices: {
+        parameters: {
+            query?: {
+                /** @description Id of a voicemail, a message or a user */
+                about?: string;
+                state?: components["schemas"]["NoticeState"];
+                /** @description The next of the list before */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Notices */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeList"];
                 };
             };
             default: components["responses"]["Problem"];

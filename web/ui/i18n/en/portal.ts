@@ -159,6 +159,14 @@ export const portal = {
   'voice.unhandle': 'Not handled after all',
   'voice.call': 'The call',
 
+  'told.title': 'Told by mail',
+  'told.accepted': 'told at {at}',
+  'told.waiting': 'being sent since {at}',
+  'told.failed': 'not told: given up at {at}',
+  'told.again': '{n} {n|try|tries} so far, the next at {at}',
+  'told.nobody': 'Nobody yet. If it stays so, no address is set for this account or service.',
+  'told.unknown': 'It is not known just now who was told.',
+
   'player.loading': 'Fetching the recording …',
   'player.play': 'Play',
   'player.stop': 'Stop',

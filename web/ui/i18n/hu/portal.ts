@@ -162,6 +162,14 @@ export const portal: Record<keyof typeof en, string> = {
   'voice.unhandle': 'Mégsincs elintézve',
   'voice.call': 'A hívás',
 
+  'told.title': 'E-mailben értesítve',
+  'told.accepted': 'értesítve: {at}',
+  'told.waiting': 'küldés folyamatban, kezdete: {at}',
+  'told.failed': 'nem sikerült értesíteni, feladva: {at}',
+  'told.again': 'eddig {n} próbálkozás, a következő: {at}',
+  'told.nobody': 'Még senki. Ha így is marad, nincs megadva cím ehhez az ügyfélhez vagy szolgálathoz.',
+  'told.unknown': 'Most nem tudni, kik kaptak értesítést.',
+
   'player.loading': 'A felvétel letöltése …',
   'player.play': 'Lejátszás',
   'player.stop': 'Megállítás',

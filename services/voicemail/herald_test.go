@@ -1,0 +1,172 @@
+package voicemail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"holdfast/services/call"
+	"holdfast/services/journal"
+	"holdfast/services/notify"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// crier is an outbox that knows whom it was told of, once each; ill, it takes nothing.
+type crier struct {
+	mu    sync.Mutex
+	ill   bool
+	seen  map[string]bool
+	heard chan notify.Notice
+}
+
+func newCrier() *crier { return &crier{seen: map[string]bool{}, heard: make(chan notify.Notice, 100)} }
+
+func (c *crier) Tell(_ context.Context, n notify.Notice) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ill {
+		return errors.New("the disk is full")
+	}
+	if key := n.Key + n.To; !c.seen[key] {
+		c.seen[key] = true
+		c.heard <- n
+	}
+	return nil
+}
+
+func (c *crier) next(t *testing.T) notify.Notice {
+	t.Helper()
+	select {
+	case n := <-c.heard:
+		return n
+	case <-time.After(time.Minute):
+		t.Fatal("nobody was told")
+		return notify.Notice{}
+	}
+}
+
+func theBook() *routing.Book {
+	b := &routing.Book{}
+	b.Put(&routing.Copy{
+		Tenant: "duna", Zone: "Europe/Budapest", Language: "en", Notify: []string{"admin@duna.example", "Office@kovacs.example"},
+		Accounts: []routing.Account{
+			{ID: "kovacs", Name: "Kovács Fogászat", Languages: []string{"hu"}, Notify: []string{"office@kovacs.example"}, MailAudio: true},
+		},
+	})
+	b.Put(&routing.Copy{Tenant: "mute", Zone: "UTC", Accounts: []routing.Account{{ID: "silent"}}})
+	return b
+}
+
+// left is the events of a call that left a message and whose node died then or closed it in order.
+func left(tenant tenants.TenantID, account tenants.AccountID, id string, at time.Time) []journal.Event {
+	facts := []call.Event{
+		{Type: call.Invited, Call: tenants.CallID(id), Plan: &call.Plan{
+			Tenant: tenant, Account: account, AccountName: string(account), Caller: "+3615550199", Called: "+3615550201", Kind: call.ForStandby, Languages: []string{"hu"},
+		}},
+		{Type: call.NodeLost, Take: &call.Take{N: 1, Voicemail: tenants.VoicemailID("v-" + id), StartedAt: at, Stopped: true, DurationMS: 62_400}},
+	}
+	var out []journal.Event
+	for i, f := range facts {
+		f.At = at.Add(time.Duration(i) * time.Second)
+		data, _ := json.Marshal(f)
+		out = append(out, journal.Event{
+			Tenant: tenant, Kind: journal.Call, ID: id, Seq: uint64(i + 1), At: f.At, Type: string(f.Type), Final: i == len(facts)-1, Data: data,
+		})
+	}
+	return out
+}
+
+func TestEveryoneWhoWantsToKnowIsToldOfAMessageOnceAndAfterACrashToo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "spool")
+	open := func() *journal.Journal {
+		j, err := journal.Open(journal.Config{Dir: dir, Node: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	j := open()
+	at := time.Now().Add(-time.Minute)
+	for _, e := range left("duna", "kovacs", "c1", at) { // and nobody hears it: the process dies
+		j.Append(e)
+	}
+	for _, e := range left("duna", "kovacs", "c-old", at.Add(-2*newsFor)) {
+		j.Append(e)
+	}
+	if err := j.Stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	j = open()
+	defer func() { _ = j.Stop() }()
+	c := newCrier()
+	h := NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: c, PublicURL: "https://answer.example"})
+	h.Start()
+	defer h.Stop()
+	office, admin := c.next(t), c.next(t)
+	if office.To != "office@kovacs.example" || office.Language != "hu" || admin.To != "admin@duna.example" || admin.Language != "en" {
+		t.Errorf("told were %+v and %+v", office, admin)
+	}
+	budapest, err := time.LoadLocation("Europe/Budapest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"account_name": "kovacs", "caller": "+3615550199", "duration": "1:02", "link": "https://answer.example/portal#/voicemail/v-c1", "audio": "v-c1",
+		"at": at.In(budapest).Format(time.RFC3339),
+	}
+	for name, value := range want {
+		if office.Data[name] != value {
+			t.Errorf("the mail's %s is %q, want %q", name, office.Data[name], value)
+		}
+	}
+	for _, e := range left("mute", "silent", "c3", at) {
+		j.Append(e)
+	}
+	for _, e := range left("duna", "kovacs", "c2", at) { // while it listens
+		j.Append(e)
+	}
+	if n := c.next(t); n.Key != "v-c2" {
+		t.Errorf("told was %+v", n)
+	}
+	if open := j.Alarms("mute"); len(open) != 1 || open[0].Key != AlarmUntold+"silent" {
+		t.Errorf("of an account that has no address the alarms are %+v", open)
+	}
+	if n := c.next(t); n.Key != "v-c2" || len(c.heard) != 0 {
+		t.Errorf("told was %+v, and %d more", n, len(c.heard))
+	}
+}
+
+func TestWhatTheOutboxDoesNotTakeIsOfferedAgain(t *testing.T) {
+	t.Parallel()
+	c := newCrier()
+	c.ill = true
+	h := NewHerald(HeraldConfig{Journal: nobodys{}, Book: theBook(), Teller: c})
+	for _, e := range left("duna", "kovacs", "c1", time.Now()) {
+		h.hear(e)
+	}
+	h.retell()
+	c.mu.Lock()
+	c.ill = false
+	c.mu.Unlock()
+	h.retell()
+	if n := c.next(t); n.Key != "v-c1" || len(h.untold) != 0 {
+		t.Errorf("told was %+v, untold are %+v", n, h.untold)
+	}
+}
+
+// nobodys is a journal without alarms.
+type nobodys struct{ Tape }
+
+func (nobodys) Raise(tenants.TenantID, string, string, journal.Severity) {}
+func (nobodys) Clear(tenants.TenantID, string)                           {}
