@@ -134,7 +134,8 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
 		return nil, err
 	}
-	n.outbox, n.herald = newOutbox(n), newHerald(n)
+	n.outbox = newOutbox(n)
+	n.herald = newHerald(n)
 	n.tickets = newTickets(n)
 	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.tickets); err != nil {
 		return nil, err
