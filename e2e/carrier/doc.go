@@ -5,4 +5,7 @@
 // It shares no signalling code with the trunk it calls: its side of SIP is written here, small and by the book, so that
 // a misunderstanding in one is seen by the other. [Run] makes one call from beginning to end. [Start] gives a live [Call]
 // to a story that wants to press keys, listen for a tone or hang up in the middle.
+//
+// The other way about, an [Exchange] is where Holdfast's own calls go: it rings, answers or refuses as a [Plan] says, and
+// each call that came is a [Received].
 package carrier
