@@ -17,6 +17,7 @@ import (
 	"holdfast/media/trunk"
 	"holdfast/services/acd"
 	"holdfast/services/journal"
+	"holdfast/services/numbers"
 	"holdfast/services/spend"
 	"holdfast/services/switchboard"
 	"holdfast/tenants"
@@ -40,7 +41,7 @@ const drainLimit = 60 * time.Second
 // bell lets the queue and the switchboard know each other: the queue is made first.
 type bell struct{ *switchboard.Switchboard }
 
-func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, tickets switchboard.Tickets) (*answering, error) {
+func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, clips *numbers.Clips, tickets switchboard.Tickets) (*answering, error) {
 	a := &answering{
 		player: prompt.NewPlayer(prompt.Config{Log: log}), mixer: bridge.NewMixer(bridge.Config{Log: log}),
 		spend: spend.New(spend.Config{Dir: s.dir("outbound"), Log: log}),
@@ -63,7 +64,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	met := &bell{}
 	a.queue = acd.New(acd.Config{Node: s.Node, Offers: met, Log: log})
 	a.board = switchboard.New(switchboard.Config{
-		Node: s.Node, Journal: j, Book: book, Queue: a.queue, Prompts: library, Player: a.player,
+		Node: s.Node, Journal: j, Book: book, Queue: a.queue, Prompts: prompts{library, clips, lost(j)}, Player: a.player,
 		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
 		Confer: func(legs ...media.Leg) func() { return a.mixer.Confer(legs...).End },

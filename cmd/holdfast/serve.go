@@ -103,6 +103,7 @@ type node struct {
 	journal    *journal.Journal
 	tapes      *record.Store
 	book       *routing.Book
+	clips      *numbers.Clips
 	compiler   *numbers.Compiler
 	compiled   atomic.Bool // every tenant was, since this process began
 	outbox     *notify.Outbox
@@ -137,14 +138,15 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	n.outbox = newOutbox(n)
 	n.herald = newHerald(n)
 	n.tickets = newTickets(n)
-	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.tickets); err != nil {
+	n.clips = &numbers.Clips{Dir: filepath.Join(s.dir("routing"), "greetings")}
+	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.clips, n.tickets); err != nil {
 		return nil, err
 	}
 	if n.stores, err = newStores(s, log, n.journal, n.answering.queue); err != nil {
 		return nil, err
 	}
 	n.compiler = numbers.New(numbers.Config{
-		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Book: n.book,
+		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Clips: n.clips, Book: n.book,
 		Trunks: n.answering.trunks.SetTrunks, Alarms: warnings{n.journal}, Log: log,
 	})
 	n.activation = newActivation(n)

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/services/accounts/accountsql"
 	"holdfast/services/call"
 	"holdfast/services/directory"
 	"holdfast/services/directory/directorysql"
@@ -79,7 +80,8 @@ func newSite(n *node) (*site, error) {
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Notices: st.notices, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
 			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
-			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), SignedOut: w.sockets.SignedOut,
+			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), Greetings: greetings{n.clips, accountsql.Store{DB: st.db}},
+			SignedOut: w.sockets.SignedOut,
 			Activator: n.activation, Entrance: api.Doors{Links: n.activation, People: st.people},
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,8 @@ type Source interface {
 	Versions(ctx context.Context) (map[tenants.TenantID]int64, error)
 	// Compile reads one tenant as it is at one moment, with the counter of that moment; nil when the tenant is gone.
 	Compile(ctx context.Context, tenant tenants.TenantID) (c *routing.Copy, version int64, err error)
+	// Recording reads a greeting that a copy names, by the hash of its samples.
+	Recording(ctx context.Context, tenant tenants.TenantID, hash string) ([]byte, error)
 	// Trunks reads all trunks.
 	Trunks(ctx context.Context) ([]routing.Trunk, error)
 }
@@ -42,6 +45,7 @@ type Alarms interface {
 type Config struct {
 	Source Source
 	Shelf  Shelf
+	Clips  *Clips // nil: this node plays nothing
 	Book   *routing.Book
 	// Trunks is told the trunks when they are first known and when they change.
 	Trunks func([]routing.Trunk)
@@ -57,6 +61,7 @@ type Compiler struct {
 	mu       sync.Mutex                 // one check at a time
 	seen     map[tenants.TenantID]int64 // counters that the book is up to
 	unsaved  map[tenants.TenantID]bool  // in the book, not on the shelf
+	unheard  map[tenants.TenantID]bool  // some of its recordings are not on this node
 	trunked  bool                       // trunks were read from the source
 	away     bool                       // the last check failed
 	starting sync.Once
@@ -72,7 +77,7 @@ func New(cfg Config) *Compiler {
 		cfg.Now = time.Now
 	}
 	return &Compiler{
-		cfg: cfg, seen: make(map[tenants.TenantID]int64), unsaved: make(map[tenants.TenantID]bool),
+		cfg: cfg, seen: make(map[tenants.TenantID]int64), unsaved: make(map[tenants.TenantID]bool), unheard: make(map[tenants.TenantID]bool),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -85,6 +90,9 @@ func (c *Compiler) Restore() int {
 		c.raise(tenants.Platform, "routing_copy:"+p.Name, fmt.Sprintf("%s (%s)", p.Text, p.Name), p.Err)
 	}
 	c.cfg.Book.Put(stock.Copies...)
+	if c.cfg.Clips != nil && len(stock.Problems) == 0 {
+		c.cfg.Clips.Sweep(recorded(stock.Copies...), c.cfg.Now())
+	}
 	if stock.Trunks != nil {
 		c.setTrunks(stock.Trunks)
 	}
@@ -166,6 +174,13 @@ func (c *Compiler) Check(ctx context.Context) error {
 			failed = errors.Join(failed, err)
 		}
 	}
+	for tenant := range c.unheard {
+		if known := c.cfg.Book.Copy(tenant); known != nil {
+			c.fetch(ctx, known)
+		} else {
+			delete(c.unheard, tenant)
+		}
+	}
 	for tenant := range c.unsaved {
 		if known := c.cfg.Book.Copy(tenant); known != nil {
 			c.save(known)
@@ -194,6 +209,7 @@ func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
 	fresh.Sort()
 	fresh.CompiledAt = c.cfg.Now().UTC()
 	known := c.cfg.Book.Copy(tenant)
+	c.fetch(ctx, fresh)
 	if known == nil || known.Hash() != fresh.Hash() {
 		c.cfg.Book.Put(fresh)
 		c.save(fresh)
@@ -202,6 +218,51 @@ func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
 	}
 	c.seen[tenant] = version
 	return nil
+}
+
+// fetch brings the recordings that a copy names to this node, before a caller needs them. One that cannot be had is an alarm, and
+// its callers hear the general greeting until a later check has it.
+func (c *Compiler) fetch(ctx context.Context, fresh *routing.Copy) {
+	if c.cfg.Clips == nil {
+		return
+	}
+	key := "greetings:" + string(fresh.Tenant)
+	var failed error
+	for hash := range recorded(fresh) {
+		if _, err := c.cfg.Clips.Read(hash); err == nil {
+			continue
+		}
+		clip, err := c.cfg.Source.Recording(ctx, fresh.Tenant, hash)
+		if err == nil {
+			err = c.cfg.Clips.Save(hash, clip)
+		}
+		failed = errors.Join(failed, err)
+	}
+	switch {
+	case failed == nil && c.unheard[fresh.Tenant]:
+		delete(c.unheard, fresh.Tenant)
+		if c.cfg.Alarms != nil {
+			c.cfg.Alarms.Clear(fresh.Tenant, key)
+		}
+	case failed != nil && !c.unheard[fresh.Tenant]:
+		c.unheard[fresh.Tenant] = true
+		c.raise(fresh.Tenant, key, "a recorded greeting is not on this node: its callers hear the general one", failed)
+	}
+}
+
+// recorded are the hashes of the recordings that copies name.
+func recorded(copies ...*routing.Copy) map[string]bool {
+	all := make(map[string]bool)
+	for _, c := range copies {
+		for i := range c.Accounts {
+			for _, name := range c.Accounts[i].Greetings {
+				if hash, ok := strings.CutPrefix(name, routing.Recorded); ok {
+					all[hash] = true
+				}
+			}
+		}
+	}
+	return all
 }
 
 // save writes to the shelf. Callers are answered from the book, so a full disk is an alarm and no reason to stop.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type plan struct {
 	copies   map[tenants.TenantID]routing.Copy
 	versions map[tenants.TenantID]int64
 	trunks   []routing.Trunk
+	clips    map[string][]byte // recordings, by tenant and hash
 	away     bool
 	compiled int
 }
@@ -56,6 +58,16 @@ func (p *plan) Compile(_ context.Context, id tenants.TenantID) (*routing.Copy, i
 		return nil, p.versions[id], nil
 	}
 	return &c, p.versions[id], nil
+}
+
+func (p *plan) Recording(_ context.Context, tenant tenants.TenantID, hash string) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clip, ok := p.clips[string(tenant)+hash]
+	if !ok {
+		return nil, errAway
+	}
+	return clip, nil
 }
 
 func (p *plan) Trunks(context.Context) ([]routing.Trunk, error) {
@@ -107,14 +119,14 @@ type bundle struct {
 func setup(t *testing.T, dir string) *bundle {
 	t.Helper()
 	b := &bundle{
-		plan:  &plan{copies: map[tenants.TenantID]routing.Copy{}, versions: map[tenants.TenantID]int64{}},
+		plan:  &plan{copies: map[tenants.TenantID]routing.Copy{}, versions: map[tenants.TenantID]int64{}, clips: map[string][]byte{}},
 		book:  &routing.Book{},
 		board: &board{open: map[string]string{}},
 		shelf: Shelf{Dir: dir},
 	}
 	b.plan.trunks = []routing.Trunk{{Name: "demo", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}}}
 	b.compiler = New(Config{
-		Source: b.plan, Shelf: b.shelf, Book: b.book, Alarms: b.board, Log: slog.New(slog.DiscardHandler),
+		Source: b.plan, Shelf: b.shelf, Clips: &Clips{Dir: filepath.Join(dir, "greetings")}, Book: b.book, Alarms: b.board, Log: slog.New(slog.DiscardHandler),
 		Trunks: func(t []routing.Trunk) { b.told = append(b.told, t) },
 	})
 	return b
@@ -276,4 +288,77 @@ func TestTheCompilerFollowsAndStops(t *testing.T) {
 	b.compiler.Stop()
 	b.compiler.Stop()
 	New(Config{Book: b.book}).Stop()
+}
+
+func TestARecordingIsOnTheNodeBeforeItsCopyIsAndSurvivesTheDatabase(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "routing")
+	b := setup(t, dir)
+	clip := []byte("you have reached the plumber")
+	hash := hashOf(clip)
+	name := func(h string) {
+		b.plan.mu.Lock()
+		defer b.plan.mu.Unlock()
+		b.plan.copies["harbor"] = routing.Copy{Tenant: "harbor", Accounts: []routing.Account{{ID: "a", Greetings: map[string]string{"en": routing.Recorded + h, "es": "greeting-a"}}}}
+		b.plan.versions["harbor"]++
+	}
+	name(hash)
+	b.check(t)
+	clips := b.compiler.cfg.Clips
+	if _, ok := clips.Clip(hash); ok || b.board.open["greetings:harbor"] == "" || b.book.Copy("harbor") == nil {
+		t.Fatalf("a recording that cannot be had: %v", b.board.open)
+	}
+	b.plan.mu.Lock()
+	b.plan.clips["mesa"+hash], b.plan.clips["harbor"+hash] = []byte("not this one"), clip
+	b.plan.mu.Unlock()
+	b.check(t)
+	if got, ok := clips.Clip(hash); !ok || string(got) != string(clip) || b.board.open["greetings:harbor"] != "" {
+		t.Fatalf("%q %v, alarms %v", got, ok, b.board.open)
+	}
+
+	again := setup(t, dir) // another start, and nobody to ask
+	again.plan.away = true
+	again.compiler.Restore()
+	if got, ok := again.compiler.cfg.Clips.Clip(hash); !ok || string(got) != string(clip) {
+		t.Errorf("after a restart: %q %v", got, ok)
+	}
+	path := filepath.Join(dir, "greetings", hash)
+	if err := os.WriteFile(path, clip[:5], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	third := setup(t, dir)
+	third.compiler.Restore()
+	if _, ok := third.compiler.cfg.Clips.Clip(hash); ok {
+		t.Error("a damaged recording is played")
+	}
+	for _, name := range []string{"", "../../etc/passwd", strings.Repeat("g", 64)} {
+		if _, ok := third.compiler.cfg.Clips.Clip(name); ok {
+			t.Errorf("%q is played", name)
+		}
+	}
+	third.plan.copies["harbor"], third.plan.versions["harbor"] = b.plan.copies["harbor"], 9
+	third.plan.clips["harbor"+hash] = clip
+	third.check(t)
+	if got, ok := third.compiler.cfg.Clips.Clip(hash); !ok || string(got) != string(clip) {
+		t.Errorf("it is not fetched anew: %q %v", got, ok)
+	}
+}
+
+func TestRecordingsThatNothingNamesGoAfterAWeek(t *testing.T) {
+	t.Parallel()
+	c := &Clips{Dir: t.TempDir()}
+	old, used := []byte("old"), []byte("used")
+	for _, clip := range [][]byte{old, used} {
+		if err := c.Save(hashOf(clip), clip); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Sweep(map[string]bool{hashOf(used): true}, time.Now().Add(keptFor-time.Hour))
+	if entries, _ := os.ReadDir(c.Dir); len(entries) != 2 {
+		t.Errorf("%v are left after a day", entries)
+	}
+	c.Sweep(map[string]bool{hashOf(used): true}, time.Now().Add(keptFor+time.Hour))
+	if entries, _ := os.ReadDir(c.Dir); len(entries) != 1 || entries[0].Name() != hashOf(used) {
+		t.Errorf("%v are left after a week", entries)
+	}
 }

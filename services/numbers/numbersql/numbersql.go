@@ -135,6 +135,18 @@ func operators(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routi
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[routing.Operator])
 }
 
+// Recording implements numbers.Source.
+func (s *Store) Recording(ctx context.Context, tenant tenants.TenantID, hash string) (clip []byte, err error) {
+	err = s.db.AsWorker(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, "SELECT audio FROM greetings WHERE tenant_id = $1 AND sha256 = $2 LIMIT 1", tenant, hash).Scan(&clip)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = ErrNotFound
+		}
+		return err
+	})
+	return clip, err
+}
+
 // Trunks implements numbers.Source.
 func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 	var trunks []routing.Trunk
