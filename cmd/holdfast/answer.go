@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"holdfast/media"
@@ -21,6 +22,7 @@ import (
 	"holdfast/services/spend"
 	"holdfast/services/switchboard"
 	"holdfast/tenants"
+	"holdfast/tenants/routing"
 )
 
 // answering is everything that a caller needs: SIP, media, the queue and the switchboard. It asks nothing of any store.
@@ -37,6 +39,18 @@ type answering struct {
 
 // drainLimit is how long live calls may go on after SIGTERM; a second signal ends them at once.
 const drainLimit = 60 * time.Second
+
+// wayOut dials by the trunks, which are made after the switchboard.
+type wayOut struct{ a *answering }
+
+func (w wayOut) Dial(d media.Destination) (media.Leg, error) { return w.a.trunks.Dial(d) }
+
+// dials says whether any trunk takes calls from us.
+func dials(book *routing.Book) func() bool {
+	return func() bool {
+		return slices.ContainsFunc(book.Trunks(), func(t routing.Trunk) bool { return t.Out != nil })
+	}
+}
 
 // bell lets the queue and the switchboard know each other: the queue is made first.
 type bell struct{ *switchboard.Switchboard }
@@ -68,7 +82,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
 		Confer: func(legs ...media.Leg) func() { return a.mixer.Confer(legs...).End },
-		Spend:  a.spend,
+		Dialer: wayOut{a}, Spend: a.spend,
 	})
 	met.Switchboard = a.board
 	if a.trunks, err = trunk.New(trunk.Config{

@@ -61,6 +61,7 @@ func newSite(n *node) (*site, error) {
 	board := live.Switchboard{Board: n.answering.board}
 	w.sockets = live.NewServer(live.Config{
 		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Messages: n.tickets, Log: n.log,
+		Dials: dials(n.book),
 	})
 	w.dependencies = []api.Dependency{
 		{Name: "postgres", Check: st.db.Ready},

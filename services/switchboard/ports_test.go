@@ -496,11 +496,10 @@ type handset struct {
 	keys string
 }
 
-func (h *handset) SendDigits(digits string) error {
+func (h *handset) SendDigits(digits string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.keys += digits
-	return nil
 }
 
 func (l *line) Dial(d media.Destination) (media.Leg, error) {

@@ -205,18 +205,13 @@ func (c *liveCall) nameOf(home *routing.Copy, id tenants.PersonID, number phone.
 	return ""
 }
 
-// keypad is a leg that can send keys.
-type keypad interface{ SendDigits(digits string) error }
-
 func (c *liveCall) press(e call.Press) {
 	leg := c.leg
 	if e.N > 0 {
 		leg = c.outsideLeg(e.N)
 	}
-	if k, ok := leg.(keypad); ok {
-		if err := k.SendDigits(e.Digits); err != nil {
-			c.log.Info("keys could not be sent", "err", err)
-		}
+	if k, ok := leg.(media.Keypad); ok {
+		k.SendDigits(e.Digits)
 	}
 }
 
