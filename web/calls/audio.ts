@@ -61,6 +61,7 @@ export class LineAudio {
   private sender: RTCRtpSender | null = null;
   private track: MediaStreamTrack | null = null;
   private micWanted = false;
+  private muted = false;
   private micTurn: Promise<void> = Promise.resolve();
   private state: AudioState = 'off';
   private busy = false;
@@ -144,6 +145,12 @@ export class LineAudio {
     return turn;
   }
 
+  /** Keeps the microphone open but says nothing: silence goes on being sent, so that the line is known to live. */
+  mute(on: boolean): void {
+    this.muted = on;
+    if (this.track) this.track.enabled = !on;
+  }
+
   private async follow(): Promise<void> {
     if (this.micWanted === (this.track !== null)) {
       if (this.track && this.sender?.track !== this.track) await this.sender?.replaceTrack(this.track);
@@ -159,6 +166,7 @@ export class LineAudio {
       track.stop();
       return;
     }
+    track.enabled = !this.muted;
     this.track = track;
     track.onended = () => this.unplugged(track);
     this.measure(track);

@@ -11,6 +11,14 @@ export type Action =
   | 'find'
   | 'choose'
   | 'owed'
+  | 'hold'
+  | 'mute'
+  | 'pad'
+  | 'transfer'
+  | 'join'
+  | 'leave'
+  | 'swap'
+  | 'call'
   | 'keys'
   | 'close';
 
@@ -19,6 +27,14 @@ export const KEYS: { action: Action; keys: string[] }[] = [
   { action: 'answer', keys: ['A'] },
   { action: 'decline', keys: ['N'] },
   { action: 'hang-up', keys: ['Shift', 'Esc'] },
+  { action: 'hold', keys: ['H'] },
+  { action: 'mute', keys: ['U'] },
+  { action: 'pad', keys: ['D'] },
+  { action: 'transfer', keys: ['T'] },
+  { action: 'call', keys: ['1', '…', '9'] },
+  { action: 'join', keys: ['J'] },
+  { action: 'swap', keys: ['S'] },
+  { action: 'leave', keys: ['L'] },
   { action: 'ready', keys: ['R'] },
   { action: 'pause', keys: ['P'] },
   { action: 'message', keys: ['M'] },
@@ -49,6 +65,13 @@ const LETTERS: Record<string, Action> = {
   m: 'message',
   c: 'choose',
   o: 'owed',
+  h: 'hold',
+  u: 'mute',
+  d: 'pad',
+  t: 'transfer',
+  j: 'join',
+  s: 'swap',
+  l: 'leave',
 };
 /** Chords with Ctrl, or ⌘: they work within a field too. */
 const CHORDS: Record<string, Action> = { s: 'save', '/': 'find' };
@@ -64,6 +87,7 @@ export function actionOf(press: Press): Action | null {
   if (press.key === '?') return 'keys';
   if (press.key === '/') return 'find';
   if (press.shiftKey) return null;
+  if (/^[1-9]$/.test(press.key)) return 'call';
   return LETTERS[press.key.toLowerCase()] ?? null;
 }
 

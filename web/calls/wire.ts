@@ -15,6 +15,16 @@ export type DeskVerb =
   | 'accept'
   | 'decline'
   | 'hang-up'
+  | 'hold'
+  | 'resume'
+  | 'dial'
+  | 'cancel-dial'
+  | 'swap'
+  | 'join'
+  | 'leave'
+  | 'drop'
+  | 'transfer'
+  | 'digits'
   | 'draft'
   | 'save-ticket'
   | 'append-ticket'
@@ -41,6 +51,9 @@ export interface Command {
   text?: string;
   to?: string;
   how?: string;
+  number?: string;
+  person?: string;
+  digits?: string;
 }
 
 export interface Message {
@@ -91,6 +104,40 @@ export interface Card {
   offer_for: number;
   wrap_up_for: number;
   after_loss?: boolean;
+  /** The operator who gives the caller away, or asks first. */
+  from?: string;
+  blind?: boolean;
+}
+
+/** Who hears whom in a call: whom the operator hears is in with ('' is the caller). */
+export interface Line {
+  with: string;
+  held_since?: string;
+  reminders?: number;
+  /** Another operator, the host, has the call and asked this one in. */
+  guest?: boolean;
+  host?: string;
+  third?: Third;
+}
+
+/** Somebody asked into a call: a person outside, or another operator. */
+export interface Third {
+  n: number;
+  name?: string;
+  number?: string;
+  operator?: string;
+  blind?: boolean;
+  state: 'calling' | 'ringing' | 'up' | 'over';
+  since: string;
+  reason?: string;
+}
+
+/** Another operator who could take the call now. */
+export interface Colleague {
+  id: string;
+  name: string;
+  /** Grade in the call's language: 3 native, 2 fluent, 1 basic, 0 none. */
+  language?: number;
 }
 
 export interface DutyView {
@@ -111,6 +158,9 @@ export interface DutyView {
   call?: Card;
   /** When the caller of the call was connected: a reload does not change it. */
   joined_at?: string;
+  line?: Line;
+  may_dial?: boolean;
+  colleagues?: Colleague[];
   socket: boolean;
   media: boolean;
   checked: boolean;
@@ -201,6 +251,10 @@ export interface LiveCall {
   since: string;
   operator?: string;
   operator_name?: string;
+  with?: string;
+  held_since?: string;
+  third?: string;
+  third_up?: boolean;
 }
 
 export interface LiveOperator {

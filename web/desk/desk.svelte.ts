@@ -1,6 +1,7 @@
 import { AudioError, type AudioTrouble, type Devices, LineAudio, troubleOf } from '../calls/audio';
 import { type Desk, type Happening, markOf, newDesk, reach, shown, step, wantsMicrophone } from '../calls/duty';
 import { Ring } from '../calls/ring';
+import { type Controls, controls, type Wish } from '../calls/third';
 import { Session } from '../calls/session';
 import { CommandError, LiveSocket } from '../calls/socket';
 import type { Check, Command, Message } from '../calls/wire';
@@ -36,6 +37,13 @@ export class DeskStore {
   /** Where audio does not get through, "203.0.113.1:16384"; "": it does, as far as is known. */
   shut = $state('');
   microphone = $state<'off' | 'opening' | 'on'>('off');
+  /** The operator's own wish that nobody hears them, for this call. */
+  muted = $state(false);
+  /** What is open under the call: the keypad, or the choice of another operator. */
+  opened = $state<'' | 'pad' | 'transfer'>('');
+  /** What was pressed on the keypad of this call. */
+  pressed = $state('');
+  private reminded = 0;
   trouble = $state<AudioTrouble | ''>('');
   /** The last command that was refused: its code. */
   refused = $state('');
@@ -91,6 +99,10 @@ export class DeskStore {
   }
   get band() {
     return shown(this.desk, now());
+  }
+  /** What may be done with the call in hand; null outside of calls. */
+  get controls(): Controls | null {
+    return controls(this.desk, now());
   }
   /** The account in hand: of the call, of the message on the desk, of the offer, or the one that was chosen. */
   get place(): Place | null {
@@ -204,6 +216,7 @@ export class DeskStore {
     this.desk = step(this.desk, h);
     this.followRing();
     this.followMicrophone();
+    this.followCall();
     this.work.follow(this.desk.duty?.operator ?? '', shown(this.desk, Date.now()));
     this.account.open(this.signedIn ? (this.place?.id ?? '') : '');
   }
@@ -227,6 +240,68 @@ export class DeskStore {
         this.trouble = troubleOf(failure);
         this.microphone = 'off';
       });
+  }
+
+  /** With the call go its mute, its keypad and its panels. A caller who waits long on hold is heard of. */
+  private followCall(): void {
+    const c = controls(this.desk, Date.now());
+    const duty = this.desk.duty;
+    const inCall = duty?.state === 'talking' || (duty?.state === 'lost' && duty.resume === 'talking');
+    if (!inCall) {
+      if (this.muted) this.mute(false);
+      this.opened = '';
+      this.pressed = '';
+      this.reminded = 0;
+      return;
+    }
+    if (!c) return;
+    if (this.opened === 'transfer' && !c.can.has('transfer')) this.opened = '';
+    if (c.reminders > this.reminded) this.ring.once();
+    this.reminded = c.reminders;
+  }
+
+  private mute(on: boolean): void {
+    this.muted = on;
+    this.audio.mute(on);
+  }
+
+  /** The operator mutes themselves, or speaks again. */
+  toggleMute(): void {
+    if (this.controls) this.mute(!this.muted);
+  }
+
+  toggleHold(): Promise<void> {
+    const wish = this.controls?.toggle;
+    return wish ? this.wish(wish) : Promise.resolve();
+  }
+
+  /** Asks something of the call, where that makes sense now. */
+  async wish(wish: Wish, more: Partial<Command> = {}): Promise<void> {
+    const c = this.controls;
+    // Another operator may be asked first by anybody who may give the caller away: that is no call to the outside.
+    const allowed = wish === 'dial' && more.operator ? 'transfer' : wish;
+    if (!c?.can.has(allowed)) return;
+    await this.order({ do: wish, call_id: c.call, ...more });
+  }
+
+  open(panel: 'pad' | 'transfer'): void {
+    const allowed = panel === 'pad' ? 'digits' : 'transfer';
+    this.opened = this.opened !== panel && this.controls?.can.has(allowed) ? panel : '';
+  }
+
+  async press(digit: string): Promise<void> {
+    if (!this.controls?.can.has('digits')) return;
+    this.pressed = (this.pressed + digit).slice(-24);
+    await this.wish('digits', { digits: digit });
+  }
+
+  async call(number: string, person: string): Promise<void> {
+    await this.wish('dial', { number, person });
+  }
+
+  /** Gives the caller to another operator; with a word first, the caller waits meanwhile. */
+  async give(operator: string, first: boolean): Promise<void> {
+    await this.wish(first ? 'dial' : 'transfer', { operator });
   }
 
   /** Every click and key of the operator lets the browser play sound. */
