@@ -5,7 +5,15 @@
 export type AudioState = 'off' | 'connecting' | 'up' | 'down';
 
 /** Why the microphone or the line does not work; pages say what to do about each. */
-export type AudioTrouble = 'denied' | 'no_microphone' | 'in_use' | 'insecure' | 'line' | 'blocked' | 'playback' | 'other';
+export type AudioTrouble =
+  | 'denied'
+  | 'no_microphone'
+  | 'in_use'
+  | 'insecure'
+  | 'line'
+  | 'blocked'
+  | 'playback'
+  | 'other';
 
 export class AudioError extends Error {
   constructor(

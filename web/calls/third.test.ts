@@ -36,7 +36,11 @@ describe('the controls of a call', () => {
     ['on hold', { with: 'nobody', held_since: at(-3) }, 'dial resume transfer'],
     ['ringing', { with: 'third', third: ortiz('ringing') }, 'drop resume'],
     ['aside', { with: 'third', third: ortiz('up') }, 'digits drop join leave resume swap'],
-    ['aside with an operator', { with: 'third', third: ortiz('up', { operator: 'ben' }) }, 'drop join leave resume swap'],
+    [
+      'aside with an operator',
+      { with: 'third', third: ortiz('up', { operator: 'ben' }) },
+      'drop join leave resume swap',
+    ],
     ['back with the caller', { with: '', third: ortiz('up') }, 'digits drop hold join leave swap'],
     ['all three', { with: 'all', third: ortiz('up') }, 'digits drop leave'],
     ['called in vain', { with: 'nobody', third: ortiz('over', { reason: 'busy' }) }, 'dial resume transfer'],

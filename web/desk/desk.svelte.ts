@@ -1,9 +1,9 @@
 import { AudioError, type AudioTrouble, type Devices, LineAudio, troubleOf } from '../calls/audio';
 import { type Desk, type Happening, markOf, newDesk, reach, shown, step, wantsMicrophone } from '../calls/duty';
 import { Ring } from '../calls/ring';
-import { type Controls, controls, type Wish } from '../calls/third';
 import { Session } from '../calls/session';
 import { CommandError, LiveSocket } from '../calls/socket';
+import { type Controls, controls, type Wish } from '../calls/third';
 import type { Check, Command, Message } from '../calls/wire';
 import { type API, newAPI } from '../ui/api/client';
 import { now } from '../ui/now.svelte';

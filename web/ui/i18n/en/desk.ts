@@ -257,14 +257,17 @@ export const desk = {
   'refused.no_third': 'Nobody else is in this call, or has answered yet.',
   'refused.not_yours': 'Another operator has this call. It is yours once that operator leaves.',
   'refused.no_operator': 'That operator is not free for this account any more. Choose another.',
-  'refused.emergency': 'Emergency services must see the caller’s own line. Tell the caller to hang up and dial that number now.',
+  'refused.emergency':
+    'Emergency services must see the caller’s own line. Tell the caller to hang up and dial that number now.',
   'refused.bad_number': 'That is no telephone number. Check it and try again.',
   'refused.no_right': 'You may not call out. Ask an administrator for the right, or give the caller the number.',
   'refused.no_line': 'There is no line for outbound calls here. Use your own telephone, or give the caller the number.',
   'refused.no_caller_id': 'This account has no number to call from. An administrator can give it a caller id.',
-  'refused.country': 'Calls to this kind of number, or to this country, are not allowed. An administrator can allow the country.',
+  'refused.country':
+    'Calls to this kind of number, or to this country, are not allowed. An administrator can allow the country.',
   'refused.too_many_calls': 'As many outbound calls as your service allows go on now. Try again when one has ended.',
-  'refused.minutes_spent': 'Today’s minutes for outbound calls are used up. An administrator can raise them; until then give the caller the number.',
+  'refused.minutes_spent':
+    'Today’s minutes for outbound calls are used up. An administrator can raise them; until then give the caller the number.',
   'refused.not_allowed': 'Your service allows no outbound calls. An administrator can change that.',
   'refused.other': 'That did not work. Try again.',
 

@@ -267,7 +267,8 @@ export const desk: Record<keyof typeof en, string> = {
   'refused.no_right': 'Ön nem hívhat kifelé. Kérje a jogot egy rendszergazdától, vagy adja meg a számot a hívónak.',
   'refused.no_line': 'Itt nincs kimenő vonal. Hívjon a saját telefonjáról, vagy adja meg a számot a hívónak.',
   'refused.no_caller_id': 'Ennek az ügyfélnek nincs száma, amelyről hívhatnánk. Egy rendszergazda beállíthatja.',
-  'refused.country': 'Ilyen számot vagy ezt az országot nem szabad hívni. Egy rendszergazda engedélyezheti az országot.',
+  'refused.country':
+    'Ilyen számot vagy ezt az országot nem szabad hívni. Egy rendszergazda engedélyezheti az országot.',
   'refused.too_many_calls': 'Most annyi kimenő hívás folyik, amennyi megengedett. Próbálja újra, ha egy véget ért.',
   'refused.minutes_spent':
     'A kimenő hívások mai percei elfogytak. Egy rendszergazda emelheti; addig adja meg a számot a hívónak.',
