@@ -40,10 +40,10 @@ type answering struct {
 // drainLimit is how long live calls may go on after SIGTERM; a second signal ends them at once.
 const drainLimit = 60 * time.Second
 
-// wayOut dials by the trunks, which are made after the switchboard.
-type wayOut struct{ a *answering }
+// dialer dials by the trunks, which are made after the switchboard.
+type dialer struct{ a *answering }
 
-func (w wayOut) Dial(d media.Destination) (media.Leg, error) { return w.a.trunks.Dial(d) }
+func (w dialer) Dial(d media.Destination) (media.Leg, error) { return w.a.trunks.Dial(d) }
 
 // dials says whether any trunk takes calls from us.
 func dials(book *routing.Book) func() bool {
@@ -82,7 +82,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
 		Confer: func(legs ...media.Leg) func() { return a.mixer.Confer(legs...).End },
-		Dialer: wayOut{a}, Spend: a.spend,
+		Dialer: dialer{a}, Spend: a.spend,
 	})
 	met.Switchboard = a.board
 	if a.trunks, err = trunk.New(trunk.Config{
