@@ -254,8 +254,8 @@ func (n *node) announce() {
 		}
 	}
 	note := ""
-	if n.site.selfSigned {
-		note = " certificate=self-signed"
+	if n.site.certNote != "" {
+		note = " certificate=" + n.site.certNote
 	}
 	fmt.Printf("holdfast ready http=%s sip=%s data=%s%s\n", n.settings.PublicURL, n.settings.SIP, n.settings.Data, note)
 	if n.settings.Demo != "1" {

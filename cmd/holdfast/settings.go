@@ -78,6 +78,24 @@ func (s *settings) addresses() (err error) {
 			return fmt.Errorf("HOLDFAST_PUBLIC_IP must be an IP address: %w", err)
 		}
 	}
+	return s.reachable()
+}
+
+// reachable refuses an address that nobody could send audio to: calls would be answered and be silent.
+func (s *settings) reachable() error {
+	ip, listen := s.publicIP, s.sipAddr.Addr()
+	switch {
+	case !ip.IsValid() && listen.IsUnspecified():
+		return fmt.Errorf("HOLDFAST_SIP %s is every address of this machine: set HOLDFAST_PUBLIC_IP to the one that carriers and browsers reach", s.SIP)
+	case !ip.IsValid():
+		return nil
+	case ip.IsUnspecified() || ip.IsMulticast():
+		return fmt.Errorf("HOLDFAST_PUBLIC_IP %s is no address that anybody can send to: name the one that carriers and browsers reach", ip)
+	case ip.IsLoopback() && !listen.IsLoopback():
+		return fmt.Errorf("HOLDFAST_PUBLIC_IP %s is this machine only, but HOLDFAST_SIP is %s: name the address that carriers and browsers reach", ip, s.SIP)
+	case ip.Is4() != listen.Is4() && !listen.IsUnspecified():
+		return fmt.Errorf("HOLDFAST_PUBLIC_IP %s and HOLDFAST_SIP %s must both be IPv4 or both be IPv6", ip, s.SIP)
+	}
 	return nil
 }
 

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +34,7 @@ type site struct {
 	dependencies []api.Dependency
 	listen       string
 	cert         *tls.Certificate
-	selfSigned   bool
+	certNote     string // what the ready line says of it
 	closed       chan struct{}
 	once         sync.Once
 }
@@ -96,7 +94,7 @@ func newSite(n *node) (*site, error) {
 		handler = watched(handler)
 	}
 	w.server = api.HTTPServer(handler, n.log)
-	w.cert, w.selfSigned, err = certificate(n.settings)
+	w.cert, w.certNote, err = certificate(n.settings, time.Now(), n.log)
 	return w, err
 }
 
@@ -132,26 +130,6 @@ func (n *node) dropped() map[string]uint64 {
 
 func (n *node) openRecording(tenant tenants.TenantID, id tenants.VoicemailID) (io.ReadSeekCloser, error) {
 	return n.tapes.Open(tenant, id)
-}
-
-// certificate loads the configured certificate, or makes one where the public URL is https and none is given.
-func certificate(s *settings) (cert *tls.Certificate, selfSigned bool, err error) {
-	certFile, keyFile := s.TLSCert, s.TLSKey
-	switch {
-	case certFile == "" && !strings.HasPrefix(s.PublicURL, "https://"):
-		return nil, false, nil
-	case certFile == "":
-		selfSigned = true
-		certFile, keyFile = filepath.Join(s.dir("keys"), "self-signed.crt"), filepath.Join(s.dir("keys"), "self-signed.key")
-		if err := selfSign(s.PublicURL, certFile, keyFile); err != nil {
-			return nil, false, err
-		}
-	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, false, fmt.Errorf("HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY: %w", err)
-	}
-	return &pair, selfSigned, nil
 }
 
 // start listens; an address that is taken is one clear error.
