@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"holdfast/e2e/sound"
@@ -80,6 +81,7 @@ func Open(ctx context.Context, o Options) (*Desk, error) {
 	line := append(slices.Clone(o.Through), "node", filepath.Join(filepath.Dir(here), "drive.mjs"), string(options))
 	cmd := exec.Command(line[0], line[1:]...) //nolint:noctx // lives as long as the desk; ended by Close
 	cmd.Env = append(os.Environ(), "HOLDFAST_URL="+o.URL)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = o.Complain
 	cmd.WaitDelay = closeBar
 	in, err := cmd.StdinPipe()
@@ -169,7 +171,8 @@ func (d *Desk) Offer(ctx context.Context) (o Offer, err error) {
 	return o, err
 }
 
-// Verb does what needs no words: "answer", "decline", "hang-up", "reload", "close" (the tab, and a new one).
+// Verb does what needs no words: "answer", "decline", "hang-up", "reload", "close" (the tab, and a new one),
+// "new-tab" (beside it; what follows is for the new one), "other-tab" (the one beside it).
 func (d *Desk) Verb(ctx context.Context, verb string) error {
 	return d.Do(ctx, map[string]any{"do": verb}, nil)
 }
@@ -239,6 +242,9 @@ func (d *Desk) Errors(ctx context.Context) ([]string, error) {
 	err := d.Do(ctx, map[string]any{"do": "errors"}, &answer)
 	return answer.Errors, err
 }
+
+// Kill ends the browser as a crash or a power cut would: nobody says goodbye. Close must still be called.
+func (d *Desk) Kill() { _ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL) }
 
 // Close ends the browser; kill -9 after closeBar. It may be called once.
 func (d *Desk) Close() {

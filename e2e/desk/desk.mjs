@@ -158,6 +158,15 @@ export class Desk {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor({ timeout: waitMS });
   }
 
+  /** Waits until the message on the desk is saved with these values, whichever field they stand in. */
+  async message(values) {
+    await this.page.waitForFunction((wanted) => {
+      if (!document.querySelector('[data-message][data-standing=saved]')) return false;
+      const held = [...document.querySelectorAll('[data-message] [data-field]')].map((field) => field.value);
+      return wanted.every((value) => held.includes(value));
+    }, values);
+  }
+
   async microphone() {
     return await this.page.evaluate(
       () =>

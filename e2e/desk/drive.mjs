@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { Desk, openBrowser } from './desk.mjs';
 
 const browser = await openBrowser(JSON.parse(process.argv[2] ?? '{}'));
+let beside = null;
 let desk = await Desk.open(browser);
 
 const verbs = {
@@ -24,11 +25,21 @@ const verbs = {
   truth: async () => ({ text: await desk.truth() }),
   press: (c) => desk.page.keyboard.press(c.key),
   type: (c) => desk.page.keyboard.type(c.text),
+  message: (c) => desk.message(c.values),
   sees: (c) => desk.sees(c.text, c.wait_ms),
   shot: (c) => desk.page.screenshot({ path: c.path, fullPage: true }).then(() => undefined),
   close: async () => {
     await desk.page.close();
     desk = await Desk.open(browser);
+  },
+  // A second tab beside the first, and the way back: from here on the commands are for the tab that was named.
+  'new-tab': async () => {
+    beside = desk;
+    desk = await Desk.open(browser);
+  },
+  'other-tab': async () => {
+    [desk, beside] = [beside, desk];
+    await desk.page.bringToFront();
   },
   errors: () => ({ errors: desk.errors }),
 };

@@ -43,7 +43,7 @@ func TestAnOperatorAtHomeTakesACall(t *testing.T) {
 	})
 	t.Run("in a terminal", func(t *testing.T) {
 		heard := filepath.Join(t.TempDir(), "heard.wav")
-		events := agent(t, net, n, "--sign-in", "ben@harbor.example", "--calls", "1", "--hang-up", "4", "--tone", "1330", "--record", heard)
+		events := agent(t, net, n, "--sign-in", ben, "--calls", "1", "--hang-up", "4", "--tone", "1330", "--record", heard)
 		await(t, events, operator.Available)
 		c := call(t, net)
 		await(t, events, operator.Connected)

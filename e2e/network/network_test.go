@@ -15,11 +15,13 @@ import (
 const (
 	lakeside = "+16085550101"
 	ada      = "ada@harbor.example"
+	ben      = "ben@harbor.example"
 	eszter   = "eszter@duna.example"
 	origin   = "https://" + network.Public + ":8080"
 
 	callerHz   = 440
 	operatorHz = 1330
+	otherHz    = 1730
 	hearBar    = 5 * time.Second
 )
 

@@ -30,7 +30,7 @@ class FakeSocket {
   }
 }
 
-function bundle(ticket: () => Promise<string> = async () => 'one') {
+function bundle(ticket: (limitMS: number) => Promise<string> = async () => 'one', fresh = () => false) {
   const sockets: FakeSocket[] = [];
   const states: Connection[] = [];
   const messages: Message[] = [];
@@ -38,6 +38,7 @@ function bundle(ticket: () => Promise<string> = async () => 'one') {
     page: 'desk',
     origin: 'https://holdfast.example',
     ticket,
+    fresh,
     random: () => 0.5,
     open: (url) => {
       const s = new FakeSocket(url);
@@ -176,5 +177,41 @@ describe('the live socket', () => {
     b.last().onmessage?.({ data: '{' });
     b.last().say({ type: 'beat' });
     expect(b.messages).toHaveLength(1);
+  });
+
+  it('says with its first beat, and that one only, that the page was just loaded', async () => {
+    const { live, last } = bundle(undefined, () => true);
+    live.start();
+    await settle();
+    last().accept();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(last().sent.map((text) => JSON.parse(text))).toEqual([{ do: 'beat', fresh: true }, { do: 'beat' }]);
+  });
+
+  it('gives up at once a socket that does not answer after the network has changed', async () => {
+    const { live, last, sockets } = bundle();
+    live.start();
+    await settle();
+    last().accept();
+    await vi.advanceTimersByTimeAsync(100);
+    live.probe();
+    await vi.advanceTimersByTimeAsync(500);
+    last().say({ type: 'beat' });
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(sockets).toHaveLength(1);
+    live.probe();
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it('does not wait long for a ticket that hangs on a dead connection, and longer only later', async () => {
+    const limits: number[] = [];
+    const { live } = bundle(async (limit) => {
+      limits.push(limit);
+      throw new Refusal(0, '', '');
+    });
+    live.start();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(limits.slice(0, 4)).toEqual([2_000, 2_000, 2_000, 10_000]);
   });
 });

@@ -51,7 +51,10 @@ export class DeskStore {
   check = $state<Check | null>(null);
   /** The line is checked although the duty does not ask for it: wished for, or on a machine that is new to the duty. */
   recheck = $state(false);
+  /** Another page of this operator was on this duty when this one came: it is closed now, and that is said. */
+  tookOver = $state(false);
   private fresh = false;
+  private first = false;
   speakingSince = $state(0);
   devices = $state<Devices>(readDevices());
   private accepting = false;
@@ -131,7 +134,8 @@ export class DeskStore {
     this.signedIn = true;
     this.stage = 'before';
     this.check = null;
-    this.recheck = this.fresh = false;
+    this.recheck = this.fresh = this.tookOver = false;
+    this.first = true;
     this.happen({ is: 'reset', now: Date.now() });
     this.socket.start();
   }
@@ -188,6 +192,10 @@ export class DeskStore {
     this.happen({ is: 'message', message, now: Date.now() });
     const duty = message.duty;
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
+    if (duty && this.first) {
+      this.first = false;
+      this.tookOver = duty.socket; // ours is not counted yet
+    }
     if (duty && this.fresh) {
       // A duty that another page began was proven there; this machine's line was not.
       this.fresh = false;

@@ -276,6 +276,8 @@ export const desk = {
   'over.replaced': 'This desk was opened somewhere else.',
   'over.replaced.more': 'One person has one desk. The other one goes on; this one is closed.',
   'over.other': 'This desk is closed.',
+  'taken.title': 'This desk was open somewhere else; it is closed there now.',
+  'taken.more': 'One person has one desk. You go on here, with the same call and the same message.',
   'over.reopen': 'Open the desk here',
 
   'oncall.title': 'On call now',

@@ -280,6 +280,8 @@ export const desk: Record<keyof typeof en, string> = {
   'over.replaced': 'Ezt a pultot máshol nyitották meg.',
   'over.replaced.more': 'Egy embernek egy pultja van. A másik működik tovább; ez bezárult.',
   'over.other': 'Ez a pult zárva van.',
+  'taken.title': 'Ez a pult máshol is nyitva volt; ott most bezárult.',
+  'taken.more': 'Egy embernek egy pultja van. Itt folytathatja, ugyanazzal a hívással és üzenettel.',
   'over.reopen': 'Pult megnyitása itt',
 
   'oncall.title': 'Most ügyel',
