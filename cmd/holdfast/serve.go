@@ -17,9 +17,11 @@ import (
 	"holdfast/deploy/servers"
 	"holdfast/media/record"
 	"holdfast/services/activation"
+	"holdfast/services/interim"
 	"holdfast/services/journal"
 	"holdfast/services/notify"
 	"holdfast/services/numbers"
+	"holdfast/services/oncall"
 	"holdfast/services/ticket"
 	"holdfast/services/voicemail"
 	"holdfast/tenants"
@@ -114,6 +116,8 @@ type node struct {
 	site       *site
 	failed     chan error
 	activation *activation.Service
+	interim    *interim.Board
+	guard      *oncall.Guard
 }
 
 // newNode makes everything, in the order of need: disk, then what answers, then stores, then pages. Nothing of it
@@ -138,6 +142,8 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	n.outbox = newOutbox(n)
 	n.herald = newHerald(n)
 	n.tickets = newTickets(n)
+	n.interim = newInterim(n)
+	n.guard = oncall.NewGuard(oncall.GuardConfig{Book: n.book, Alarms: warnings{n.journal}, Log: log})
 	n.clips = &numbers.Clips{Dir: filepath.Join(s.dir("routing"), "greetings")}
 	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.clips, n.tickets); err != nil {
 		return nil, err
@@ -198,6 +204,10 @@ func (n *node) start() error {
 	}
 	n.activation.Start()
 	n.herald.Start()
+	n.interim.Start()
+	if n.settings.has(roleWorker) {
+		n.guard.Start()
+	}
 	n.stores.start(n.prepare)
 	if err := n.site.start(n.failed); err != nil {
 		return err
@@ -300,6 +310,12 @@ func (n *node) stop() {
 	}
 	if n.outbox != nil {
 		n.outbox.Stop()
+	}
+	if n.interim != nil {
+		n.interim.Stop()
+	}
+	if n.guard != nil {
+		n.guard.Stop()
 	}
 	if n.compiler != nil {
 		n.compiler.Stop()

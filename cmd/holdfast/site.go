@@ -54,7 +54,7 @@ func newSite(n *node) (*site, error) {
 		Book: n.book, Subscribe: n.journal.Subscribe, Stories: n.journal.OpenStories(), Counter: unhandled{n}, Owed: n.tickets.Count, Activation: n.activation.Version,
 		Ended: meter.Ended, Alarms: n.journal.Alarms(tenants.Platform), Log: n.log,
 	})
-	hear := w.boards.Hear
+	hear := n.heard
 	st.show.Store(&hear)
 	board := live.Switchboard{Board: n.answering.board}
 	w.sockets = live.NewServer(live.Config{
@@ -80,7 +80,7 @@ func newSite(n *node) (*site, error) {
 			Desk: n.tickets, Archive: st.tickets, Notices: st.notices, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
 			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
 			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), Greetings: greetings{n.clips, accountsql.Store{DB: st.db}},
-			SignedOut: w.sockets.SignedOut,
+			Schedules: schedules{administration{n}}, Interim: n.interim, SignedOut: w.sockets.SignedOut,
 			Activator: n.activation, Entrance: api.Doors{Links: n.activation, People: st.people},
 		},
 		PublicURL: n.settings.PublicURL, Proxies: n.settings.proxies, Pages: web.Pages(),

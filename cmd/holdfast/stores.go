@@ -19,6 +19,7 @@ import (
 	"holdfast/services/activation/activationsql"
 	"holdfast/services/identity"
 	"holdfast/services/identity/identitysql"
+	"holdfast/services/interim/interimsql"
 	"holdfast/services/journal"
 	"holdfast/services/journal/journalsql"
 	"holdfast/services/notify/notifysql"
@@ -99,7 +100,7 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 	st.tickets = ticketsql.Queries{DB: st.db}
 	st.notices = notifysql.Queries{DB: st.db}
 	st.shipper = journal.NewShipper(journal.ShipperConfig{
-		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project, activationsql.Project), Log: log,
+		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project, activationsql.Project, interimsql.Project), Log: log,
 	})
 	return st, nil
 }

@@ -11,7 +11,7 @@ var floors = map[string]int{
 	"media/rtp": 10, "media/pace": 10, "media/trunk": 12, "media/browser": 12, "media/bridge": 12, "media/prompt": 12, "media/record": 12,
 	"media/mediatest": 13,
 
-	"services/journal": 20, "services/acd": 23, "services/intake": 23, "services/ticket": 23, "services/oncall": 23,
+	"services/journal": 20, "services/acd": 23, "services/intake": 23, "services/ticket": 23, "services/oncall": 23, "services/interim": 23,
 	"services/directory": 23, "services/notify": 22, "services/numbers": 23, "services/identity": 23, "services/accounts": 23, "services/spend": 23,
 
 	"services/dispatch": 30, "services/voicemail": 30, "services/handback": 30,
@@ -40,6 +40,8 @@ var adapters = map[string]string{
 	"services/acd/acdredis":             "services/acd",
 	"services/accounts/accountsql":      "services/accounts",
 	"services/activation/activationsql": "services/activation",
+	"services/oncall/oncallsql":         "services/oncall",
+	"services/interim/interimsql":       "services/interim",
 }
 
 // forbidden edges go down, and are wrong all the same. "..." ends a prefix; an edge is allowed where the importer is in but.
@@ -84,7 +86,7 @@ var libraries = []struct {
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
 	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/backup", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
 		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql", "services/directory/directorysql",
-		"services/activation/activationsql"), "the store is the only door to PostgreSQL"},
+		"services/activation/activationsql", "services/oncall/oncallsql", "services/interim/interimsql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
 	{"github.com/wneessen/go-mail", []string{"services/notify/smtp"}, "a mail is words until it travels"},
 	{"github.com/emersion", nil, "a mail server is for tests only"},

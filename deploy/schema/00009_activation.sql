@@ -4,7 +4,7 @@
 -- +goose Up
 
 ALTER TABLE events DROP CONSTRAINT events_kind_check;
-ALTER TABLE events ADD CONSTRAINT events_kind_check CHECK (kind IN ('call', 'duty', 'alarm', 'command', 'ticket', 'notice', 'activation'));
+ALTER TABLE events ADD CONSTRAINT events_kind_check CHECK (kind IN ('call', 'duty', 'alarm', 'command', 'ticket', 'notice', 'interim', 'activation'));
 
 CREATE TABLE used_links (
   tenant_id text NOT NULL,
@@ -21,4 +21,4 @@ GRANT SELECT, INSERT, DELETE ON used_links TO holdfast_worker;
 DROP TABLE used_links;
 DELETE FROM events WHERE kind = 'activation';
 ALTER TABLE events DROP CONSTRAINT events_kind_check;
-ALTER TABLE events ADD CONSTRAINT events_kind_check CHECK (kind IN ('call', 'duty', 'alarm', 'command', 'ticket', 'notice'));
+ALTER TABLE events ADD CONSTRAINT events_kind_check CHECK (kind IN ('call', 'duty', 'alarm', 'command', 'ticket', 'notice', 'interim'));

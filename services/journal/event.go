@@ -17,6 +17,7 @@ const (
 	Alarm   Kind = "alarm"   // ID is the alarm's key: one open alarm a key
 	Ticket  Kind = "ticket"  // ID is the TicketID; one that was delivered may go on: see services/ticket
 	Notice  Kind = "notice"  // ID is the name that services/notify gives what is told to one address
+	Interim Kind = "interim" // ID is that of an override or a note: open while the database does not have it
 	Command Kind = "command" // ID is fresh: one event, one command
 	// Activation is a tenant's standby and live: see services/activation. ID is fresh, each event is a story of its own,
 	// because several nodes write about one activation.

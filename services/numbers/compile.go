@@ -157,6 +157,7 @@ func (c *Compiler) Check(ctx context.Context) error {
 	defer cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	began := c.cfg.Now()
 	versions, err := c.cfg.Source.Versions(ctx)
 	if err != nil {
 		return fmt.Errorf("read what changed: %w", err)
@@ -175,14 +176,14 @@ func (c *Compiler) Check(ctx context.Context) error {
 		}
 	}
 	for tenant := range c.unheard {
-		if known := c.cfg.Book.Copy(tenant); known != nil {
+		if known := c.cfg.Book.Compiled(tenant); known != nil {
 			c.fetch(ctx, known)
 		} else {
 			delete(c.unheard, tenant)
 		}
 	}
 	for tenant := range c.unsaved {
-		if known := c.cfg.Book.Copy(tenant); known != nil {
+		if known := c.cfg.Book.Compiled(tenant); known != nil {
 			c.save(known)
 		} else {
 			delete(c.unsaved, tenant)
@@ -190,6 +191,9 @@ func (c *Compiler) Check(ctx context.Context) error {
 	}
 	// A tenant on the shelf that the source has never heard of belongs to another database; its calls are still
 	// answered, because deleting on a doubt is worse.
+	if failed == nil {
+		c.cfg.Book.SetChecked(began)
+	}
 	return failed
 }
 
@@ -208,7 +212,7 @@ func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
 	}
 	fresh.Sort()
 	fresh.CompiledAt = c.cfg.Now().UTC()
-	known := c.cfg.Book.Copy(tenant)
+	known := c.cfg.Book.Compiled(tenant)
 	c.fetch(ctx, fresh)
 	if known == nil || known.Hash() != fresh.Hash() {
 		c.cfg.Book.Put(fresh)

@@ -40,11 +40,7 @@ func At(c *routing.Copy, account tenants.AccountID, t time.Time) ([]Answer, erro
 	if c.Account(account) == nil {
 		return nil, ErrNoAccount
 	}
-	listed := c.PeopleOf(account)
-	known := make(map[tenants.PersonID]*people.Person, len(listed))
-	for i := range listed {
-		known[listed[i].ID] = &listed[i]
-	}
+	known := directoryOf(c, account)
 	schedules := c.SchedulesOf(account)
 	all := make([]Answer, len(schedules))
 	for i := range schedules {
@@ -54,7 +50,31 @@ func At(c *routing.Copy, account tenants.AccountID, t time.Time) ([]Answer, erro
 	return all, nil
 }
 
-func answer(s *roster.Schedule, known map[tenants.PersonID]*people.Person, t time.Time) Answer {
+// AnswerOf is who is on call by one schedule at t, which need not be in the copy as it is given.
+func AnswerOf(c *routing.Copy, s *roster.Schedule, t time.Time) Answer {
+	a := answer(s, directoryOf(c, s.Account), t)
+	a.CompiledAt = c.CompiledAt
+	return a
+}
+
+// NameOf is the name of somebody in an account's directory; "" when it has nobody of that ID.
+func NameOf(c *routing.Copy, account tenants.AccountID, id tenants.PersonID) string {
+	return directoryOf(c, account).name(id)
+}
+
+// directory is an account's people by ID.
+type directory map[tenants.PersonID]*people.Person
+
+func directoryOf(c *routing.Copy, account tenants.AccountID) directory {
+	listed := c.PeopleOf(account)
+	known := make(directory, len(listed))
+	for i := range listed {
+		known[listed[i].ID] = &listed[i]
+	}
+	return known
+}
+
+func answer(s *roster.Schedule, known directory, t time.Time) Answer {
 	resolved := roster.OnCall(s, t)
 	a := Answer{Schedule: s.ID, Name: s.Name, At: resolved.At, Until: resolved.Until}
 	for _, shift := range resolved.Now {

@@ -59,6 +59,16 @@ func (s *Schedule) Check(known func(tenants.PersonID) bool) error {
 	return errors.Join(c.found...)
 }
 
+// CheckOverride returns everything that is wrong with an override of s, as Check does.
+func (s *Schedule) CheckOverride(o Override, known func(tenants.PersonID) bool) error {
+	c, ids := checker{known: known}, make(map[string]bool)
+	for i := range s.Layers {
+		ids[s.Layers[i].ID] = true
+	}
+	c.override("", &o, ids)
+	return errors.Join(c.found...)
+}
+
 type checker struct {
 	known func(tenants.PersonID) bool
 	found []error

@@ -48,3 +48,39 @@ func (d *Date) UnmarshalText(text []byte) error {
 	*d = Date(t.Unix() / secondsADay)
 	return nil
 }
+
+// DateOf is the day that the clock of a zone shows at t; in UTC when there is no such zone.
+func DateOf(zone string, t time.Time) Date {
+	y, m, d := t.In(location(zone)).Date()
+	return On(y, m, d)
+}
+
+// DayStarts returns when n days begin in a zone, from a day on, and when the last of them ends: n+1 moments. Days differ in
+// length where clocks are changed. UTC when there is no such zone.
+func DayStarts(zone string, from Date, n int) []time.Time {
+	z, ok := loadZone(zone)
+	if !ok {
+		z.loc = time.UTC
+	}
+	all := make([]time.Time, n+1)
+	for i := range all {
+		all[i] = time.Unix(z.moment((int64(from)+int64(i))*secondsADay), 0).In(z.loc)
+	}
+	return all
+}
+
+// End is the moment at which a layer ends in a zone; zero: it does not.
+func (l *Layer) End(zone string) time.Time {
+	z, ok := loadZone(zone)
+	if l.To == 0 || !ok {
+		return time.Time{}
+	}
+	return time.Unix(z.moment(int64(l.To)*secondsADay+int64(l.Handover)*60), 0).In(z.loc)
+}
+
+func location(zone string) *time.Location {
+	if z, ok := loadZone(zone); ok {
+		return z.loc
+	}
+	return time.UTC
+}

@@ -77,4 +77,6 @@ type Override struct {
 	Replaced string           `json:"replaced,omitempty"` // the layer's or person's ID
 	Person   tenants.PersonID `json:"person"`
 	Note     string           `json:"note,omitempty"`
+	By       string           `json:"by,omitempty"` // the name of who set it; "": nobody knows
+	At       time.Time        `json:"at,omitzero"`  // when it was set
 }

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,9 @@ type Book struct {
 	standing map[tenants.TenantID]Standing // under writing
 	state    atomic.Pointer[index]
 	trunks   atomic.Pointer[[]Trunk]
+	checked  atomic.Int64                                    // Unix nanoseconds; 0: never
+	overlay  func(*Copy) *Copy                               // under writing
+	watchers map[tenants.TenantID]map[chan struct{}]struct{} // under writing
 }
 
 // Standing is whether a tenant's operators answer, as this node was told before its database was.
@@ -38,7 +42,8 @@ func (s Standing) over(c *Copy) *Copy {
 
 // index is one state of the book. Nobody changes it.
 type index struct {
-	copies    map[tenants.TenantID]*Copy
+	compiled  map[tenants.TenantID]*Copy // as they were put in
+	copies    map[tenants.TenantID]*Copy // as they are read
 	numbers   map[string]entry
 	operators map[tenants.OperatorID]operatorEntry
 }
@@ -92,8 +97,73 @@ func (b *Book) change(do func(map[tenants.TenantID]*Copy)) {
 	all := make(map[tenants.TenantID]*Copy, len(b.plain))
 	for id, c := range b.plain {
 		all[id] = b.standing[id].over(c)
+		if b.overlay != nil {
+			all[id] = b.overlay(all[id])
+		}
 	}
-	b.state.Store(indexed(all))
+	before, after := b.read(), indexed(all)
+	after.compiled = maps.Clone(b.plain)
+	b.state.Store(after)
+	for id, watching := range b.watchers {
+		if before.copies[id] == after.copies[id] {
+			continue
+		}
+		for w := range watching {
+			select {
+			case w <- struct{}{}:
+			default: // it has not looked at the change before this one yet
+			}
+		}
+	}
+}
+
+// Overlay has every copy read through a function from now on: it returns what holds already and is not compiled yet, as a
+// new copy, or the copy itself. It is called whenever a copy is put in and by Refresh, and must neither block nor use the book.
+func (b *Book) Overlay(change func(compiled *Copy) *Copy) {
+	b.writing.Lock()
+	b.overlay = change
+	b.writing.Unlock()
+	b.Refresh()
+}
+
+// Refresh reads all copies through the overlay again.
+func (b *Book) Refresh() { b.change(func(map[tenants.TenantID]*Copy) {}) }
+
+// Compiled returns a tenant's copy as it was put in, or nil.
+func (b *Book) Compiled(tenant tenants.TenantID) *Copy { return b.read().compiled[tenant] }
+
+// Watch tells of every change of a tenant's copy: the channel has a value when there was one since the last was taken. cancel
+// ends it and may be repeated.
+func (b *Book) Watch(tenant tenants.TenantID) (changes <-chan struct{}, cancel func()) {
+	w := make(chan struct{}, 1)
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if b.watchers == nil {
+		b.watchers = map[tenants.TenantID]map[chan struct{}]struct{}{}
+	}
+	if b.watchers[tenant] == nil {
+		b.watchers[tenant] = map[chan struct{}]struct{}{}
+	}
+	b.watchers[tenant][w] = struct{}{}
+	return w, func() {
+		b.writing.Lock()
+		defer b.writing.Unlock()
+		delete(b.watchers[tenant], w)
+		if len(b.watchers[tenant]) == 0 {
+			delete(b.watchers, tenant)
+		}
+	}
+}
+
+// SetChecked notes that all copies were what the database says at that time.
+func (b *Book) SetChecked(at time.Time) { b.checked.Store(at.UnixNano()) }
+
+// CheckedAt is when the copies were last known to be what the database says; zero: not since this process began.
+func (b *Book) CheckedAt() time.Time {
+	if at := b.checked.Load(); at != 0 {
+		return time.Unix(0, at).UTC()
+	}
+	return time.Time{}
 }
 
 func indexed(all map[tenants.TenantID]*Copy) *index {

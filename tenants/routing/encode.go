@@ -49,6 +49,15 @@ func (c *Copy) Sort() {
 	slices.SortFunc(c.Schedules, func(a, b roster.Schedule) int {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
+	SortNotes(c.Notes)
+	slices.SortFunc(c.Feeds, func(a, b Feed) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// SortNotes puts notes in the order of a copy.
+func SortNotes(all []Note) {
+	slices.SortFunc(all, func(a, b Note) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), a.From.Compare(b.From), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 // Hash names the content of a copy, whenever it was compiled: copies of one content have one hash. Hexadecimal.

@@ -37,6 +37,11 @@ func (c *Copy) SchedulesOf(id tenants.AccountID) []roster.Schedule {
 	return ofAccount(c.Schedules, id, func(s *roster.Schedule) tenants.AccountID { return s.Account })
 }
 
+// NotesOf is an account's notes, the oldest first. Nobody may change it.
+func (c *Copy) NotesOf(id tenants.AccountID) []Note {
+	return ofAccount(c.Notes, id, func(n *Note) tenants.AccountID { return n.Account })
+}
+
 // ofAccount is the part of a list sorted by account that is one account's.
 func ofAccount[T any](all []T, id tenants.AccountID, account func(*T) tenants.AccountID) []T {
 	from, _ := slices.BinarySearchFunc(all, id, func(t T, id tenants.AccountID) int { return cmp.Compare(account(&t), id) })

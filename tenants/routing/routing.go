@@ -44,6 +44,8 @@ type Copy struct {
 	// People are the directory, Schedules who of it is on call. Copies of earlier builds have neither.
 	People     []people.Person   `json:"people,omitempty"`    // sorted by Account, ID
 	Schedules  []roster.Schedule `json:"schedules,omitempty"` // sorted by Account, Position, ID
+	Notes      []Note            `json:"notes,omitempty"`     // sorted by Account, From, ID; those long over are left out
+	Feeds      []Feed            `json:"feeds,omitempty"`     // sorted by ID
 	CompiledAt time.Time         `json:"compiled_at"`
 }
 
@@ -83,6 +85,28 @@ type Account struct {
 
 // Recorded begins the name of a greeting that was recorded for the account; the SHA-256 of its samples follows, hexadecimal.
 const Recorded = "recorded:"
+
+// Note is something to know about an account for a while: "Dr. Ortiz swaps with Lee until 18:00".
+type Note struct {
+	ID      string            `json:"id"`
+	Account tenants.AccountID `json:"account"`
+	Text    string            `json:"text"`
+	From    time.Time         `json:"from"`  // whole seconds
+	Until   time.Time         `json:"until"` // the first moment at which it no longer holds
+	By      string            `json:"by"`    // the name of who wrote it
+	At      time.Time         `json:"at"`    // when it was written
+}
+
+// Holds reports whether the note is in force at t.
+func (n Note) Holds(t time.Time) bool { return !t.Before(n.From) && t.Before(n.Until) }
+
+// Feed lets a calendar program read a schedule. Whoever has its token may; the copy knows only the token's hash.
+type Feed struct {
+	ID       string             `json:"id"`
+	Account  tenants.AccountID  `json:"account"`
+	Schedule tenants.ScheduleID `json:"schedule"`
+	Hash     string             `json:"hash"` // SHA-256 of the token, hexadecimal
+}
 
 // Outbound bounds what a tenant's operators may spend on calls to the outside. The zero value allows none.
 type Outbound struct {

@@ -79,6 +79,27 @@ func (e ForwardingState) Valid() bool {
 	}
 }
 
+// Defines values for LayerRotation.
+const (
+	LayerRotationCustom LayerRotation = "custom"
+	LayerRotationDaily  LayerRotation = "daily"
+	LayerRotationWeekly LayerRotation = "weekly"
+)
+
+// Valid indicates whether the value is a known member of the LayerRotation enum.
+func (e LayerRotation) Valid() bool {
+	switch e {
+	case LayerRotationCustom:
+		return true
+	case LayerRotationDaily:
+		return true
+	case LayerRotationWeekly:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageChangeState.
 const (
 	MessageChangeStateDelivered MessageChangeState = "delivered"
@@ -166,6 +187,27 @@ func (e OpeningHoursDays) Valid() bool {
 	case OpeningHoursDaysTue:
 		return true
 	case OpeningHoursDaysWed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OverrideNewReplaces.
+const (
+	OverrideNewReplacesAll    OverrideNewReplaces = "all"
+	OverrideNewReplacesLayer  OverrideNewReplaces = "layer"
+	OverrideNewReplacesPerson OverrideNewReplaces = "person"
+)
+
+// Valid indicates whether the value is a known member of the OverrideNewReplaces enum.
+func (e OverrideNewReplaces) Valid() bool {
+	switch e {
+	case OverrideNewReplacesAll:
+		return true
+	case OverrideNewReplacesLayer:
+		return true
+	case OverrideNewReplacesPerson:
 		return true
 	default:
 		return false
@@ -547,6 +589,31 @@ type EventList struct {
 	Next  *string `json:"next"`
 }
 
+// Feed defines model for Feed.
+type Feed struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`
+	ID   string    `json:"id"`
+	Name string    `json:"name"`
+}
+
+// FeedList defines model for FeedList.
+type FeedList struct {
+	Items []Feed  `json:"items"`
+	Next  *string `json:"next"`
+}
+
+// FeedMade defines model for FeedMade.
+type FeedMade struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`
+	ID   string    `json:"id"`
+	Name string    `json:"name"`
+
+	// URL With its token; nobody can read it again
+	URL string `json:"url"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// About The name of what it collides with: another account
@@ -627,6 +694,28 @@ type ForwardingSheet struct {
 // ForwardingState defines model for ForwardingState.
 type ForwardingState string
 
+// HoursNow Whether the client is open
+type HoursNow struct {
+	Known bool `json:"known"`
+	Open  bool `json:"open"`
+
+	// Sentence The answer in one sentence, by language
+	Sentence OnCallSentence `json:"sentence"`
+	Until    *time.Time     `json:"until"`
+}
+
+// HoursRule defines model for HoursRule.
+type HoursRule struct {
+	// Days mon,tue; empty: every day
+	Days *string `json:"days,omitempty"`
+
+	// From 08:00
+	From string `json:"from"`
+
+	// To Not after from: it ends on the next day
+	To string `json:"to"`
+}
+
 // ImportLine defines model for ImportLine.
 type ImportLine struct {
 	// Detail Role, and ways to reach somebody, as they will be
@@ -651,6 +740,62 @@ type ImportProblem struct {
 	Text   string `json:"text"`
 	Value  string `json:"value"`
 }
+
+// InForce What else to know of the account now
+type InForce struct {
+	// Hours Whether the client is open
+	Hours HoursNow `json:"hours"`
+
+	// Instructions Standing, for every call
+	Instructions string `json:"instructions"`
+
+	// MaySet Whoever asks may set overrides and notes
+	MaySet bool `json:"may_set"`
+
+	// Notes Those that hold, the oldest first
+	Notes []Note `json:"notes"`
+
+	// Overrides Those that hold or begin within a day
+	Overrides []Override `json:"overrides"`
+}
+
+// Layer defines model for Layer.
+type Layer struct {
+	// Every custom: how many units a turn lasts
+	Every *int `json:"every,omitempty"`
+
+	// From The day on whose handover the first turn begins
+	From string `json:"from"`
+
+	// Handover 08:00
+	Handover string `json:"handover"`
+
+	// ID Given by the server to a new layer
+	ID   *string `json:"id,omitempty"`
+	Name string  `json:"name"`
+
+	// Participants Turns, each of one person or several at once
+	Participants [][]string `json:"participants"`
+
+	// Rank Lower is called first
+	Rank     *int          `json:"rank,omitempty"`
+	Rotation LayerRotation `json:"rotation"`
+
+	// To The day on whose handover the layer ends; empty: it does not
+	To *string `json:"to,omitempty"`
+
+	// Unit custom: days or hours
+	Unit *string `json:"unit,omitempty"`
+
+	// Weekday weekly: of the handover, Sunday is 0
+	Weekday *int `json:"weekday,omitempty"`
+
+	// Windows Only in these hours; none: always
+	Windows *[]HoursRule `json:"windows,omitempty"`
+}
+
+// LayerRotation defines model for Layer.Rotation.
+type LayerRotation string
 
 // Listing defines model for Listing.
 type Listing struct {
@@ -831,6 +976,33 @@ type NewNumber struct {
 	Tenant string `json:"tenant"`
 }
 
+// Note defines model for Note.
+type Note struct {
+	// At When it was written
+	At time.Time `json:"at"`
+
+	// By The name of who wrote it
+	By    string    `json:"by"`
+	From  time.Time `json:"from"`
+	ID    string    `json:"id"`
+	Text  string    `json:"text"`
+	Until time.Time `json:"until"`
+}
+
+// NoteList defines model for NoteList.
+type NoteList struct {
+	Items []Note  `json:"items"`
+	Next  *string `json:"next"`
+}
+
+// NoteNew defines model for NoteNew.
+type NoteNew struct {
+	// From Now, when left out
+	From  *time.Time `json:"from,omitempty"`
+	Text  string     `json:"text"`
+	Until time.Time  `json:"until"`
+}
+
 // NoticeList defines model for NoticeList.
 type NoticeList struct {
 	Items []NoticeRecord `json:"items"`
@@ -901,10 +1073,16 @@ type Offered struct {
 type OnCall struct {
 	At time.Time `json:"at"`
 
-	// CompiledAt How old the data is
-	CompiledAt time.Time     `json:"compiled_at"`
-	Next       *OnCallNext   `json:"next"`
-	Now        []OnCallShift `json:"now"`
+	// CheckedAt When it was last known to be what the database says
+	CheckedAt time.Time `json:"checked_at"`
+
+	// CompiledAt When the data last changed
+	CompiledAt time.Time `json:"compiled_at"`
+
+	// InForce What else to know of the account now
+	InForce InForce       `json:"in_force"`
+	Next    *OnCallNext   `json:"next"`
+	Now     []OnCallShift `json:"now"`
 
 	// Others By its other schedules
 	Others       []OnCallSchedule `json:"others"`
@@ -1010,6 +1188,44 @@ type OperatorPage struct {
 	// Why Why no link could be sent: no_mail, mail; empty when one was
 	Why string `json:"why"`
 }
+
+// Override defines model for Override.
+type Override struct {
+	// At When it was set
+	At *time.Time `json:"at"`
+
+	// By The name of who set it; empty: nobody knows
+	By           string    `json:"by"`
+	From         time.Time `json:"from"`
+	ID           string    `json:"id"`
+	Note         string    `json:"note"`
+	Person       string    `json:"person"`
+	PersonName   string    `json:"person_name"`
+	Replaced     string    `json:"replaced"`
+	ReplacedName string    `json:"replaced_name"`
+
+	// Replaces all, layer or person
+	Replaces     string    `json:"replaces"`
+	Schedule     string    `json:"schedule"`
+	ScheduleName string    `json:"schedule_name"`
+	To           time.Time `json:"to"`
+}
+
+// OverrideNew defines model for OverrideNew.
+type OverrideNew struct {
+	// From Now, when left out
+	From   *time.Time `json:"from,omitempty"`
+	Note   *string    `json:"note,omitempty"`
+	Person string     `json:"person"`
+
+	// Replaced The layer's or person's id
+	Replaced *string              `json:"replaced,omitempty"`
+	Replaces *OverrideNewReplaces `json:"replaces,omitempty"`
+	To       time.Time            `json:"to"`
+}
+
+// OverrideNewReplaces defines model for OverrideNew.Replaces.
+type OverrideNewReplaces string
 
 // PeopleImport defines model for PeopleImport.
 type PeopleImport struct {
@@ -1163,6 +1379,103 @@ type Route struct {
 	Why    string `json:"why"`
 }
 
+// Schedule defines model for Schedule.
+type Schedule struct {
+	Account  string `json:"account"`
+	CatchAll string `json:"catch_all"`
+
+	// CatchAllName Empty: has left the directory
+	CatchAllName string `json:"catch_all_name"`
+
+	// Etag For lists, which bear no header for each item
+	Etag   string  `json:"etag"`
+	ID     string  `json:"id"`
+	Layers []Layer `json:"layers"`
+	Name   string  `json:"name"`
+
+	// Overrides Those that are not over
+	Overrides []Override `json:"overrides"`
+	Position  int        `json:"position"`
+
+	// Sentence The answer in one sentence, by language
+	Sentence OnCallSentence `json:"sentence"`
+	Zone     string         `json:"zone"`
+}
+
+// ScheduleChange What is left out stays
+type ScheduleChange struct {
+	CatchAll *string  `json:"catch_all,omitempty"`
+	Layers   *[]Layer `json:"layers,omitempty"`
+	Name     *string  `json:"name,omitempty"`
+	Position *int     `json:"position,omitempty"`
+	Zone     *string  `json:"zone,omitempty"`
+}
+
+// ScheduleEffect defines model for ScheduleEffect.
+type ScheduleEffect struct {
+	// After Names
+	After []string `json:"after"`
+
+	// Before Names
+	Before []string  `json:"before"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+}
+
+// ScheduleList defines model for ScheduleList.
+type ScheduleList struct {
+	CheckedAt time.Time  `json:"checked_at"`
+	Items     []Schedule `json:"items"`
+	Next      *string    `json:"next"`
+}
+
+// ScheduleNew defines model for ScheduleNew.
+type ScheduleNew struct {
+	// CatchAll Who is on call when nobody is scheduled
+	CatchAll string   `json:"catch_all"`
+	Layers   *[]Layer `json:"layers,omitempty"`
+	Name     string   `json:"name"`
+	Position *int     `json:"position,omitempty"`
+
+	// Zone IANA; the account's, when left out
+	Zone *string `json:"zone,omitempty"`
+}
+
+// SchedulePreview defines model for SchedulePreview.
+type SchedulePreview struct {
+	Changes  []ScheduleEffect `json:"changes"`
+	Timeline Timeline         `json:"timeline"`
+}
+
+// SchedulePreviewWish defines model for SchedulePreviewWish.
+type SchedulePreviewWish struct {
+	// Change What is left out stays
+	Change *ScheduleChange `json:"change,omitempty"`
+	Days   *int            `json:"days,omitempty"`
+
+	// End The override that would be ended
+	End      *string      `json:"end,omitempty"`
+	From     *string      `json:"from,omitempty"`
+	Override *OverrideNew `json:"override,omitempty"`
+
+	// Schedule None: a new one
+	Schedule *string `json:"schedule,omitempty"`
+}
+
+// ScheduleWarning defines model for ScheduleWarning.
+type ScheduleWarning struct {
+	// Code gap, left, unreachable, expired, no_effect
+	Code string     `json:"code"`
+	From *time.Time `json:"from"`
+
+	// Hours gap: of all gaps together
+	Hours float64 `json:"hours"`
+
+	// Name Whom or what it is about
+	Name string     `json:"name"`
+	To   *time.Time `json:"to"`
+}
+
 // Session defines model for Session.
 type Session struct {
 	AccessToken string `json:"access_token"`
@@ -1254,6 +1567,75 @@ type TicketRequest struct {
 
 // TicketRequestPurpose defines model for TicketRequest.Purpose.
 type TicketRequestPurpose string
+
+// Timeline defines model for Timeline.
+type Timeline struct {
+	// At Now
+	At time.Time `json:"at"`
+
+	// CheckedAt When it was last known to be what the database says
+	CheckedAt time.Time `json:"checked_at"`
+
+	// Days When each day begins, and when the last one ends: some have 23 hours or 25
+	Days   []time.Time     `json:"days"`
+	Layers []TimelineLayer `json:"layers"`
+
+	// Overrides Those that touch these days
+	Overrides []Override `json:"overrides"`
+
+	// People Everybody of the account who may be on call
+	People   []TimelinePerson  `json:"people"`
+	Result   []TimelineStretch `json:"result"`
+	Warnings []ScheduleWarning `json:"warnings"`
+	Zone     string            `json:"zone"`
+}
+
+// TimelineEntry defines model for TimelineEntry.
+type TimelineEntry struct {
+	Layer    *string `json:"layer,omitempty"`
+	Override *string `json:"override,omitempty"`
+	Person   string  `json:"person"`
+
+	// Why layer, override or catch-all
+	Why string `json:"why"`
+}
+
+// TimelineLayer defines model for TimelineLayer.
+type TimelineLayer struct {
+	ID    string         `json:"id"`
+	Name  string         `json:"name"`
+	Rank  int            `json:"rank"`
+	Turns []TimelineTurn `json:"turns"`
+}
+
+// TimelinePerson defines model for TimelinePerson.
+type TimelinePerson struct {
+	ID       string `json:"id"`
+	Initials string `json:"initials"`
+	Name     string `json:"name"`
+}
+
+// TimelineStretch defines model for TimelineStretch.
+type TimelineStretch struct {
+	From time.Time `json:"from"`
+
+	// Gap Nobody is scheduled; only the catch-all person answers
+	Gap bool `json:"gap"`
+
+	// Left Who is scheduled and has left the directory
+	Left []string `json:"left"`
+
+	// On Who is called first stands first
+	On []TimelineEntry `json:"on"`
+	To time.Time       `json:"to"`
+}
+
+// TimelineTurn defines model for TimelineTurn.
+type TimelineTurn struct {
+	From time.Time `json:"from"`
+	On   []string  `json:"on"`
+	To   time.Time `json:"to"`
+}
 
 // Trunk defines model for Trunk.
 type Trunk struct {
@@ -1374,6 +1756,9 @@ type IfMatch = string
 // Limit defines model for Limit.
 type Limit = int
 
+// ScheduleID defines model for ScheduleID.
+type ScheduleID = string
+
 // Slug defines model for Slug.
 type Slug = string
 
@@ -1467,6 +1852,39 @@ type PatchPersonParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// DeleteScheduleParams defines parameters for DeleteSchedule.
+type DeleteScheduleParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PatchScheduleParams defines parameters for PatchSchedule.
+type PatchScheduleParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// GetCalendarParams defines parameters for GetCalendar.
+type GetCalendarParams struct {
+	Token       string  `form:"token" json:"token"`
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
+// PostFeedJSONBody defines parameters for PostFeed.
+type PostFeedJSONBody struct {
+	// Name Whose calendar it is for
+	Name string `json:"name"`
+}
+
+// GetTimelineParams defines parameters for GetTimeline.
+type GetTimelineParams struct {
+	// From The first day, in the schedule's zone; today, when left out
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+	Days *int    `form:"days,omitempty" json:"days,omitempty"`
+}
+
 // ListAlarmsParams defines parameters for ListAlarms.
 type ListAlarmsParams struct {
 	// State open (the default) or ended
@@ -1557,11 +1975,29 @@ type PostAccountJSONRequestBody = AccountChange
 // PatchAccountJSONRequestBody defines body for PatchAccount for application/json ContentType.
 type PatchAccountJSONRequestBody = AccountChange
 
+// PostNoteJSONRequestBody defines body for PostNote for application/json ContentType.
+type PostNoteJSONRequestBody = NoteNew
+
 // PostPersonJSONRequestBody defines body for PostPerson for application/json ContentType.
 type PostPersonJSONRequestBody = PersonChange
 
 // PatchPersonJSONRequestBody defines body for PatchPerson for application/json ContentType.
 type PatchPersonJSONRequestBody = PersonChange
+
+// PostSchedulePreviewJSONRequestBody defines body for PostSchedulePreview for application/json ContentType.
+type PostSchedulePreviewJSONRequestBody = SchedulePreviewWish
+
+// PostScheduleJSONRequestBody defines body for PostSchedule for application/json ContentType.
+type PostScheduleJSONRequestBody = ScheduleNew
+
+// PatchScheduleJSONRequestBody defines body for PatchSchedule for application/json ContentType.
+type PatchScheduleJSONRequestBody = ScheduleChange
+
+// PostFeedJSONRequestBody defines body for PostFeed for application/json ContentType.
+type PostFeedJSONRequestBody PostFeedJSONBody
+
+// PostOverrideJSONRequestBody defines body for PostOverride for application/json ContentType.
+type PostOverrideJSONRequestBody = OverrideNew
 
 // PostActivationJSONRequestBody defines body for PostActivation for application/json ContentType.
 type PostActivationJSONRequestBody = ActivationChange
@@ -1628,6 +2064,15 @@ type ServerInterface interface {
 	// PutGreeting Record what callers hear first
 	// (PUT /accounts/{id}/greetings/{language})
 	PutGreeting(ctx echo.Context, id Slug, language Tongue, params PutGreetingParams) error
+	// ListNotes The account's notes that hold, will hold, or did until yesterday
+	// (GET /accounts/{id}/notes)
+	ListNotes(ctx echo.Context, id Slug) error
+	// PostNote Write a note with an end; it holds at once, also while the database is away
+	// (POST /accounts/{id}/notes)
+	PostNote(ctx echo.Context, id Slug) error
+	// DeleteNote End a note now
+	// (DELETE /accounts/{id}/notes/{note})
+	DeleteNote(ctx echo.Context, id Slug, note string) error
 	// GetOnCall Who of the account's people is on call, until when, and who is next
 	// (GET /accounts/{id}/on-call)
 	GetOnCall(ctx echo.Context, id Slug, params GetOnCallParams) error
@@ -1652,6 +2097,45 @@ type ServerInterface interface {
 	// PatchPerson Changes what is named; 412 with the present state when somebody else was faster
 	// (PATCH /accounts/{id}/people/{person})
 	PatchPerson(ctx echo.Context, id Slug, person string, params PatchPersonParams) error
+	// PostSchedulePreview What an edit or an override would do to callers; nothing is changed
+	// (POST /accounts/{id}/schedule-preview)
+	PostSchedulePreview(ctx echo.Context, id Slug) error
+	// ListSchedules The account's schedules, the first one first
+	// (GET /accounts/{id}/schedules)
+	ListSchedules(ctx echo.Context, id Slug) error
+	// PostSchedule Make a schedule
+	// (POST /accounts/{id}/schedules)
+	PostSchedule(ctx echo.Context, id Slug) error
+	// DeleteSchedule Remove a schedule with its overrides and feeds
+	// (DELETE /accounts/{id}/schedules/{schedule})
+	DeleteSchedule(ctx echo.Context, id Slug, schedule ScheduleID, params DeleteScheduleParams) error
+	// GetSchedule One schedule
+	// (GET /accounts/{id}/schedules/{schedule})
+	GetSchedule(ctx echo.Context, id Slug, schedule ScheduleID) error
+	// PatchSchedule Change a schedule; 412 with what is there now when somebody changed it since, 428 without If-Match
+	// (PATCH /accounts/{id}/schedules/{schedule})
+	PatchSchedule(ctx echo.Context, id Slug, schedule ScheduleID, params PatchScheduleParams) error
+	// GetCalendar Who answers when, for calendar programs (RFC 5545); opened by the token of a feed
+	// (GET /accounts/{id}/schedules/{schedule}/calendar.ics)
+	GetCalendar(ctx echo.Context, id Slug, schedule ScheduleID, params GetCalendarParams) error
+	// ListFeeds Who may read this schedule in a calendar program
+	// (GET /accounts/{id}/schedules/{schedule}/feeds)
+	ListFeeds(ctx echo.Context, id Slug, schedule ScheduleID) error
+	// PostFeed Make an address for a calendar program; it is shown once
+	// (POST /accounts/{id}/schedules/{schedule}/feeds)
+	PostFeed(ctx echo.Context, id Slug, schedule ScheduleID) error
+	// DeleteFeed Revoke an address
+	// (DELETE /accounts/{id}/schedules/{schedule}/feeds/{feed})
+	DeleteFeed(ctx echo.Context, id Slug, schedule ScheduleID, feed string) error
+	// PostOverride Have somebody else on call for a while; it holds at once, also while the database is away
+	// (POST /accounts/{id}/schedules/{schedule}/overrides)
+	PostOverride(ctx echo.Context, id Slug, schedule ScheduleID) error
+	// DeleteOverride End an override now; one that has not begun will not
+	// (DELETE /accounts/{id}/schedules/{schedule}/overrides/{override})
+	DeleteOverride(ctx echo.Context, id Slug, schedule ScheduleID, override string) error
+	// GetTimeline Who answers when, by each layer, by overrides, and as it comes out
+	// (GET /accounts/{id}/schedules/{schedule}/timeline)
+	GetTimeline(ctx echo.Context, id Slug, schedule ScheduleID, params GetTimelineParams) error
 	// GetActivation Whether operators answer this tenant's calls
 	// (GET /activation)
 	GetActivation(ctx echo.Context) error
@@ -2028,6 +2512,62 @@ func (w *ServerInterfaceWrapper) PutGreeting(ctx echo.Context) error {
 	return err
 }
 
+// ListNotes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotes(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotes(ctx, id)
+	return err
+}
+
+// PostNote converts echo context to params.
+func (w *ServerInterfaceWrapper) PostNote(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostNote(ctx, id)
+	return err
+}
+
+// DeleteNote converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteNote(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "note" -------------
+	var note string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "note", ctx.Param("note"), &note, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter note: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteNote(ctx, id, note)
+	return err
+}
+
 // GetOnCall converts echo context to params.
 func (w *ServerInterfaceWrapper) GetOnCall(ctx echo.Context) error {
 	var err error
@@ -2271,6 +2811,392 @@ func (w *ServerInterfaceWrapper) PatchPerson(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PatchPerson(ctx, id, person, params)
+	return err
+}
+
+// PostSchedulePreview converts echo context to params.
+func (w *ServerInterfaceWrapper) PostSchedulePreview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostSchedulePreview(ctx, id)
+	return err
+}
+
+// ListSchedules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSchedules(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSchedules(ctx, id)
+	return err
+}
+
+// PostSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) PostSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostSchedule(ctx, id)
+	return err
+}
+
+// DeleteSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSchedule(ctx, id, schedule, params)
+	return err
+}
+
+// GetSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedule(ctx, id, schedule)
+	return err
+}
+
+// PatchSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PatchScheduleParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchSchedule(ctx, id, schedule, params)
+	return err
+}
+
+// GetCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCalendarParams
+	// ------------- Required query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "token", ctx.QueryParams(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendar(ctx, id, schedule, params)
+	return err
+}
+
+// ListFeeds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFeeds(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFeeds(ctx, id, schedule)
+	return err
+}
+
+// PostFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) PostFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostFeed(ctx, id, schedule)
+	return err
+}
+
+// DeleteFeed converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteFeed(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// ------------- Path parameter "feed" -------------
+	var feed string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "feed", ctx.Param("feed"), &feed, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter feed: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteFeed(ctx, id, schedule, feed)
+	return err
+}
+
+// PostOverride converts echo context to params.
+func (w *ServerInterfaceWrapper) PostOverride(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PostOverride(ctx, id, schedule)
+	return err
+}
+
+// DeleteOverride converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteOverride(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// ------------- Path parameter "override" -------------
+	var override string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "override", ctx.Param("override"), &override, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter override: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteOverride(ctx, id, schedule, override)
+	return err
+}
+
+// GetTimeline converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTimeline(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "schedule" -------------
+	var schedule ScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "schedule", ctx.Param("schedule"), &schedule, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter schedule: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTimelineParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", ctx.QueryParams(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter days: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTimeline(ctx, id, schedule, params)
 	return err
 }
 
@@ -2943,6 +3869,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/accounts/:id/people/:person", wrapper.DeletePerson, options.OperationMiddlewares["deletePerson"]...)
 	router.GET(options.BaseURL+"/accounts/:id/people/:person", wrapper.GetPerson, options.OperationMiddlewares["getPerson"]...)
 	router.PATCH(options.BaseURL+"/accounts/:id/people/:person", wrapper.PatchPerson, options.OperationMiddlewares["patchPerson"]...)
+	router.GET(options.BaseURL+"/accounts/:id/notes", wrapper.ListNotes, options.OperationMiddlewares["listNotes"]...)
+	router.POST(options.BaseURL+"/accounts/:id/notes", wrapper.PostNote, options.OperationMiddlewares["postNote"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id/notes/:note", wrapper.DeleteNote, options.OperationMiddlewares["deleteNote"]...)
+	router.GET(options.BaseURL+"/accounts/:id/schedules", wrapper.ListSchedules, options.OperationMiddlewares["listSchedules"]...)
+	router.POST(options.BaseURL+"/accounts/:id/schedules", wrapper.PostSchedule, options.OperationMiddlewares["postSchedule"]...)
+	router.POST(options.BaseURL+"/accounts/:id/schedule-preview", wrapper.PostSchedulePreview, options.OperationMiddlewares["postSchedulePreview"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id/schedules/:schedule", wrapper.DeleteSchedule, options.OperationMiddlewares["deleteSchedule"]...)
+	router.GET(options.BaseURL+"/accounts/:id/schedules/:schedule", wrapper.GetSchedule, options.OperationMiddlewares["getSchedule"]...)
+	router.PATCH(options.BaseURL+"/accounts/:id/schedules/:schedule", wrapper.PatchSchedule, options.OperationMiddlewares["patchSchedule"]...)
+	router.GET(options.BaseURL+"/accounts/:id/schedules/:schedule/timeline", wrapper.GetTimeline, options.OperationMiddlewares["getTimeline"]...)
+	router.POST(options.BaseURL+"/accounts/:id/schedules/:schedule/overrides", wrapper.PostOverride, options.OperationMiddlewares["postOverride"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id/schedules/:schedule/overrides/:override", wrapper.DeleteOverride, options.OperationMiddlewares["deleteOverride"]...)
+	router.GET(options.BaseURL+"/accounts/:id/schedules/:schedule/feeds", wrapper.ListFeeds, options.OperationMiddlewares["listFeeds"]...)
+	router.POST(options.BaseURL+"/accounts/:id/schedules/:schedule/feeds", wrapper.PostFeed, options.OperationMiddlewares["postFeed"]...)
+	router.DELETE(options.BaseURL+"/accounts/:id/schedules/:schedule/feeds/:feed", wrapper.DeleteFeed, options.OperationMiddlewares["deleteFeed"]...)
+	router.GET(options.BaseURL+"/accounts/:id/schedules/:schedule/calendar.ics", wrapper.GetCalendar, options.OperationMiddlewares["getCalendar"]...)
 	router.GET(options.BaseURL+"/operators", wrapper.ListOperators, options.OperationMiddlewares["listOperators"]...)
 	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
 	router.GET(options.BaseURL+"/alarms", wrapper.ListAlarms, options.OperationMiddlewares["listAlarms"]...)
@@ -3373,6 +4315,119 @@ func (response PutGreetingdefaultApplicationProblemPlusJSONResponse) VisitPutGre
 	return err
 }
 
+type ListNotesRequestObject struct {
+	ID Slug `json:"id"`
+}
+
+type ListNotesResponseObject interface {
+	VisitListNotesResponse(w http.ResponseWriter) error
+}
+
+type ListNotes200JSONResponse NoteList
+
+func (response ListNotes200JSONResponse) VisitListNotesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListNotesdefaultApplicationProblemPlusJSONResponse) VisitListNotesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostNoteRequestObject struct {
+	ID   Slug `json:"id"`
+	Body *PostNoteJSONRequestBody
+}
+
+type PostNoteResponseObject interface {
+	VisitPostNoteResponse(w http.ResponseWriter) error
+}
+
+type PostNote201JSONResponse Note
+
+func (response PostNote201JSONResponse) VisitPostNoteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostNotedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostNotedefaultApplicationProblemPlusJSONResponse) VisitPostNoteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNoteRequestObject struct {
+	ID   Slug   `json:"id"`
+	Note string `json:"note"`
+}
+
+type DeleteNoteResponseObject interface {
+	VisitDeleteNoteResponse(w http.ResponseWriter) error
+}
+
+type DeleteNote204Response struct {
+}
+
+func (response DeleteNote204Response) VisitDeleteNoteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteNotedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteNotedefaultApplicationProblemPlusJSONResponse) VisitDeleteNoteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOnCallRequestObject struct {
 	ID     Slug `json:"id"`
 	Params GetOnCallParams
@@ -3715,6 +4770,584 @@ type PatchPersondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PatchPersondefaultApplicationProblemPlusJSONResponse) VisitPatchPersonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostSchedulePreviewRequestObject struct {
+	ID   Slug `json:"id"`
+	Body *PostSchedulePreviewJSONRequestBody
+}
+
+type PostSchedulePreviewResponseObject interface {
+	VisitPostSchedulePreviewResponse(w http.ResponseWriter) error
+}
+
+type PostSchedulePreview200JSONResponse SchedulePreview
+
+func (response PostSchedulePreview200JSONResponse) VisitPostSchedulePreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostSchedulePreviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostSchedulePreviewdefaultApplicationProblemPlusJSONResponse) VisitPostSchedulePreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedulesRequestObject struct {
+	ID Slug `json:"id"`
+}
+
+type ListSchedulesResponseObject interface {
+	VisitListSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListSchedules200JSONResponse ScheduleList
+
+func (response ListSchedules200JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedulesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSchedulesdefaultApplicationProblemPlusJSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostScheduleRequestObject struct {
+	ID   Slug `json:"id"`
+	Body *PostScheduleJSONRequestBody
+}
+
+type PostScheduleResponseObject interface {
+	VisitPostScheduleResponse(w http.ResponseWriter) error
+}
+
+type PostSchedule201ResponseHeaders struct {
+	ETag *string
+}
+
+type PostSchedule201JSONResponse struct {
+	Body    Schedule
+	Headers PostSchedule201ResponseHeaders
+}
+
+func (response PostSchedule201JSONResponse) VisitPostScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostScheduledefaultApplicationProblemPlusJSONResponse) VisitPostScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScheduleRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Params   DeleteScheduleParams
+}
+
+type DeleteScheduleResponseObject interface {
+	VisitDeleteScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeleteSchedule204Response struct {
+}
+
+func (response DeleteSchedule204Response) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteScheduledefaultApplicationProblemPlusJSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScheduleRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+}
+
+type GetScheduleResponseObject interface {
+	VisitGetScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetSchedule200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetSchedule200JSONResponse struct {
+	Body    Schedule
+	Headers GetSchedule200ResponseHeaders
+}
+
+func (response GetSchedule200JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetScheduledefaultApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchScheduleRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Params   PatchScheduleParams
+	Body     *PatchScheduleJSONRequestBody
+}
+
+type PatchScheduleResponseObject interface {
+	VisitPatchScheduleResponse(w http.ResponseWriter) error
+}
+
+type PatchSchedule200ResponseHeaders struct {
+	ETag *string
+}
+
+type PatchSchedule200JSONResponse struct {
+	Body    Schedule
+	Headers PatchSchedule200ResponseHeaders
+}
+
+func (response PatchSchedule200JSONResponse) VisitPatchScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchScheduledefaultApplicationProblemPlusJSONResponse) VisitPatchScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Params   GetCalendarParams
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200ResponseHeaders struct {
+	CacheControl *string
+	ETag         *string
+}
+
+type GetCalendar200TextCalendarResponse struct {
+	Body          io.Reader
+	Headers       GetCalendar200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/calendar")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetCalendar304ResponseHeaders struct {
+	CacheControl *string
+	ETag         *string
+}
+
+type GetCalendar304Response struct {
+	Headers GetCalendar304ResponseHeaders
+}
+
+func (response GetCalendar304Response) VisitGetCalendarResponse(w http.ResponseWriter) error {
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetCalendardefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCalendardefaultApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFeedsRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+}
+
+type ListFeedsResponseObject interface {
+	VisitListFeedsResponse(w http.ResponseWriter) error
+}
+
+type ListFeeds200JSONResponse FeedList
+
+func (response ListFeeds200JSONResponse) VisitListFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFeedsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFeedsdefaultApplicationProblemPlusJSONResponse) VisitListFeedsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostFeedRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Body     *PostFeedJSONRequestBody
+}
+
+type PostFeedResponseObject interface {
+	VisitPostFeedResponse(w http.ResponseWriter) error
+}
+
+type PostFeed201JSONResponse FeedMade
+
+func (response PostFeed201JSONResponse) VisitPostFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostFeeddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostFeeddefaultApplicationProblemPlusJSONResponse) VisitPostFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFeedRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Feed     string     `json:"feed"`
+}
+
+type DeleteFeedResponseObject interface {
+	VisitDeleteFeedResponse(w http.ResponseWriter) error
+}
+
+type DeleteFeed204Response struct {
+}
+
+func (response DeleteFeed204Response) VisitDeleteFeedResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteFeeddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteFeeddefaultApplicationProblemPlusJSONResponse) VisitDeleteFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostOverrideRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Body     *PostOverrideJSONRequestBody
+}
+
+type PostOverrideResponseObject interface {
+	VisitPostOverrideResponse(w http.ResponseWriter) error
+}
+
+type PostOverride201JSONResponse Override
+
+func (response PostOverride201JSONResponse) VisitPostOverrideResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostOverridedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostOverridedefaultApplicationProblemPlusJSONResponse) VisitPostOverrideResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOverrideRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Override string     `json:"override"`
+}
+
+type DeleteOverrideResponseObject interface {
+	VisitDeleteOverrideResponse(w http.ResponseWriter) error
+}
+
+type DeleteOverride204Response struct {
+}
+
+func (response DeleteOverride204Response) VisitDeleteOverrideResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteOverridedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteOverridedefaultApplicationProblemPlusJSONResponse) VisitDeleteOverrideResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimelineRequestObject struct {
+	ID       Slug       `json:"id"`
+	Schedule ScheduleID `json:"schedule"`
+	Params   GetTimelineParams
+}
+
+type GetTimelineResponseObject interface {
+	VisitGetTimelineResponse(w http.ResponseWriter) error
+}
+
+type GetTimeline200JSONResponse Timeline
+
+func (response GetTimeline200JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimelinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5157,6 +6790,15 @@ type StrictServerInterface interface {
 	// PutGreeting Record what callers hear first
 	// (PUT /accounts/{id}/greetings/{language})
 	PutGreeting(ctx context.Context, request PutGreetingRequestObject) (PutGreetingResponseObject, error)
+	// ListNotes The account's notes that hold, will hold, or did until yesterday
+	// (GET /accounts/{id}/notes)
+	ListNotes(ctx context.Context, request ListNotesRequestObject) (ListNotesResponseObject, error)
+	// PostNote Write a note with an end; it holds at once, also while the database is away
+	// (POST /accounts/{id}/notes)
+	PostNote(ctx context.Context, request PostNoteRequestObject) (PostNoteResponseObject, error)
+	// DeleteNote End a note now
+	// (DELETE /accounts/{id}/notes/{note})
+	DeleteNote(ctx context.Context, request DeleteNoteRequestObject) (DeleteNoteResponseObject, error)
 	// GetOnCall Who of the account's people is on call, until when, and who is next
 	// (GET /accounts/{id}/on-call)
 	GetOnCall(ctx context.Context, request GetOnCallRequestObject) (GetOnCallResponseObject, error)
@@ -5181,6 +6823,45 @@ type StrictServerInterface interface {
 	// PatchPerson Changes what is named; 412 with the present state when somebody else was faster
 	// (PATCH /accounts/{id}/people/{person})
 	PatchPerson(ctx context.Context, request PatchPersonRequestObject) (PatchPersonResponseObject, error)
+	// PostSchedulePreview What an edit or an override would do to callers; nothing is changed
+	// (POST /accounts/{id}/schedule-preview)
+	PostSchedulePreview(ctx context.Context, request PostSchedulePreviewRequestObject) (PostSchedulePreviewResponseObject, error)
+	// ListSchedules The account's schedules, the first one first
+	// (GET /accounts/{id}/schedules)
+	ListSchedules(ctx context.Context, request ListSchedulesRequestObject) (ListSchedulesResponseObject, error)
+	// PostSchedule Make a schedule
+	// (POST /accounts/{id}/schedules)
+	PostSchedule(ctx context.Context, request PostScheduleRequestObject) (PostScheduleResponseObject, error)
+	// DeleteSchedule Remove a schedule with its overrides and feeds
+	// (DELETE /accounts/{id}/schedules/{schedule})
+	DeleteSchedule(ctx context.Context, request DeleteScheduleRequestObject) (DeleteScheduleResponseObject, error)
+	// GetSchedule One schedule
+	// (GET /accounts/{id}/schedules/{schedule})
+	GetSchedule(ctx context.Context, request GetScheduleRequestObject) (GetScheduleResponseObject, error)
+	// PatchSchedule Change a schedule; 412 with what is there now when somebody changed it since, 428 without If-Match
+	// (PATCH /accounts/{id}/schedules/{schedule})
+	PatchSchedule(ctx context.Context, request PatchScheduleRequestObject) (PatchScheduleResponseObject, error)
+	// GetCalendar Who answers when, for calendar programs (RFC 5545); opened by the token of a feed
+	// (GET /accounts/{id}/schedules/{schedule}/calendar.ics)
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
+	// ListFeeds Who may read this schedule in a calendar program
+	// (GET /accounts/{id}/schedules/{schedule}/feeds)
+	ListFeeds(ctx context.Context, request ListFeedsRequestObject) (ListFeedsResponseObject, error)
+	// PostFeed Make an address for a calendar program; it is shown once
+	// (POST /accounts/{id}/schedules/{schedule}/feeds)
+	PostFeed(ctx context.Context, request PostFeedRequestObject) (PostFeedResponseObject, error)
+	// DeleteFeed Revoke an address
+	// (DELETE /accounts/{id}/schedules/{schedule}/feeds/{feed})
+	DeleteFeed(ctx context.Context, request DeleteFeedRequestObject) (DeleteFeedResponseObject, error)
+	// PostOverride Have somebody else on call for a while; it holds at once, also while the database is away
+	// (POST /accounts/{id}/schedules/{schedule}/overrides)
+	PostOverride(ctx context.Context, request PostOverrideRequestObject) (PostOverrideResponseObject, error)
+	// DeleteOverride End an override now; one that has not begun will not
+	// (DELETE /accounts/{id}/schedules/{schedule}/overrides/{override})
+	DeleteOverride(ctx context.Context, request DeleteOverrideRequestObject) (DeleteOverrideResponseObject, error)
+	// GetTimeline Who answers when, by each layer, by overrides, and as it comes out
+	// (GET /accounts/{id}/schedules/{schedule}/timeline)
+	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
 	// GetActivation Whether operators answer this tenant's calls
 	// (GET /activation)
 	GetActivation(ctx context.Context, request GetActivationRequestObject) (GetActivationResponseObject, error)
@@ -5577,6 +7258,105 @@ func (sh *strictHandler) PutGreeting(ctx echo.Context, id Slug, language Tongue,
 	return nil
 }
 
+// ListNotes operation middleware
+func (sh *strictHandler) ListNotes(ctx echo.Context, id Slug) error {
+	var request ListNotesRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNotes(ctx.Request().Context(), request.(ListNotesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNotes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListNotesResponseObject); ok {
+		return validResponse.VisitListNotesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostNote operation middleware
+func (sh *strictHandler) PostNote(ctx echo.Context, id Slug) error {
+	var request PostNoteRequestObject
+
+	request.ID = id
+
+	var body PostNoteJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostNote(ctx.Request().Context(), request.(PostNoteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostNote")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostNoteResponseObject); ok {
+		return validResponse.VisitPostNoteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteNote operation middleware
+func (sh *strictHandler) DeleteNote(ctx echo.Context, id Slug, note string) error {
+	var request DeleteNoteRequestObject
+
+	request.ID = id
+	request.Note = note
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteNote(ctx.Request().Context(), request.(DeleteNoteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteNote")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteNoteResponseObject); ok {
+		return validResponse.VisitDeleteNoteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetOnCall operation middleware
 func (sh *strictHandler) GetOnCall(ctx echo.Context, id Slug, params GetOnCallParams) error {
 	var request GetOnCallRequestObject
@@ -5827,6 +7607,462 @@ func (sh *strictHandler) PatchPerson(ctx echo.Context, id Slug, person string, p
 		return err
 	} else if validResponse, ok := response.(PatchPersonResponseObject); ok {
 		return validResponse.VisitPatchPersonResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostSchedulePreview operation middleware
+func (sh *strictHandler) PostSchedulePreview(ctx echo.Context, id Slug) error {
+	var request PostSchedulePreviewRequestObject
+
+	request.ID = id
+
+	var body PostSchedulePreviewJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostSchedulePreview(ctx.Request().Context(), request.(PostSchedulePreviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostSchedulePreview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostSchedulePreviewResponseObject); ok {
+		return validResponse.VisitPostSchedulePreviewResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSchedules operation middleware
+func (sh *strictHandler) ListSchedules(ctx echo.Context, id Slug) error {
+	var request ListSchedulesRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSchedules(ctx.Request().Context(), request.(ListSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSchedules")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSchedulesResponseObject); ok {
+		return validResponse.VisitListSchedulesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostSchedule operation middleware
+func (sh *strictHandler) PostSchedule(ctx echo.Context, id Slug) error {
+	var request PostScheduleRequestObject
+
+	request.ID = id
+
+	var body PostScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostSchedule(ctx.Request().Context(), request.(PostScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostScheduleResponseObject); ok {
+		return validResponse.VisitPostScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSchedule operation middleware
+func (sh *strictHandler) DeleteSchedule(ctx echo.Context, id Slug, schedule ScheduleID, params DeleteScheduleParams) error {
+	var request DeleteScheduleRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSchedule(ctx.Request().Context(), request.(DeleteScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteScheduleResponseObject); ok {
+		return validResponse.VisitDeleteScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSchedule operation middleware
+func (sh *strictHandler) GetSchedule(ctx echo.Context, id Slug, schedule ScheduleID) error {
+	var request GetScheduleRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedule(ctx.Request().Context(), request.(GetScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScheduleResponseObject); ok {
+		return validResponse.VisitGetScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchSchedule operation middleware
+func (sh *strictHandler) PatchSchedule(ctx echo.Context, id Slug, schedule ScheduleID, params PatchScheduleParams) error {
+	var request PatchScheduleRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+	request.Params = params
+
+	var body PatchScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchSchedule(ctx.Request().Context(), request.(PatchScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchScheduleResponseObject); ok {
+		return validResponse.VisitPatchScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(ctx echo.Context, id Slug, schedule ScheduleID, params GetCalendarParams) error {
+	var request GetCalendarRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx.Request().Context(), request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		return validResponse.VisitGetCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFeeds operation middleware
+func (sh *strictHandler) ListFeeds(ctx echo.Context, id Slug, schedule ScheduleID) error {
+	var request ListFeedsRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFeeds(ctx.Request().Context(), request.(ListFeedsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFeeds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFeedsResponseObject); ok {
+		return validResponse.VisitListFeedsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostFeed operation middleware
+func (sh *strictHandler) PostFeed(ctx echo.Context, id Slug, schedule ScheduleID) error {
+	var request PostFeedRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+
+	var body PostFeedJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostFeed(ctx.Request().Context(), request.(PostFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostFeedResponseObject); ok {
+		return validResponse.VisitPostFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteFeed operation middleware
+func (sh *strictHandler) DeleteFeed(ctx echo.Context, id Slug, schedule ScheduleID, feed string) error {
+	var request DeleteFeedRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+	request.Feed = feed
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteFeed(ctx.Request().Context(), request.(DeleteFeedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteFeed")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteFeedResponseObject); ok {
+		return validResponse.VisitDeleteFeedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PostOverride operation middleware
+func (sh *strictHandler) PostOverride(ctx echo.Context, id Slug, schedule ScheduleID) error {
+	var request PostOverrideRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+
+	var body PostOverrideJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostOverride(ctx.Request().Context(), request.(PostOverrideRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostOverride")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PostOverrideResponseObject); ok {
+		return validResponse.VisitPostOverrideResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteOverride operation middleware
+func (sh *strictHandler) DeleteOverride(ctx echo.Context, id Slug, schedule ScheduleID, override string) error {
+	var request DeleteOverrideRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+	request.Override = override
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteOverride(ctx.Request().Context(), request.(DeleteOverrideRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteOverride")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteOverrideResponseObject); ok {
+		return validResponse.VisitDeleteOverrideResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTimeline operation middleware
+func (sh *strictHandler) GetTimeline(ctx echo.Context, id Slug, schedule ScheduleID, params GetTimelineParams) error {
+	var request GetTimelineRequestObject
+
+	request.ID = id
+	request.Schedule = schedule
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTimeline(ctx.Request().Context(), request.(GetTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTimeline")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTimelineResponseObject); ok {
+		return validResponse.VisitGetTimelineResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -15,6 +15,7 @@ type handlers struct {
 	signIns   *limiter // attempts to sign in, by address
 	others    *limiter // other requests without a token, by address
 	directory directory.Directory
+	publicURL string // origin, without a slash at its end
 	now       func() time.Time
 }
 
@@ -41,6 +42,8 @@ type Ports struct {
 	Trunks     Trunks
 	Accounts   Accounts
 	Greetings  Greetings
+	Schedules  Schedules
+	Interim    Interim
 	// SignedOut is told of a session that is over, so that its sockets close; nil: nobody is.
 	SignedOut func(session string)
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"holdfast/services/directory"
 	"holdfast/services/oncall"
 	"holdfast/tenants"
 	"holdfast/tenants/people"
+	"holdfast/tenants/routing"
 )
 
 // GetOnCall says who is on call for an account, from the routing copy.
@@ -32,11 +34,31 @@ func (h *handlers) GetOnCall(ctx context.Context, r GetOnCallRequestObject) (Get
 	}
 	first := scheduleOf(main)
 	out := GetOnCall200JSONResponse{
-		At: main.At, CompiledAt: c.CompiledAt, Schedule: first.Schedule, ScheduleName: first.ScheduleName, Now: first.Now, Next: first.Next,
+		At: main.At, CompiledAt: c.CompiledAt, CheckedAt: h.checkedAt(c), Schedule: first.Schedule, ScheduleName: first.ScheduleName, Now: first.Now, Next: first.Next,
 		Sentence: first.Sentence, Others: make([]OnCallSchedule, len(answers)),
 	}
 	for i, a := range answers {
 		out.Others[i] = scheduleOf(a)
+	}
+	out.InForce, err = h.inForce(c, traceOf(ctx).actor, tenants.AccountID(r.ID), at)
+	return out, err
+}
+
+func (h *handlers) inForce(c *routing.Copy, actor tenants.Actor, account tenants.AccountID, at time.Time) (InForce, error) {
+	f, err := oncall.InForceAt(c, account, at)
+	if err != nil {
+		return InForce{}, err
+	}
+	out := InForce{
+		Instructions: f.Instructions, Notes: notesShown(f.Notes), Overrides: make([]Override, len(f.Overrides)),
+		Hours: HoursNow{
+			Known: f.Hours.Known, Open: f.Hours.Open, Until: moment(f.Hours.Until),
+			Sentence: OnCallSentence{En: f.Hours.Sentence("en"), Hu: f.Hours.Sentence("hu")},
+		},
+		MaySet: h.Interim != nil && h.Interim.May(actor, account),
+	}
+	for i, o := range f.Overrides {
+		out.Overrides[i] = overrideShown(o)
 	}
 	return out, nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"holdfast/services/interim"
+	"holdfast/services/oncall"
 	"holdfast/services/ticket"
 	"holdfast/tenants/store"
 )
@@ -104,7 +107,11 @@ func faultOf(err error) *fault {
 		return listingFault(err)
 	case len(fieldErrors(err)) > 0:
 		return invalid(fieldErrors(err), err)
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, interim.ErrForbidden):
+		return forbidden()
+	case errors.Is(err, interim.ErrNotKept):
+		return faultOf(fmt.Errorf("%w: %w", ErrNotKept, err))
+	case errors.Is(err, ErrNotFound), errors.Is(err, interim.ErrNotFound), errors.Is(err, oncall.ErrNotFound):
 		return notFound()
 	case errors.Is(err, ErrAway), errors.Is(err, store.ErrAway), errors.Is(err, context.DeadlineExceeded):
 		return away(err)

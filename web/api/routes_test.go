@@ -87,7 +87,7 @@ func TestEveryRouteIsClosedToStrangersOtherTenantsAndLowerRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	w := newWorld(t, withPlans)
 	walked := 0
 	for path, item := range spec.Paths.Map() {
 		for method := range item.Operations() {

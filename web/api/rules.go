@@ -37,6 +37,25 @@ var rules = map[string]rule{
 	"getQueue":          {least: tenants.RoleOperator},
 	"getActivation":     {least: tenants.RoleOperator},
 
+	// Schedules are read by whoever answers; overrides and notes also ask for the right to set them.
+	"listSchedules":  {least: tenants.RoleOperator},
+	"getSchedule":    {least: tenants.RoleOperator},
+	"getTimeline":    {least: tenants.RoleOperator},
+	"listNotes":      {least: tenants.RoleOperator},
+	"postNote":       {least: tenants.RoleOperator},
+	"deleteNote":     {least: tenants.RoleOperator},
+	"postOverride":   {least: tenants.RoleOperator},
+	"deleteOverride": {least: tenants.RoleOperator},
+	"getCalendar":    {open: true}, // the token of a feed: the handler asks for it
+
+	"postSchedulePreview": {least: tenants.RoleOperator},
+	"postSchedule":        {least: tenants.RoleSupervisor},
+	"patchSchedule":       {least: tenants.RoleSupervisor},
+	"deleteSchedule":      {least: tenants.RoleSupervisor},
+	"listFeeds":           {least: tenants.RoleSupervisor},
+	"postFeed":            {least: tenants.RoleSupervisor},
+	"deleteFeed":          {least: tenants.RoleSupervisor},
+
 	"listCallEvents": {least: tenants.RoleSupervisor},
 	"listNotices":    {least: tenants.RoleSupervisor},
 	"listAlarms":     {least: tenants.RoleSupervisor},

@@ -81,7 +81,7 @@ func Handler(cfg Config) (http.Handler, error) {
 	h := &handlers{
 		Ports:   cfg.Ports,
 		signIns: newLimiter(signInBurst, signInRefill, cfg.Now), others: newLimiter(othersBurst, othersRefill, cfg.Now),
-		now: cfg.Now,
+		now: cfg.Now, publicURL: strings.TrimRight(cfg.PublicURL, "/"),
 	}
 	mux := http.NewServeMux()
 	mux.Handle(base+"/", operations(h, spec))

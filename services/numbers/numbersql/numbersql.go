@@ -88,6 +88,12 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 		if c.Schedules, err = schedules(ctx, tx, tenant); err != nil {
 			return fmt.Errorf("schedules: %w", err)
 		}
+		if c.Notes, err = notesOf(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("notes: %w", err)
+		}
+		if c.Feeds, err = feedsOf(ctx, tx, tenant); err != nil {
+			return fmt.Errorf("feeds: %w", err)
+		}
 		return nil
 	})
 	return c, version, err

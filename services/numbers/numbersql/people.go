@@ -11,6 +11,7 @@ import (
 	"holdfast/tenants"
 	"holdfast/tenants/people"
 	"holdfast/tenants/roster"
+	"holdfast/tenants/routing"
 )
 
 func peopleOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]people.Person, error) {
@@ -69,18 +70,50 @@ func schedules(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]roste
 // overridesOf reads the overrides of a tenant by schedule, in the order in which they were made. All of them are read: those that
 // are over answer for the past.
 func overridesOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) (map[tenants.ScheduleID][]roster.Override, error) {
-	rows, err := tx.Query(ctx, `SELECT schedule_id::text, override_id::text, from_at, to_at, replaces, replaced, person_id::text, note
-		FROM overrides WHERE tenant_id = $1 ORDER BY account_id, schedule_id, created_at, override_id`, tenant)
+	rows, err := tx.Query(ctx, `SELECT schedule_id::text, override_id::text, from_at, least(to_at, ended_at), replaces, replaced, person_id::text, note,
+		by_name, created_at FROM overrides WHERE tenant_id = $1 AND (ended_at IS NULL OR ended_at > from_at) ORDER BY account_id, schedule_id, created_at, override_id`, tenant)
 	if err != nil {
 		return nil, err
 	}
 	all := make(map[tenants.ScheduleID][]roster.Override)
 	var id tenants.ScheduleID
 	var o roster.Override
-	var from, to time.Time
-	_, err = pgx.ForEachRow(rows, []any{&id, &o.ID, &from, &to, &o.Replaces, &o.Replaced, &o.Person, &o.Note}, func() error {
-		o.From, o.To = from.UTC(), to.UTC()
+	var from, to, made time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &o.ID, &from, &to, &o.Replaces, &o.Replaced, &o.Person, &o.Note, &o.By, &made}, func() error {
+		o.From, o.To, o.At = from.UTC(), to.UTC(), made.UTC()
 		all[id] = append(all[id], o)
+		return nil
+	})
+	return all, err
+}
+
+// notesOf reads the notes that hold, will hold, or did until yesterday: whoever comes on duty may ask what was said last night.
+func notesOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Note, error) {
+	rows, err := tx.Query(ctx, `SELECT note_id::text, account_id, text, from_at, least(until_at, ended_at), by_name, created_at FROM notes
+		WHERE tenant_id = $1 AND (ended_at IS NULL OR ended_at > from_at) AND least(until_at, ended_at) > now() - interval '1 day'
+		ORDER BY account_id, from_at, note_id`, tenant)
+	if err != nil {
+		return nil, err
+	}
+	var all []routing.Note
+	var n routing.Note
+	_, err = pgx.ForEachRow(rows, []any{&n.ID, &n.Account, &n.Text, &n.From, &n.Until, &n.By, &n.At}, func() error {
+		n.From, n.Until, n.At = n.From.UTC(), n.Until.UTC(), n.At.UTC()
+		all = append(all, n)
+		return nil
+	})
+	return all, err
+}
+
+func feedsOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Feed, error) {
+	rows, err := tx.Query(ctx, "SELECT feed_id::text, account_id, schedule_id::text, hash FROM feeds WHERE tenant_id = $1 ORDER BY feed_id", tenant)
+	if err != nil {
+		return nil, err
+	}
+	var all []routing.Feed
+	var f routing.Feed
+	_, err = pgx.ForEachRow(rows, []any{&f.ID, &f.Account, &f.Schedule, &f.Hash}, func() error {
+		all = append(all, f)
 		return nil
 	})
 	return all, err

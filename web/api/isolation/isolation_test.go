@@ -25,6 +25,7 @@ import (
 	"holdfast/services/directory/directorysql"
 	"holdfast/services/identity"
 	"holdfast/services/identity/identitysql"
+	"holdfast/services/interim"
 	"holdfast/services/journal"
 	"holdfast/services/journal/journalsql"
 	"holdfast/services/notify"
@@ -67,6 +68,7 @@ func (nobody) Order(context.Context, tenants.Actor, live.Command) error { return
 type house struct {
 	t       *testing.T
 	handler http.Handler
+	book    *routing.Book
 	tokens  map[string]string // by e-mail
 	person  string            // one of harbor's
 }
@@ -123,7 +125,7 @@ func newHouse(t *testing.T) *house {
 		Ports: api.Ports{
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
 			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Notices: notifysql.Queries{DB: db}, Explainer: api.Routes{Book: book}, Accounts: plan,
-			Listings: directory.NewEditor(directorysql.New(db), nil, nil), SignedOut: sockets.SignedOut,
+			Listings: directory.NewEditor(directorysql.New(db), nil, nil), Interim: interim.New(interim.Config{Node: "n1", Journal: j, Book: book}), SignedOut: sockets.SignedOut,
 			Activator: activations, Entrance: api.Doors{Links: activations, People: people},
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
@@ -131,7 +133,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, handler: handler, tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
+	h := &house{t: t, handler: handler, book: book, tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
 	for _, email := range []string{"ada@harbor.example", "admin@harbor.example", "zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
 		var s api.Session
 		got := h.do("POST", "/api/v1/sessions", "", `{"email":"`+email+`","password":"`+demo.Password+`"}`)
@@ -298,6 +300,7 @@ func TestMesaSeesNothingOfHarborsOnAnyRoute(t *testing.T) {
 		}
 		for _, url := range urls {
 			url = "/api/v1" + strings.Replace(url, "PERSON", h.person, 1)
+			url = strings.Replace(url, "SCHEDULE", string(h.book.Copy("harbor").SchedulesOf("lakeside-cardiology")[0].ID), 1)
 			if got := h.do("GET", url, "", ""); got.Code != 401 {
 				t.Errorf("%s without a token: %d", url, got.Code)
 			}

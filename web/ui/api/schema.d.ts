@@ -509,6 +509,230 @@ export interface paths {
         patch: operations["patchPerson"];
         trace?: never;
     };
+    "/accounts/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /** The account's notes that hold, will hold, or did until yesterday */
+        get: operations["listNotes"];
+        put?: never;
+        /** Write a note with an end; it holds at once, also while the database is away */
+        post: operations["postNote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/notes/{note}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                note: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a note now */
+        delete: operations["deleteNote"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        /** The account's schedules, the first one first */
+        get: operations["listSchedules"];
+        put?: never;
+        /** Make a schedule */
+        post: operations["postSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedule-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an edit or an override would do to callers; nothing is changed */
+        post: operations["postSchedulePreview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        /** One schedule */
+        get: operations["getSchedule"];
+        put?: never;
+        post?: never;
+        /** Remove a schedule with its overrides and feeds */
+        delete: operations["deleteSchedule"];
+        options?: never;
+        head?: never;
+        /** Change a schedule; 412 with what is there now when somebody changed it since, 428 without If-Match */
+        patch: operations["patchSchedule"];
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        /** Who answers when, by each layer, by overrides, and as it comes out */
+        get: operations["getTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}/overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have somebody else on call for a while; it holds at once, also while the database is away */
+        post: operations["postOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}/overrides/{override}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+                override: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End an override now; one that has not begun will not */
+        delete: operations["deleteOverride"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}/feeds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        /** Who may read this schedule in a calendar program */
+        get: operations["listFeeds"];
+        put?: never;
+        /** Make an address for a calendar program; it is shown once */
+        post: operations["postFeed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}/feeds/{feed}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+                feed: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an address */
+        delete: operations["deleteFeed"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{id}/schedules/{schedule}/calendar.ics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        /** Who answers when, for calendar programs (RFC 5545); opened by the token of a feed */
+        get: operations["getCalendar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operators": {
         parameters: {
             query?: never;
@@ -1092,9 +1316,14 @@ export interface components {
             at: string;
             /**
              * Format: date-time
-             * @description How old the data is
+             * @description When the data last changed
              */
             compiled_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last known to be what the database says
+             */
+            checked_at: string;
             schedule: string;
             schedule_name: string;
             now: components["schemas"]["OnCallShift"][];
@@ -1102,6 +1331,287 @@ export interface components {
             sentence: components["schemas"]["OnCallSentence"];
             /** @description By its other schedules */
             others: components["schemas"]["OnCallSchedule"][];
+            in_force: components["schemas"]["InForce"];
+        };
+        /** @description What else to know of the account now */
+        InForce: {
+            /** @description Standing, for every call */
+            instructions: string;
+            hours: components["schemas"]["HoursNow"];
+            /** @description Those that hold, the oldest first */
+            notes: components["schemas"]["Note"][];
+            /** @description Those that hold or begin within a day */
+            overrides: components["schemas"]["Override"][];
+            /** @description Whoever asks may set overrides and notes */
+            may_set: boolean;
+        };
+        /** @description Whether the client is open */
+        HoursNow: {
+            known: boolean;
+            open: boolean;
+            /** Format: date-time */
+            until: string | null;
+            sentence: components["schemas"]["OnCallSentence"];
+        };
+        Note: {
+            id: string;
+            text: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            until: string;
+            /** @description The name of who wrote it */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When it was written
+             */
+            at: string;
+        };
+        NoteList: {
+            items: components["schemas"]["Note"][];
+            next: string | null;
+        };
+        NoteNew: {
+            text: string;
+            /**
+             * Format: date-time
+             * @description Now, when left out
+             */
+            from?: string;
+            /** Format: date-time */
+            until: string;
+        };
+        OverrideNew: {
+            /**
+             * Format: date-time
+             * @description Now, when left out
+             */
+            from?: string;
+            /** Format: date-time */
+            to: string;
+            /**
+             * @default all
+             * @enum {string}
+             */
+            replaces: "all" | "layer" | "person";
+            /** @description The layer's or person's id */
+            replaced?: string;
+            person: string;
+            note?: string;
+        };
+        Override: {
+            id: string;
+            schedule: string;
+            schedule_name: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /** @description all, layer or person */
+            replaces: string;
+            replaced: string;
+            replaced_name: string;
+            person: string;
+            person_name: string;
+            note: string;
+            /** @description The name of who set it; empty: nobody knows */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When it was set
+             */
+            at: string | null;
+        };
+        HoursRule: {
+            /** @description mon,tue; empty: every day */
+            days?: string;
+            /** @description 08:00 */
+            from: string;
+            /** @description Not after from: it ends on the next day */
+            to: string;
+        };
+        Layer: {
+            /** @description Given by the server to a new layer */
+            id?: string;
+            name: string;
+            /** @description Lower is called first */
+            rank?: number;
+            /** @enum {string} */
+            rotation: "daily" | "weekly" | "custom";
+            /** @description custom: how many units a turn lasts */
+            every?: number;
+            /** @description custom: days or hours */
+            unit?: string;
+            /** @description 08:00 */
+            handover: string;
+            /** @description weekly: of the handover, Sunday is 0 */
+            weekday?: number;
+            /** @description The day on whose handover the first turn begins */
+            from: string;
+            /** @description The day on whose handover the layer ends; empty: it does not */
+            to?: string;
+            /** @description Turns, each of one person or several at once */
+            participants: string[][];
+            /** @description Only in these hours; none: always */
+            windows?: components["schemas"]["HoursRule"][];
+        };
+        ScheduleNew: {
+            name: string;
+            position?: number;
+            /** @description IANA; the account's, when left out */
+            zone?: string;
+            /** @description Who is on call when nobody is scheduled */
+            catch_all: string;
+            layers?: components["schemas"]["Layer"][];
+        };
+        /** @description What is left out stays */
+        ScheduleChange: {
+            name?: string;
+            position?: number;
+            zone?: string;
+            catch_all?: string;
+            layers?: components["schemas"]["Layer"][];
+        };
+        Schedule: {
+            id: string;
+            account: string;
+            name: string;
+            position: number;
+            zone: string;
+            catch_all: string;
+            /** @description Empty: has left the directory */
+            catch_all_name: string;
+            layers: components["schemas"]["Layer"][];
+            /** @description Those that are not over */
+            overrides: components["schemas"]["Override"][];
+            sentence: components["schemas"]["OnCallSentence"];
+            /** @description For lists, which bear no header for each item */
+            etag: string;
+        };
+        ScheduleList: {
+            items: components["schemas"]["Schedule"][];
+            next: string | null;
+            /** Format: date-time */
+            checked_at: string;
+        };
+        TimelineEntry: {
+            person: string;
+            /** @description layer, override or catch-all */
+            why: string;
+            layer?: string;
+            override?: string;
+        };
+        TimelineStretch: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /** @description Who is called first stands first */
+            on: components["schemas"]["TimelineEntry"][];
+            /** @description Nobody is scheduled; only the catch-all person answers */
+            gap: boolean;
+            /** @description Who is scheduled and has left the directory */
+            left: string[];
+        };
+        TimelineTurn: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            on: string[];
+        };
+        TimelineLayer: {
+            id: string;
+            name: string;
+            rank: number;
+            turns: components["schemas"]["TimelineTurn"][];
+        };
+        TimelinePerson: {
+            id: string;
+            name: string;
+            initials: string;
+        };
+        ScheduleWarning: {
+            /** @description gap, left, unreachable, expired, no_effect */
+            code: string;
+            /** @description Whom or what it is about */
+            name: string;
+            /** Format: date-time */
+            from: string | null;
+            /** Format: date-time */
+            to: string | null;
+            /**
+             * Format: double
+             * @description gap: of all gaps together
+             */
+            hours: number;
+        };
+        Timeline: {
+            zone: string;
+            /**
+             * Format: date-time
+             * @description Now
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description When it was last known to be what the database says
+             */
+            checked_at: string;
+            /** @description When each day begins, and when the last one ends: some have 23 hours or 25 */
+            days: string[];
+            layers: components["schemas"]["TimelineLayer"][];
+            /** @description Those that touch these days */
+            overrides: components["schemas"]["Override"][];
+            result: components["schemas"]["TimelineStretch"][];
+            /** @description Everybody of the account who may be on call */
+            people: components["schemas"]["TimelinePerson"][];
+            warnings: components["schemas"]["ScheduleWarning"][];
+        };
+        SchedulePreviewWish: {
+            /** @description None: a new one */
+            schedule?: string;
+            change?: components["schemas"]["ScheduleChange"];
+            override?: components["schemas"]["OverrideNew"];
+            /** @description The override that would be ended */
+            end?: string;
+            from?: string;
+            days?: number;
+        };
+        SchedulePreview: {
+            timeline: components["schemas"]["Timeline"];
+            changes: components["schemas"]["ScheduleEffect"][];
+        };
+        ScheduleEffect: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+            /** @description Names */
+            before: string[];
+            /** @description Names */
+            after: string[];
+        };
+        FeedMade: {
+            id: string;
+            name: string;
+            /** @description With its token; nobody can read it again */
+            url: string;
+            by: string;
+            /** Format: date-time */
+            at: string;
+        };
+        FeedList: {
+            items: components["schemas"]["Feed"][];
+            next: string | null;
+        };
+        Feed: {
+            id: string;
+            name: string;
+            by: string;
+            /** Format: date-time */
+            at: string;
         };
         Listing: {
             id: string;
@@ -1624,11 +2134,15 @@ export interface components {
         Limit: number;
         UUID: string;
         Slug: string;
+        ScheduleID: string;
         /** @description As if it were this time (RFC 3339); now, when left out */
         At: string;
     };
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description Names this state; send it as If-Match */
+        ETag: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -2627,6 +3141,440 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Person"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listNotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteNew"];
+            };
+        };
+        responses: {
+            /** @description The note */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                note: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listSchedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Schedules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleNew"];
+            };
+        };
+        responses: {
+            /** @description The schedule */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postSchedulePreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SchedulePreviewWish"];
+            };
+        };
+        responses: {
+            /** @description The timeline as it would be, and whom callers would reach instead of whom */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule; its ETag goes with every change of it */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteSchedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patchSchedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleChange"];
+            };
+        };
+        responses: {
+            /** @description The schedule as it is now */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTimeline: {
+        parameters: {
+            query?: {
+                /** @description The first day, in the schedule's zone; today, when left out */
+                from?: string;
+                days?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The timeline */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OverrideNew"];
+            };
+        };
+        responses: {
+            /** @description The override */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+                override: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listFeeds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Feeds, without their tokens */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postFeed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Whose calendar it is for */
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The feed with its address */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedMade"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteFeed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+                feed: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getCalendar: {
+        parameters: {
+            query: {
+                token: string;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                id: components["parameters"]["Slug"];
+                schedule: components["parameters"]["ScheduleID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The calendar */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/calendar": string;
+                };
+            };
+            /** @description As before */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
