@@ -14,7 +14,7 @@ import (
 func newOutbox(n *node) *notify.Outbox {
 	return notify.New(notify.Config{
 		Dir: n.settings.dir("outbox"), Domain: n.settings.mailFrom, Senders: n.settings.mailers, Journal: n.journal,
-		Stories: n.journal.OpenStories(), Attach: n.attachAudio, Log: n.log,
+		Stories: n.journal.OpenStories(), Attach: n.attachAudio, Settled: func(about notify.Notice, how notify.Outcome) { n.tickets.Settled(about, how) }, Log: n.log,
 	})
 }
 

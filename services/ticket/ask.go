@@ -113,12 +113,7 @@ func (d *Desk) number(ctx context.Context, tenant tenants.TenantID, known uint64
 
 // dayEnds is the midnight after at where the account is.
 func (d *Desk) dayEnds(s State, at time.Time) time.Time {
-	zone := time.UTC
-	if d.cfg.Zone != nil {
-		if z := d.cfg.Zone(s.Tenant, s.Account); z != nil {
-			zone = z
-		}
-	}
+	zone := d.zone(s)
 	y, m, day := at.In(zone).Date()
 	return time.Date(y, m, day+1, 0, 0, 0, 0, zone).UTC()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/services/journal"
+	"holdfast/services/notify"
 	"holdfast/tenants"
 )
 
@@ -42,14 +43,18 @@ type DeskConfig struct {
 	Node    string
 	Journal Journal
 	Dir     string          // of the counters: HOLDFAST_DATA/tickets
-	Stories []journal.Story // open at start: journal.Journal.OpenStories; only tickets are looked at
+	Stories []journal.Story // open at start: journal.Journal.OpenStories; only tickets, and the alarm about them, are looked at
 	Archive Archive         // nil: only what is on the desk can be reopened
 	// Zone is where an account's day ends; nil, or a nil zone: UTC.
 	Zone func(tenants.TenantID, tenants.AccountID) *time.Location
 	// Moved is told of every tenant whose tickets changed; it must not block. nil: nobody is.
 	Moved func(tenants.TenantID)
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Teller sends what is mailed, and Book knows where to; Alarms hears of what is owed past its time. nil: none of it.
+	Teller notify.Teller
+	Book   Book
+	Alarms Alarms
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 const (
@@ -91,6 +96,8 @@ type Desk struct {
 	live     map[tenants.CallID]bool     // calls in progress
 	numbers  map[tenants.TenantID]uint64 // the largest seen
 	watchers map[tenants.TenantID][]*Watcher
+	mailed   map[string]bool             // mails that the outbox was given, by key
+	late     map[tenants.TenantID]string // open alarms about what is owed, and what they say
 
 	countsMu sync.RWMutex // the owner writes, everybody reads
 	counts   map[tenants.TenantID]Count
@@ -106,11 +113,14 @@ func NewDesk(cfg DeskConfig) *Desk {
 		cfg: cfg, counter: Counter{Dir: cfg.Dir}, ready: make(chan struct{}, 1), stopped: make(chan struct{}),
 		tickets: map[tenants.TicketID]State{}, told: map[tenants.TicketID]time.Time{}, byCall: map[tenants.CallID]tenants.TicketID{},
 		live: map[tenants.CallID]bool{}, numbers: map[tenants.TenantID]uint64{}, watchers: map[tenants.TenantID][]*Watcher{},
-		counts: map[tenants.TenantID]Count{},
+		counts: map[tenants.TenantID]Count{}, mailed: map[string]bool{}, late: map[tenants.TenantID]string{},
 	}
 	for _, story := range cfg.Stories {
-		if story.Kind == journal.Ticket {
+		switch {
+		case story.Kind == journal.Ticket:
 			d.restore(story)
+		case story.Kind == journal.Alarm && story.ID == AlarmOwed:
+			d.late[story.Tenant] = "as an earlier process said"
 		}
 	}
 	return d
@@ -176,12 +186,16 @@ func (d *Desk) run() {
 	defer d.done.Done()
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
+	d.guarded(d.hand)
+	d.guarded(d.remind)
 	for {
 		select {
 		case <-d.stopped:
 			return
 		case <-tick.C:
 			d.guarded(d.tidy)
+			d.guarded(d.hand)
+			d.guarded(d.remind)
 		case <-d.ready:
 			d.mu.Lock()
 			mail := d.mail

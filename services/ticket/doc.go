@@ -21,6 +21,9 @@
 // Saving gives a number and locks the fields; what is said later is appended. A saved ticket is owed, with a next action
 // time, until it is delivered: to whom, how, when and by whom. It can be set undelivered again.
 //
+// A message that goes by mail is owed while it is being sent ([Mailing]), delivered when a mail server took it, and as owed
+// as before, with the reason, when none did.
+//
 // # The desk
 //
 // [Desk] owns every draft and every owed ticket of its node. It works with PostgreSQL and Redis dead: what it has comes

@@ -17,6 +17,8 @@ const (
 	Saved       Type = "saved"       // Number, DayEnds, By
 	Appended    Type = "appended"    // Text, By
 	HandedOver  Type = "delivered"   // To, How, By
+	MailBegun   Type = "mailing"     // To, By: it is sent until a mail server takes it; then it is delivered
+	MailFailed  Type = "mail_failed" // Text: it is not sent any more
 	Undelivered Type = "undelivered" // DayEnds, By; Ticket: the whole of it, for its story was final
 	Dropped     Type = "discarded"   // By: empty for the system itself
 	Restated    Type = "restated"    // Ticket: the whole of it, once a day while it is open; nothing changes

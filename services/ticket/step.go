@@ -86,6 +86,10 @@ func (m *move) step() error {
 		return m.appended()
 	case HandedOver:
 		return m.delivered()
+	case MailBegun:
+		return m.mailBegun()
+	case MailFailed:
+		return m.mailFailed()
 	case Dropped:
 		return m.dropped()
 	default:
@@ -213,7 +217,7 @@ func (m *move) delivered() error {
 	case utf8.RuneCountInString(m.e.To) > routeRunes, utf8.RuneCountInString(m.e.How) > routeRunes:
 		return m.refuse("bad_value", fmt.Sprintf("to whom and how take at most %d characters", routeRunes))
 	}
-	m.s.Phase, m.s.NextAt = Delivered, time.Time{}
+	m.s.Phase, m.s.NextAt, m.s.Mailing = Delivered, time.Time{}, nil
 	m.s.Deliveries = append(slices.Clip(m.s.Deliveries), Delivery{To: m.e.To, How: cmp.Or(m.e.How, "by hand"), By: m.writer()})
 	return nil
 }

@@ -50,6 +50,8 @@ var (
 	saved       = by(ada, Event{Type: Saved, Number: 4711, DayEnds: t0.Add(10 * time.Hour)})
 	appended    = by(ben, Event{Type: Appended, Text: "rang again"})
 	handed      = by(ada, Event{Type: HandedOver, To: "Dr. Lee", How: "phone"})
+	mailed      = by(ada, Event{Type: MailBegun, To: "lee@lakeside.example"})
+	mailFailed  = Event{Type: MailFailed, Text: "550 no such user"}
 	undelivered = by(ben, Event{Type: Undelivered, DayEnds: t0.Add(10 * time.Hour)})
 )
 
@@ -81,6 +83,8 @@ func stages(t *testing.T) []stage {
 		{"owed, urgent, added to", mustFold(t, begun, said, urgent, saved, appended)},
 		{"delivered", mustFold(t, begun, said, saved, handed)},
 		{"owed again", mustFold(t, begun, said, saved, handed, undelivered)},
+		{"owed, being mailed", mustFold(t, begun, said, saved, mailed)},
+		{"owed, mailed in vain", mustFold(t, begun, said, saved, mailed, mailFailed)},
 		{"discarded", mustFold(t, begun, Event{Type: Dropped})},
 	}
 }
@@ -100,6 +104,8 @@ func facts() []Event {
 		appended, by(ben, Event{Type: Appended, Text: "  "}), handed, by(ada, Event{Type: HandedOver}),
 		by(ada, Event{Type: HandedOver, To: strings.Repeat("x", 201)}), undelivered, snapshot,
 		{Type: Dropped},
+		mailed, by(ben, Event{Type: MailBegun, To: "office@lakeside.example"}), by(ada, Event{Type: MailBegun, To: "Dr. Lee"}),
+		by(ada, Event{Type: MailBegun, To: "a@b.example\r\nBcc: c@d.example"}), mailFailed,
 		{Type: Restated},
 		{Type: Restated, Ticket: snapshot.Ticket},
 		{Type: "sung"},
@@ -115,7 +121,7 @@ func label(e Event) string {
 	switch {
 	case e.Type == Changed:
 		parts = append(parts, e.Field, fmt.Sprintf("%.12q", e.Value), fmt.Sprint("base ", e.Base))
-	case e.Type == HandedOver:
+	case e.Type == HandedOver, e.Type == MailBegun:
 		parts = append(parts, fmt.Sprintf("%.12q", e.To))
 	case e.Ticket != nil:
 		parts = append(parts, "with the ticket")
@@ -151,6 +157,9 @@ func outcome(s State, e Event) string {
 	}
 	if n := len(next.Notes); n > 0 {
 		out = append(out, fmt.Sprint(n, " added"))
+	}
+	if m := next.Mailing; m != nil {
+		out = append(out, fmt.Sprintf("by mail to %s by %s, error %q", m.To, m.By.Name, m.Error))
 	}
 	for _, d := range next.Deliveries {
 		out = append(out, fmt.Sprintf("to %s by %s, undone %v", d.To, d.How, d.Undone != nil))

@@ -85,6 +85,16 @@ type Delivery struct {
 	Undone *Writer `json:"undone,omitempty"`
 }
 
+// Mailing is a ticket on its way by mail. Error says why it did not arrive; "": it is being sent.
+type Mailing struct {
+	To       string    `json:"to"`
+	By       Writer    `json:"by"`
+	Seq      uint64    `json:"seq"`             // of the event that began it: each mailing is another
+	Notes    int       `json:"notes,omitempty"` // additions that are in the mail
+	Error    string    `json:"error,omitempty"`
+	FailedAt time.Time `json:"failed_at,omitzero"`
+}
+
 // State is a ticket as it stands. The zero State is None. It is a value: Step never changes what it was given.
 type State struct {
 	ID          tenants.TicketID  `json:"id"`
@@ -104,8 +114,9 @@ type State struct {
 	BegunAt     time.Time         `json:"begun_at"`
 	ChangedAt   time.Time         `json:"changed_at"`
 	Saved       *Writer           `json:"saved,omitempty"`
-	NextAt      time.Time         `json:"next_at,omitzero"` // when somebody must act; set exactly while owed
-	Seq         uint64            `json:"seq"`              // events so far
+	Mailing     *Mailing          `json:"mailing,omitempty"` // while owed: it is being mailed, or was in vain
+	NextAt      time.Time         `json:"next_at,omitzero"`  // when somebody must act; set exactly while owed
+	Seq         uint64            `json:"seq"`               // events so far
 }
 
 // Holder is who has the ticket now.

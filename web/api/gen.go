@@ -861,6 +861,7 @@ type Message struct {
 	// Holders Who began it, then everybody who took it over; the last one holds it
 	Holders []MessageAuthor `json:"holders"`
 	ID      string          `json:"id"`
+	Mailing *MessageMailing `json:"mailing"`
 
 	// NextAt When somebody must act; set while owed
 	NextAt *time.Time    `json:"next_at"`
@@ -918,6 +919,17 @@ type MessageField struct {
 type MessageList struct {
 	Items []Message `json:"items"`
 	Next  *string   `json:"next"`
+}
+
+// MessageMailing The message on its way by mail; it is owed until a mail server takes it
+type MessageMailing struct {
+	By MessageAuthor `json:"by"`
+
+	// Error Why it did not arrive; empty: it is being sent
+	Error string `json:"error"`
+
+	// To An address
+	To string `json:"to"`
 }
 
 // MessageNote defines model for MessageNote.

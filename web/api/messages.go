@@ -208,6 +208,9 @@ func ticketOf(s ticket.State) Message {
 		Deliveries: make([]MessageDelivery, len(s.Deliveries)), BegunAt: s.BegunAt, ChangedAt: s.ChangedAt, Saved: authorOf(s.Saved),
 		NextAt: moment(s.NextAt),
 	}
+	if m := s.Mailing; m != nil {
+		out.Mailing = &MessageMailing{To: m.To, By: *authorOf(&m.By), Error: m.Error}
+	}
 	if s.Number > 0 {
 		n := int64(s.Number)
 		out.Number = &n

@@ -29,6 +29,7 @@ export type DeskVerb =
   | 'save-ticket'
   | 'append-ticket'
   | 'deliver-ticket'
+  | 'mail-ticket'
   | 'take-ticket';
 
 export type PortalVerb = 'beat' | 'pause-operator' | 'resume-operator' | 'give' | 'to-voicemail' | 'clear-alarm';
@@ -223,6 +224,8 @@ export interface Ticket {
   changed_at: string;
   saved?: Writer | null;
   next_at?: string | null;
+  /** On its way by mail; with an error: in vain. */
+  mailing?: { to: string; by: Writer; error?: string } | null;
 }
 
 export interface Board {

@@ -34,7 +34,7 @@ var (
 		DoAccept: true, DoDecline: true, DoHangUp: true,
 		DoHold: true, DoResume: true, DoDial: true, DoCancelDial: true, DoSwap: true, DoJoin: true, DoLeave: true, DoDrop: true,
 		DoTransfer: true, DoDigits: true,
-		DoDraft: true, DoSaveTicket: true, DoAppendTicket: true, DoDeliverTicket: true, DoTakeTicket: true,
+		DoDraft: true, DoSaveTicket: true, DoAppendTicket: true, DoDeliverTicket: true, DoMailTicket: true, DoTakeTicket: true,
 	}
 	portalCommands = map[string]bool{
 		DoBeat: true, DoPauseOperator: true, DoResumeOperator: true, DoGive: true, DoToVoicemail: true, DoClearAlarm: true,
@@ -130,7 +130,7 @@ func (c *Command) checkIDs() error {
 		missing = need("call_id", string(c.Call)) + need("operator", string(c.Operator))
 	case DoClearAlarm:
 		missing = need("key", c.Key)
-	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoTakeTicket:
+	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoMailTicket, DoTakeTicket:
 		missing = need("ticket or call_id", string(c.Ticket)+string(c.Call))
 	}
 	if missing != "" {

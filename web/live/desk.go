@@ -103,7 +103,7 @@ func (d *desk) take(c Command) {
 		}
 	case DoCheck:
 		box = d.checks
-	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoTakeTicket:
+	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoMailTicket, DoTakeTicket:
 		box = d.notes
 	}
 	select {

@@ -59,6 +59,7 @@ type Messages interface {
 	Save(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
 	Append(ctx context.Context, actor tenants.Actor, id tenants.TicketID, text string) (ticket.State, error)
 	Deliver(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to, how string) (ticket.State, error)
+	Mail(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to string) (ticket.State, error)
 	Take(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
 	Watch(tenant tenants.TenantID) *ticket.Watcher
 }

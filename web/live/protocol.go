@@ -24,7 +24,7 @@ type Command struct {
 	Value    string             `json:"value,omitempty"`    // draft: the field's whole text
 	Revision uint64             `json:"revision,omitempty"` // draft: the field's revision that was typed over
 	Text     string             `json:"text,omitempty"`     // append-ticket
-	To       string             `json:"to,omitempty"`       // deliver-ticket: to whom
+	To       string             `json:"to,omitempty"`       // deliver-ticket: to whom; mail-ticket: an address
 	How      string             `json:"how,omitempty"`      // deliver-ticket: by which way
 	Number   string             `json:"number,omitempty"`   // dial: whom to call, as typed
 	Person   tenants.PersonID   `json:"person,omitempty"`   // dial: whose number that is, where it is a listed one
@@ -71,6 +71,7 @@ const (
 	DoSaveTicket    = "save-ticket"    // gives the number and locks the fields
 	DoAppendTicket  = "append-ticket"  // text: added to a saved one
 	DoDeliverTicket = "deliver-ticket" // to, how
+	DoMailTicket    = "mail-ticket"    // to: an address, or empty for the usual one; delivered once a mail server took it
 	DoTakeTicket    = "take-ticket"    // go on with what another operator began, or take it back
 )
 

@@ -69,6 +69,8 @@ func (d *desk) change(ctx context.Context, m Messages, id tenants.TicketID, c Co
 		return m.Append(ctx, d.actor, id, c.Text)
 	case DoDeliverTicket:
 		return m.Deliver(ctx, d.actor, id, c.To, c.How)
+	case DoMailTicket:
+		return m.Mail(ctx, d.actor, id, c.To)
 	default:
 		return m.Take(ctx, d.actor, id)
 	}

@@ -77,12 +77,12 @@ func Project(ctx context.Context, tx pgx.Tx, events []journal.Event) error {
 
 const upsert = `
 INSERT INTO tickets (tenant_id, ticket_id, seq, node, call_id, account_id, account_name, caller, caller_name, called, state, number,
-  urgent, fields, holders, notes, deliveries, begun_at, changed_at, saved, next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+  urgent, fields, holders, notes, deliveries, begun_at, changed_at, saved, next_at, mailing)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT (tenant_id, ticket_id) DO UPDATE SET
   seq = excluded.seq, node = excluded.node, state = excluded.state, number = excluded.number, urgent = excluded.urgent,
   fields = excluded.fields, holders = excluded.holders, notes = excluded.notes, deliveries = excluded.deliveries,
-  changed_at = excluded.changed_at, saved = excluded.saved, next_at = excluded.next_at
+  changed_at = excluded.changed_at, saved = excluded.saved, next_at = excluded.next_at, mailing = excluded.mailing
 WHERE tickets.seq <= excluded.seq`
 
 func queue(batch *pgx.Batch, k key, r row) {
@@ -96,9 +96,13 @@ func queue(batch *pgx.Batch, k key, r row) {
 	if s.Saved != nil {
 		saved = document(s.Saved)
 	}
+	var mailing any
+	if s.Mailing != nil {
+		mailing = document(s.Mailing)
+	}
 	batch.Queue(upsert, k.tenant, k.id, int64(s.Seq), r.node, s.Call, s.Account, plain(s.AccountName), plain(s.Caller), plain(s.CallerName),
 		plain(s.Called), s.Phase, number, s.Urgent(), document(s.Fields), list(s.Holders), list(s.Notes), list(s.Deliveries),
-		s.BegunAt, s.ChangedAt, saved, instant(s.NextAt))
+		s.BegunAt, s.ChangedAt, saved, instant(s.NextAt), mailing)
 }
 
 func instant(t time.Time) *time.Time {
@@ -139,7 +143,7 @@ type Queries struct{ DB DB }
 var _ ticket.Archive = Queries{}
 
 const columns = `tenant_id, ticket_id, seq, call_id, account_id, account_name, caller, caller_name, called, state, coalesce(number, 0),
-  fields, holders, notes, deliveries, begun_at, changed_at, saved, next_at`
+  fields, holders, notes, deliveries, begun_at, changed_at, saved, next_at, mailing`
 
 const listTickets = `SELECT ` + columns + ` FROM tickets
 WHERE tenant_id = $1
@@ -240,7 +244,7 @@ func scan(r pgx.CollectableRow) (s ticket.State, err error) {
 	var seq, number int64
 	var next *time.Time
 	err = r.Scan(&s.Tenant, &s.ID, &seq, &s.Call, &s.Account, &s.AccountName, &s.Caller, &s.CallerName, &s.Called, &s.Phase, &number,
-		&s.Fields, &s.Holders, &s.Notes, &s.Deliveries, &s.BegunAt, &s.ChangedAt, &s.Saved, &next)
+		&s.Fields, &s.Holders, &s.Notes, &s.Deliveries, &s.BegunAt, &s.ChangedAt, &s.Saved, &next, &s.Mailing)
 	s.Seq, s.Number = uint64(seq), uint64(number)
 	if next != nil {
 		s.NextAt = *next

@@ -164,6 +164,18 @@ export class Work {
     return await this.order({ call: '', ticket }, { do: 'deliver-ticket', to, how });
   }
 
+  /** Has a saved message sent by mail to whom it is for. */
+  async mail(ticket: string): Promise<boolean> {
+    return await this.order({ call: '', ticket }, { do: 'mail-ticket' });
+  }
+
+  /** A message as the desk last heard of it, if that is newer than what a list says. */
+  latest(listed: Ticket): Ticket {
+    void this.changes;
+    const known = this.drafts.get(listed.id);
+    return known && known.changed_at > listed.changed_at ? known : listed;
+  }
+
   private async top(command: Command): Promise<boolean> {
     return this.opened ? await this.order(this.opened.which, command) : false;
   }

@@ -1245,6 +1245,15 @@ export interface components {
              * @description When somebody must act; set while owed
              */
             next_at: string | null;
+            mailing: components["schemas"]["MessageMailing"] | null;
+        };
+        /** @description The message on its way by mail; it is owed until a mail server takes it */
+        MessageMailing: {
+            /** @description An address */
+            to: string;
+            by: components["schemas"]["MessageAuthor"];
+            /** @description Why it did not arrive; empty: it is being sent */
+            error: string;
         };
         MessageList: {
             items: components["schemas"]["Message"][];
