@@ -209,7 +209,7 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 	if !late {
 		o.answered = true
 		o.id, o.source, o.us, o.usName, o.them = won.id, won.source, won.us, won.usName, won.them
-		o.dialog.routes, o.target, o.localSeq = won.routes, won.target, a.seq
+		o.routes, o.target, o.localSeq = won.routes, won.target, a.seq
 	}
 	o.mu.Unlock()
 	if late {

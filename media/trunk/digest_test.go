@@ -84,7 +84,9 @@ func FuzzChallenge(f *testing.F) {
 }
 
 // lock makes the peer a carrier that wants user "u" and password "p".
-func (n *node) lock(p *peer) {
+func (n *node) lock(p *peer) { n.lockAt(p.addr()) }
+
+func (n *node) lockAt(target string) {
 	n.cfg.Unseal = func(trunk string, sealed []byte) ([]byte, error) {
 		if trunk != "a" || string(sealed) != "sealed" {
 			return nil, errors.New("another trunk's")
@@ -93,7 +95,7 @@ func (n *node) lock(p *peer) {
 	}
 	n.SetTrunks([]routing.Trunk{{
 		Name: "a", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")},
-		Out: &routing.WayOut{Target: p.addr(), User: "u", Realm: "carrier", Sealed: []byte("sealed")},
+		Out: &routing.WayOut{Target: target, User: "u", Realm: "carrier", Sealed: []byte("sealed")},
 	}})
 }
 

@@ -101,11 +101,11 @@ func (o *outgoing) run() {
 		o.carriers = nil
 	}
 	for _, t := range o.carriers {
-		ending, verdict := o.try(t, ring.C)
-		if verdict == settled {
+		ending, v := o.try(t, ring.C)
+		if v == settled {
 			return
 		}
-		if last = ending; verdict == final {
+		if last = ending; v == final {
 			break
 		}
 	}

@@ -127,10 +127,8 @@ func wayOut(t routing.Trunk, password string) error {
 	}
 	host, _, _ := net.SplitHostPort(t.Out.Target)
 	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return nil // a name: it is looked up, and held to the same, when a call goes out
-	}
-	if !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+	isAddr := err == nil // a name is looked up, and held to the same, when a call goes out
+	if isAddr && !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 		return badRequest(fmt.Sprintf("out.target: %s is not among the addresses of signal, so its answers would not be heard. Add it there.", addr), nil)
 	}
 	return nil
