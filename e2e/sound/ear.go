@@ -3,6 +3,7 @@ package sound
 import (
 	"math"
 	"sync"
+	"time"
 
 	"holdfast/media"
 	"holdfast/media/codec"
@@ -15,6 +16,8 @@ const (
 	longestGap = 10 * media.SampleRate
 	// quietest is the mean amplitude below which nothing is heard.
 	quietest = 50.0
+	// stale is how old the newest frame may be for its sound to count as heard now.
+	stale = 300 * time.Millisecond
 )
 
 // Ear hears what it is told: all of it while it records, and the last moment in any case. The zero Ear is ready.
@@ -26,6 +29,7 @@ type Ear struct {
 	rec    []int16
 	recent [window]int16
 	at     int
+	last   time.Time // when the newest frame came
 	buf    []int16
 }
 
@@ -33,6 +37,7 @@ type Ear struct {
 func (e *Ear) Audio(f media.Frame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.last = time.Now()
 	if !e.begun {
 		e.begun, e.next = true, f.Timestamp
 	}
@@ -87,7 +92,7 @@ func (e *Ear) Loud() bool {
 func (e *Ear) Heard(hz float64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Has(append(append([]int16(nil), e.recent[e.at:]...), e.recent[:e.at]...), hz)
+	return time.Since(e.last) < stale && Has(append(append([]int16(nil), e.recent[e.at:]...), e.recent[:e.at]...), hz)
 }
 
 // Has says whether a tone of hz is most of samples (Goertzel's algorithm).
