@@ -225,6 +225,18 @@ func (d *Desk) Gap(ctx context.Context) (time.Duration, error) {
 	return time.Duration(answer.MS) * time.Millisecond, err
 }
 
+// Load is how a page came up with an empty cache.
+type Load struct {
+	Bytes int64 `json:"bytes"` // that travelled, headers too
+	MS    int64 `json:"ms"`    // until somebody could use it
+}
+
+// Load loads the page anew with an empty cache, on a processor that is slower by a factor.
+func (d *Desk) Load(ctx context.Context, slower float64) (l Load, err error) {
+	err = d.Do(ctx, map[string]any{"do": "load", "slower": slower}, &l)
+	return l, err
+}
+
 // Microphone says whether the browser takes sound from its microphone now.
 func (d *Desk) Microphone(ctx context.Context) (bool, error) {
 	var answer struct {

@@ -111,6 +111,27 @@ export class Desk {
     await this.page.waitForSelector('section.check', { state: 'detached' });
   }
 
+  /** Loads the page anew with an empty cache, on a processor so many times slower: bytes, and ms until it can be used. */
+  async load(browser, slower) {
+    const cdp = await browser.context.newCDPSession(this.page);
+    await cdp.send('Network.enable');
+    await cdp.send('Network.clearBrowserCache');
+    await cdp.send('Emulation.setCPUThrottlingRate', { rate: slower });
+    let bytes = 0;
+    cdp.on('Network.loadingFinished', (event) => {
+      bytes += event.encodedDataLength;
+    });
+    await this.page.goto('about:blank');
+    const began = performance.now();
+    await this.page.goto(`${URL_}/desk`, { waitUntil: 'commit' });
+    await this.page.waitForSelector('input[name=email], section.check button:enabled');
+    const ms = Math.round(performance.now() - began);
+    await this.page.waitForLoadState('networkidle').catch(() => {});
+    await cdp.send('Emulation.setCPUThrottlingRate', { rate: 1 });
+    await cdp.detach();
+    return { bytes, ms };
+  }
+
   /** Goes on duty. */
   async takeCalls() {
     await this.page.keyboard.press('r');

@@ -21,6 +21,8 @@ const (
 	byeBar    = 5 * time.Second
 	lookBar   = 4 * time.Minute // every page, twice
 
+	loadLimit = 200_000 // bytes of the desk's first load
+
 	callerHz   = 440
 	operatorHz = 1000
 )
@@ -104,6 +106,24 @@ func silent(t *testing.T, d *desk.Desk) {
 	t.Helper()
 	if on, err := d.Microphone(t.Context()); err != nil || on {
 		t.Errorf("the microphone is on between calls: %v (%v)", on, err)
+	}
+}
+
+// TestTheFirstLoadIsSmall: whoever is paged at night opens the desk over a telephone. How long that takes is measured by
+// deploy/bench page; here it is told.
+func TestTheFirstLoadIsSmall(t *testing.T) {
+	n := harness.Start(t)
+	d, ctx := open(t, n), t.Context()
+	for _, when := range []string{"signed out", "signed in"} {
+		l, err := d.Load(ctx, 4)
+		must(t, err)
+		t.Logf("%s: %d bytes, usable after %d ms on a processor four times slower", when, l.Bytes, l.MS)
+		if l.Bytes < 10_000 || l.Bytes > loadLimit {
+			t.Errorf("%s: the page takes %d bytes, not at most %d", when, l.Bytes, loadLimit)
+		}
+		if when == "signed out" {
+			must(t, d.Do(ctx, map[string]any{"do": "sign-in", "email": ada}, nil))
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ const verbs = {
     [desk, beside] = [beside, desk];
     await desk.page.bringToFront();
   },
+  load: (c) => desk.load(browser, c.slower ?? 1),
   errors: () => ({ errors: desk.errors }),
 };
 
