@@ -110,6 +110,7 @@ type node struct {
 	compiled   atomic.Bool // every tenant was, since this process began
 	outbox     *notify.Outbox
 	herald     *voicemail.Herald
+	reminder   *voicemail.Reminder // nil: this process is no worker
 	tickets    *ticket.Desk
 	answering  *answering
 	stores     *stores
@@ -204,6 +205,10 @@ func (n *node) start() error {
 	}
 	n.activation.Start()
 	n.herald.Start()
+	if n.settings.has(roleWorker) {
+		n.reminder = newReminder(n)
+		n.reminder.Start()
+	}
 	n.interim.Start()
 	if n.settings.has(roleWorker) {
 		n.guard.Start()
@@ -304,6 +309,9 @@ func (n *node) stop() {
 	}
 	if n.tickets != nil {
 		n.tickets.Stop()
+	}
+	if n.reminder != nil {
+		n.reminder.Stop()
 	}
 	if n.herald != nil {
 		n.herald.Stop()

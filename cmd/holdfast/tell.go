@@ -6,6 +6,7 @@ import (
 
 	"holdfast/services/notify"
 	"holdfast/services/voicemail"
+	"holdfast/services/voicemail/voicemailsql"
 	"holdfast/tenants"
 )
 
@@ -22,6 +23,13 @@ func newOutbox(n *node) *notify.Outbox {
 func newHerald(n *node) *voicemail.Herald {
 	return voicemail.NewHerald(voicemail.HeraldConfig{
 		Journal: n.journal, Book: n.book, Teller: n.outbox, PublicURL: n.settings.PublicURL, Log: n.log,
+	})
+}
+
+// newReminder makes what reminds tenants of voicemails that nobody handles.
+func newReminder(n *node) *voicemail.Reminder {
+	return voicemail.NewReminder(voicemail.ReminderConfig{
+		Waiting: voicemailsql.Waiting{DB: n.stores.db}, Book: n.book, Teller: n.outbox, PublicURL: n.settings.PublicURL, Log: n.log,
 	})
 }
 

@@ -170,3 +170,27 @@ type nobodys struct{ Tape }
 
 func (nobodys) Raise(tenants.TenantID, string, string, journal.Severity) {}
 func (nobodys) Clear(tenants.TenantID, string)                           {}
+
+// always has one tenant to remind.
+type always struct{ Unhandled }
+
+func (a always) Remind(_ context.Context, _ time.Time, _, _ time.Duration, told func(tenants.TenantID, Unhandled) error) error {
+	return told("duna", a.Unhandled)
+}
+
+func TestAReminderSaysHowManyWaitAndSinceWhen(t *testing.T) {
+	t.Parallel()
+	c := newCrier()
+	at := time.Date(2026, 11, 22, 13, 2, 0, 0, time.UTC)
+	r := NewReminder(ReminderConfig{
+		Waiting: always{Unhandled{Count: 3, Urgent: 1, Oldest: &at}}, Book: theBook(), Teller: c, PublicURL: "https://answer.example",
+		Now: func() time.Time { return at.Add(time.Hour) },
+	})
+	if err := r.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := c.next(t)
+	if n.To != "admin@duna.example" || n.Kind != notify.Reminder || n.Data["count"] != "3" || n.Data["oldest"] != "2026-11-22T14:02:00+01:00" || n.Data["link"] != "https://answer.example/portal#/voicemail" || n.Data["urgent"] != "yes" {
+		t.Errorf("%+v", n)
+	}
+}

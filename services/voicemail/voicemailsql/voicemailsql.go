@@ -175,6 +175,71 @@ func (q Queries) CountUnhandled(ctx context.Context, tenant tenants.TenantID) (v
 	return out, err
 }
 
+// Workers is the door to all tenants' rows; tenants/store has it.
+type Workers interface {
+	AsWorker(ctx context.Context, fn func(pgx.Tx) error) error
+}
+
+// Waiting is voicemail.Waiting over PostgreSQL.
+type Waiting struct{ DB Workers }
+
+var _ voicemail.Waiting = Waiting{}
+
+// remindLock is the advisory lock of the one process that reminds.
+const remindLock = 0x486f6c64_00000001
+
+const listWaiting = `
+SELECT v.tenant_id, count(*), count(*) FILTER (WHERE v.urgent), min(v.at)
+FROM voicemails v JOIN tenants t USING (tenant_id) LEFT JOIN reminders r USING (tenant_id)
+WHERE v.state <> 'handled' AND (r.reminded_at IS NULL OR r.reminded_at <= $2)
+GROUP BY v.tenant_id
+HAVING min(v.at) <= $1`
+
+const noteReminder = `
+INSERT INTO reminders (tenant_id, reminded_at) VALUES ($1, $2)
+ON CONFLICT (tenant_id) DO UPDATE SET reminded_at = excluded.reminded_at`
+
+// Remind has tenants reminded; see voicemail.Waiting. Tenants whose reminder failed are tried again the next time.
+func (w Waiting) Remind(ctx context.Context, now time.Time, after, every time.Duration, told func(tenants.TenantID, voicemail.Unhandled) error) error {
+	type line struct {
+		tenant tenants.TenantID
+		found  voicemail.Unhandled
+	}
+	var failed error
+	err := w.DB.AsWorker(ctx, func(tx pgx.Tx) error {
+		failed = nil
+		var mine bool
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(remindLock)).Scan(&mine); err != nil || !mine {
+			return err
+		}
+		rows, err := tx.Query(ctx, listWaiting, now.Add(-after), now.Add(-every))
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l line, err error) {
+			err = row.Scan(&l.tenant, &l.found.Count, &l.found.Urgent, &l.found.Oldest)
+			return l, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
+			if err := told(l.tenant, l.found); err != nil {
+				failed = errors.Join(failed, fmt.Errorf("remind %s: %w", l.tenant, err))
+				continue
+			}
+			if _, err := tx.Exec(ctx, noteReminder, l.tenant, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remind of voicemails: %w", err)
+	}
+	return failed
+}
+
 func scan(row pgx.CollectableRow) (v voicemail.Voicemail, err error) {
 	var ms int64
 	err = row.Scan(&v.Tenant, &v.ID, &v.Call, &v.Account, &v.AccountName, &v.Caller, &v.CallerName, &v.Called, &v.Node, &v.At, &ms,
