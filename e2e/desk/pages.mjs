@@ -73,6 +73,7 @@ for (const language of ['en', 'hu']) {
     await desk(browser, language, language === 'hu' ? 'eszter@duna.example' : 'ada@harbor.example');
     await portal(browser, language, language === 'hu' ? 'admin@duna.example' : 'admin@harbor.example', [
       'board',
+      'activation',
       'messages',
       'voicemail',
       'calls',

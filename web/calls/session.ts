@@ -96,6 +96,17 @@ export class Session {
     this.keep(await answer.json(), email);
   }
 
+  /** Signs in once with the token of a link that was mailed; email is what the link is for. */
+  async enter(token: string, email: string): Promise<void> {
+    const answer = await this.send('/sessions/link', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ token }),
+    });
+    this.forgetDuty();
+    this.keep(await answer.json(), email);
+  }
+
   /** Ends the sign-in here at once, and at the server if it can be reached. */
   async signOut(): Promise<void> {
     const bearer = this.tokens?.access_token;

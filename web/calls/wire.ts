@@ -239,6 +239,8 @@ export interface Board {
   operators: LiveOperator[] | null;
   alarms: Alarm[] | null;
   numbers: number;
+  /** Grows with every step of the activation. */
+  activation: number;
 }
 
 export interface LiveCall {

@@ -129,6 +129,14 @@ export class DeskStore {
     this.fresh = true;
   }
 
+  /** Signs in with the link that this page was opened by; whoever was signed in here before is no longer. */
+  async enter(token: string, email: string): Promise<void> {
+    await this.session.enter(token, email);
+    if (this.signedIn) this.leave('');
+    this.begin();
+    this.fresh = true;
+  }
+
   private begin(): void {
     this.left = '';
     this.signedIn = true;

@@ -2,6 +2,7 @@
 
 export const PLACES = [
   'board',
+  'activation',
   'messages',
   'voicemail',
   'calls',

@@ -25,6 +25,8 @@ export type ContactMethod = Schemas['ContactMethod'];
 export type Taken = Schemas['Message'];
 export type AlarmRow = Schemas['Alarm'];
 export type Activation = Schemas['Activation'];
+export type ForwardingRow = Schemas['ForwardingRow'];
+export type ForwardingSheet = Schemas['ForwardingSheet'];
 
 export function newAPI(session: Session) {
   return createClient<paths>({

@@ -1,7 +1,8 @@
 import { accounts } from './en/accounts';
+import { activation } from './en/activation';
 import { desk } from './en/desk';
 import { messages } from './en/messages';
 import { portal } from './en/portal';
 import { shared } from './en/shared';
 
-export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts };
+export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation };

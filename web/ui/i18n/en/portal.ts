@@ -95,18 +95,6 @@ export const portal = {
   'result.refused': 'Refused',
   'result.failed': 'Failed',
 
-  'activation.title': 'Activation',
-  'activation.live': 'Live since {since}: operators answer.',
-  'activation.standby': 'Standby since {since}: callers hear the greeting and leave a voicemail.',
-  'activation.cause': 'Reason',
-  'activation.cause.hint': 'It is kept with the change, for everybody who asks later.',
-  'activation.live.do': 'Activate',
-  'activation.live.sure': 'Let operators answer from now on?',
-  'activation.live.yes': 'Yes, activate',
-  'activation.standby.do': 'Back to standby',
-  'activation.standby.sure': 'Send all new callers to voicemail from now on?',
-  'activation.standby.yes': 'Yes, to standby',
-
   'alarm.open': 'Open',
   'alarm.ended': 'Ended',
   'alarm.none': 'Nothing needs a human now.',

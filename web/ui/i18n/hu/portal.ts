@@ -97,18 +97,6 @@ export const portal: Record<keyof typeof en, string> = {
   'result.refused': 'Elutasítva',
   'result.failed': 'Sikertelen',
 
-  'activation.title': 'Élesítés',
-  'activation.live': 'Éles {since} óta: a kezelők fogadják a hívásokat.',
-  'activation.standby': 'Készenlétben {since} óta: a hívók az üdvözlést hallják, és hangüzenetet hagynak.',
-  'activation.cause': 'Ok',
-  'activation.cause.hint': 'A változtatással együtt megmarad mindenkinek, aki később kérdezi.',
-  'activation.live.do': 'Élesítés',
-  'activation.live.sure': 'Mostantól a kezelők fogadják a hívásokat?',
-  'activation.live.yes': 'Igen, élesítés',
-  'activation.standby.do': 'Vissza készenlétbe',
-  'activation.standby.sure': 'Mostantól minden új hívó hangpostára kerüljön?',
-  'activation.standby.yes': 'Igen, készenlétbe',
-
   'alarm.open': 'Nyitott',
   'alarm.ended': 'Véget ért',
   'alarm.none': 'Most semmi sem igényel emberi figyelmet.',
