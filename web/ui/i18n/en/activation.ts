@@ -44,6 +44,7 @@ export const activation = {
   'page.why.mail': 'the mail could not be sent. Telephone them.',
   'page.unsent': '{n} {n|operator was|operators were} not written to: telephone {n|them|them}.',
   'forward.title': 'Forward these numbers to us',
+  'forward.title.back': 'Take the forwarding back',
   'forward.none': 'No emergency number is set up yet.',
   'forward.proven': '{n} of {of} proven.',
   'forward.waiting': '{n} dialled, no call yet.',

@@ -46,6 +46,7 @@ export const activation: Record<keyof typeof en, string> = {
   'page.why.mail': 'a levelet nem sikerült elküldeni. Hívja fel!',
   'page.unsent': '{n} kezelő nem kapott levelet: hívja fel {n|őt|őket}.',
   'forward.title': 'Ezeket a számokat irányítsa át hozzánk',
+  'forward.title.back': 'Az átirányítások visszavonása',
   'forward.none': 'Még nincs beállítva vészhelyzeti szám.',
   'forward.proven': '{of} számból {n} igazolt.',
   'forward.waiting': '{n} tárcsázva, még nem jött hívás.',
