@@ -17,6 +17,7 @@ import (
 	"holdfast/deploy/servers"
 	"holdfast/media/record"
 	"holdfast/services/activation"
+	"holdfast/services/directory"
 	"holdfast/services/interim"
 	"holdfast/services/journal"
 	"holdfast/services/notify"
@@ -106,6 +107,7 @@ type node struct {
 	tapes      *record.Store
 	book       *routing.Book
 	clips      *numbers.Clips
+	directory  directory.Directory
 	compiler   *numbers.Compiler
 	compiled   atomic.Bool // every tenant was, since this process began
 	outbox     *notify.Outbox
@@ -153,7 +155,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 		return nil, err
 	}
 	n.compiler = numbers.New(numbers.Config{
-		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Clips: n.clips, Book: n.book,
+		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Clips: n.clips, Book: n.book, Prepare: n.directory.Prepare,
 		Trunks: n.answering.trunks.SetTrunks, Alarms: warnings{n.journal}, Log: log,
 	})
 	n.activation = newActivation(n)

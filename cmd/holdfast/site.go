@@ -79,7 +79,7 @@ func newSite(n *node) (*site, error) {
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Notices: st.notices, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
 			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
-			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), Greetings: greetings{n.clips, accountsql.Store{DB: st.db}},
+			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), Greetings: greetings{n.clips, accountsql.Store{DB: st.db}}, Directory: &n.directory,
 			Schedules: schedules{administration{n}}, Interim: n.interim, SignedOut: w.sockets.SignedOut,
 			Activator: n.activation, Entrance: api.Doors{Links: n.activation, People: st.people},
 		},
@@ -200,7 +200,7 @@ func (a administration) done(ctx context.Context, actor tenants.Actor, what stri
 	if err := j.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: %w", api.ErrNotKept, err)
 	}
-	return a.n.compiler.Check(ctx)
+	return a.n.compiler.Update(ctx)
 }
 
 // changed is done for whoever edits in a service.

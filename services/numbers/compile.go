@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +49,8 @@ type Config struct {
 	Shelf  Shelf
 	Clips  *Clips // nil: this node plays nothing
 	Book   *routing.Book
+	// Prepare is given every new copy once callers are answered by it, for whoever makes something of it. nil: nobody does.
+	Prepare func(*routing.Copy)
 	// Trunks is told the trunks when they are first known and when they change.
 	Trunks func([]routing.Trunk)
 	Alarms Alarms // nil: only the log is told
@@ -58,12 +62,14 @@ type Config struct {
 type Compiler struct {
 	cfg Config
 
-	mu       sync.Mutex                 // one check at a time
+	saving   sync.Mutex                 // one writer of the shelf; held before mu
+	mu       sync.Mutex                 // one update at a time, and what is below
 	seen     map[tenants.TenantID]int64 // counters that the book is up to
-	unsaved  map[tenants.TenantID]bool  // in the book, not on the shelf
+	unsaved  map[tenants.TenantID]bool  // in the book, not on the shelf; true: somebody was told
 	unheard  map[tenants.TenantID]bool  // some of its recordings are not on this node
 	trunked  bool                       // trunks were read from the source
 	away     bool                       // the last check failed
+	wake     chan struct{}              // something waits to be written
 	starting sync.Once
 	stopping sync.Once
 	stop     chan struct{}
@@ -78,7 +84,7 @@ func New(cfg Config) *Compiler {
 	}
 	return &Compiler{
 		cfg: cfg, seen: make(map[tenants.TenantID]int64), unsaved: make(map[tenants.TenantID]bool), unheard: make(map[tenants.TenantID]bool),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
 
@@ -122,7 +128,7 @@ func (c *Compiler) follow() {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
-		err := c.guarded(ctx)
+		err := c.guarded(func() error { return c.Check(ctx) })
 		if away := err != nil; away != c.away && ctx.Err() == nil {
 			c.away = away
 			if away {
@@ -131,33 +137,55 @@ func (c *Compiler) follow() {
 				c.cfg.Log.Info("routing is up to date with the database")
 			}
 		}
-		select {
-		case <-c.stop:
-			return
-		case <-tick.C:
+		for waiting := true; waiting; {
+			select {
+			case <-c.stop:
+				_ = c.guarded(func() error { c.keep(); return nil })
+				return
+			case <-tick.C:
+				waiting = false
+			case <-c.wake:
+				_ = c.guarded(func() error { c.keep(); return nil }) // it has logged what was wrong
+			}
 		}
 	}
 }
 
-// guarded is Check that survives a bug: a node whose routing no longer changes still answers.
-func (c *Compiler) guarded(ctx context.Context) (err error) {
+// guarded survives a bug: a node whose routing no longer changes still answers.
+func (c *Compiler) guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.cfg.Log.Error("compiling failed", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("compiling failed: %v", p)
 		}
 	}()
-	return c.Check(ctx)
+	return do()
 }
 
-// Check brings book and shelf up to date now, for whoever has just changed something. Its errors are the source's; a
-// copy that cannot be written to the shelf is used and reported, and written at a later check.
+// Check brings book and shelf up to date now. Its errors are the source's; a copy that cannot be written to the shelf is used and
+// reported, and written at a later check.
 func (c *Compiler) Check(ctx context.Context) error {
+	err := c.Update(ctx)
+	c.keep()
+	return err
+}
+
+// Update brings the book up to date, for whoever has just changed something: when it returns the next caller is answered by the
+// change. What Start began writes it to the shelf at once. Errors as Check.
+func (c *Compiler) Update(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	began := c.cfg.Now()
+	defer func() {
+		if len(c.unsaved) > 0 {
+			select {
+			case c.wake <- struct{}{}:
+			default: // it is awake
+			}
+		}
+	}()
 	versions, err := c.cfg.Source.Versions(ctx)
 	if err != nil {
 		return fmt.Errorf("read what changed: %w", err)
@@ -182,13 +210,6 @@ func (c *Compiler) Check(ctx context.Context) error {
 			delete(c.unheard, tenant)
 		}
 	}
-	for tenant := range c.unsaved {
-		if known := c.cfg.Book.Compiled(tenant); known != nil {
-			c.save(known)
-		} else {
-			delete(c.unsaved, tenant)
-		}
-	}
 	// A tenant on the shelf that the source has never heard of belongs to another database; its calls are still
 	// answered, because deleting on a doubt is worse.
 	if failed == nil {
@@ -204,20 +225,19 @@ func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
 	}
 	if fresh == nil {
 		c.cfg.Book.Remove(tenant)
-		if err := c.cfg.Shelf.Remove(tenant); err != nil {
-			c.raise(tenant, "routing_copy:"+string(tenant), "the routing copy of a tenant that is gone cannot be removed", err)
-		}
+		c.remove(tenant)
 		c.seen[tenant] = version
 		return nil
 	}
 	fresh.Sort()
 	fresh.CompiledAt = c.cfg.Now().UTC()
-	known := c.cfg.Book.Compiled(tenant)
 	c.fetch(ctx, fresh)
-	if known == nil || known.Hash() != fresh.Hash() {
+	// The copy that the shelf had is usually the same; later every change of the counter is one of the content.
+	_, before := c.seen[tenant]
+	if known := c.cfg.Book.Compiled(tenant); before || known == nil || known.Hash() != fresh.Hash() {
 		c.cfg.Book.Put(fresh)
-		c.save(fresh)
-		c.cfg.Log.Info("routing copy compiled", "tenant", tenant, "hash", fresh.Hash()[:12],
+		c.unsaved[tenant] = c.unsaved[tenant] // whether somebody was told stays
+		c.cfg.Log.Info("routing copy compiled", "tenant", tenant, "version", version,
 			"accounts", len(fresh.Accounts), "numbers", len(fresh.Numbers), "operators", len(fresh.Operators))
 	}
 	c.seen[tenant] = version
@@ -269,19 +289,55 @@ func recorded(copies ...*routing.Copy) map[string]bool {
 	return all
 }
 
+// keep writes what is in the book and not on the shelf. Callers are answered from the book meanwhile.
+func (c *Compiler) keep() {
+	c.saving.Lock()
+	defer c.saving.Unlock()
+	c.mu.Lock()
+	waiting := slices.Collect(maps.Keys(c.unsaved))
+	c.mu.Unlock()
+	for _, tenant := range waiting {
+		if known := c.cfg.Book.Compiled(tenant); known != nil {
+			c.save(known)
+			if c.cfg.Prepare != nil {
+				c.cfg.Prepare(cmp.Or(c.cfg.Book.Copy(tenant), known))
+			}
+		}
+		if c.cfg.Book.Compiled(tenant) == nil { // gone, perhaps while it was written
+			c.mu.Lock()
+			delete(c.unsaved, tenant)
+			c.remove(tenant)
+			c.mu.Unlock()
+		}
+	}
+}
+
 // save writes to the shelf. Callers are answered from the book, so a full disk is an alarm and no reason to stop.
 func (c *Compiler) save(fresh *routing.Copy) {
+	err := c.cfg.Shelf.Save(fresh)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	key := "routing_copy:" + string(fresh.Tenant)
-	if err := c.cfg.Shelf.Save(fresh); err != nil {
+	if err != nil {
 		if !c.unsaved[fresh.Tenant] {
 			c.raise(tenants.Platform, key, "the routing copy of "+string(fresh.Tenant)+" cannot be kept on this node's disk", err)
 		}
 		c.unsaved[fresh.Tenant] = true
 		return
 	}
-	delete(c.unsaved, fresh.Tenant)
+	if c.cfg.Book.Compiled(fresh.Tenant) == fresh {
+		delete(c.unsaved, fresh.Tenant)
+	} else {
+		c.unsaved[fresh.Tenant] = false // there is a newer one already
+	}
 	if c.cfg.Alarms != nil {
 		c.cfg.Alarms.Clear(tenants.Platform, key)
+	}
+}
+
+func (c *Compiler) remove(tenant tenants.TenantID) {
+	if err := c.cfg.Shelf.Remove(tenant); err != nil {
+		c.raise(tenant, "routing_copy:"+string(tenant), "the routing copy of a tenant that is gone cannot be removed", err)
 	}
 }
 

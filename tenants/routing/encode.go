@@ -38,15 +38,16 @@ var (
 	ErrNewer = errors.New("routing file was written by a newer build")
 )
 
-// Sort puts a copy's lists in their order. Encode and Hash expect it done.
+// Sort puts a copy's lists in their order. Encode and Hash expect it done. A list that is in order already is only read: it may
+// belong to another copy too.
 func (c *Copy) Sort() {
-	slices.SortFunc(c.Accounts, func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
-	slices.SortFunc(c.Numbers, func(a, b Number) int { return cmp.Compare(a.E164, b.E164) })
-	slices.SortFunc(c.Operators, func(a, b Operator) int { return cmp.Compare(a.ID, b.ID) })
-	slices.SortFunc(c.People, func(a, b people.Person) int {
+	sortBy(c.Accounts, func(a, b Account) int { return cmp.Compare(a.ID, b.ID) })
+	sortBy(c.Numbers, func(a, b Number) int { return cmp.Compare(a.E164, b.E164) })
+	sortBy(c.Operators, func(a, b Operator) int { return cmp.Compare(a.ID, b.ID) })
+	sortBy(c.People, func(a, b people.Person) int {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.ID, b.ID))
 	})
-	slices.SortFunc(c.Schedules, func(a, b roster.Schedule) int {
+	sortBy(c.Schedules, func(a, b roster.Schedule) int {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
 	SortNotes(c.Notes)
@@ -58,6 +59,12 @@ func SortNotes(all []Note) {
 	slices.SortFunc(all, func(a, b Note) int {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), a.From.Compare(b.From), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+func sortBy[T any](all []T, compare func(a, b T) int) {
+	if !slices.IsSortedFunc(all, compare) {
+		slices.SortFunc(all, compare)
+	}
 }
 
 // Hash names the content of a copy, whenever it was compiled: copies of one content have one hash. Hexadecimal.

@@ -14,7 +14,7 @@ type handlers struct {
 	Ports
 	signIns   *limiter // attempts to sign in, by address
 	others    *limiter // other requests without a token, by address
-	directory directory.Directory
+	directory *directory.Directory
 	publicURL string // origin, without a slash at its end
 	now       func() time.Time
 }
@@ -44,6 +44,8 @@ type Ports struct {
 	Greetings  Greetings
 	Schedules  Schedules
 	Interim    Interim
+	// Directory searches listings; nil: one of the handler's own. Whoever compiles routing copies prepares them in it.
+	Directory *directory.Directory
 	// SignedOut is told of a session that is over, so that its sockets close; nil: nobody is.
 	SignedOut func(session string)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"holdfast/services/directory"
 	"holdfast/tenants/people/sheet"
 )
 
@@ -79,7 +80,7 @@ func Handler(cfg Config) (http.Handler, error) {
 		return nil, fmt.Errorf("write the contract: %w", err)
 	}
 	h := &handlers{
-		Ports:   cfg.Ports,
+		Ports: cfg.Ports, directory: cmp.Or(cfg.Directory, &directory.Directory{}),
 		signIns: newLimiter(signInBurst, signInRefill, cfg.Now), others: newLimiter(othersBurst, othersRefill, cfg.Now),
 		now: cfg.Now, publicURL: strings.TrimRight(cfg.PublicURL, "/"),
 	}

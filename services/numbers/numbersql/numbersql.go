@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,13 +22,19 @@ import (
 // ErrNotFound says that there is no such tenant or trunk.
 var ErrNotFound = errors.New("not found")
 
-// Store implements numbers.Source.
-type Store struct{ db *store.DB }
+// Store implements numbers.Source. It remembers the people it read last: they are most of a large tenant, and most changes are
+// of something else.
+type Store struct {
+	db *store.DB
+
+	mu     sync.Mutex
+	people map[tenants.TenantID]known
+}
 
 var _ numbers.Source = (*Store)(nil)
 
 // New reads from db.
-func New(db *store.DB) *Store { return &Store{db: db} }
+func New(db *store.DB) *Store { return &Store{db: db, people: make(map[tenants.TenantID]known)} }
 
 // Versions implements numbers.Source.
 func (s *Store) Versions(ctx context.Context) (map[tenants.TenantID]int64, error) {
@@ -52,6 +59,9 @@ func (s *Store) Versions(ctx context.Context) (map[tenants.TenantID]int64, error
 func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.Copy, int64, error) {
 	c := &routing.Copy{Tenant: tenant}
 	var version int64
+	s.mu.Lock()
+	listed := s.people[tenant]
+	s.mu.Unlock()
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
 		// One moment for all the queries below.
 		if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"); err != nil {
@@ -82,7 +92,7 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 		if c.Operators, err = operators(ctx, tx, tenant); err != nil {
 			return fmt.Errorf("operators: %w", err)
 		}
-		if c.People, err = peopleOf(ctx, tx, tenant); err != nil {
+		if c.People, listed, err = peopleOf(ctx, tx, tenant, listed); err != nil {
 			return fmt.Errorf("people: %w", err)
 		}
 		if c.Schedules, err = schedules(ctx, tx, tenant); err != nil {
@@ -96,6 +106,14 @@ func (s *Store) Compile(ctx context.Context, tenant tenants.TenantID) (*routing.
 		}
 		return nil
 	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil && c == nil:
+		delete(s.people, tenant)
+	case err == nil:
+		s.people[tenant] = listed
+	}
 	return c, version, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,15 +16,65 @@ import (
 	"holdfast/tenants/routing"
 )
 
-func peopleOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]people.Person, error) {
-	rows, err := tx.Query(ctx, `SELECT person_id::text, account_id, kind, name, role, department, languages, methods::text, visibility, note
-		FROM people WHERE tenant_id = $1 ORDER BY account_id, person_id`, tenant)
+// known is what was read last of a tenant's people: those of each account, with the counter they were read at.
+type known map[tenants.AccountID]listed
+
+type listed struct {
+	version int64
+	people  []people.Person
+}
+
+// peopleOf reads the people of the accounts that changed since before, and returns all of them with what to remember.
+func peopleOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID, before known) ([]people.Person, known, error) {
+	rows, err := tx.Query(ctx, "SELECT account_id, version FROM people_changes WHERE tenant_id = $1", tenant)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []people.Person
+	now := make(known, len(before))
+	var moved []string
+	var account tenants.AccountID
+	var version int64
+	if _, err = pgx.ForEachRow(rows, []any{&account, &version}, func() error {
+		if l, ok := before[account]; ok && l.version == version {
+			now[account] = l
+			return nil
+		}
+		now[account] = listed{version: version}
+		moved = append(moved, string(account))
+		return nil
+	}); err != nil {
+		return nil, nil, err
+	}
+	if len(moved) > 0 {
+		if err := readPeople(ctx, tx, tenant, moved, now); err != nil {
+			return nil, nil, err
+		}
+	}
+	total := 0
+	for _, l := range now {
+		total += len(l.people)
+	}
+	if total == 0 {
+		return nil, now, nil
+	}
+	all := make([]people.Person, 0, total)
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		all = append(all, now[id].people...)
+	}
+	return all, now, nil
+}
+
+// readPeople reads the people of some accounts into now, in the order of their ids.
+func readPeople(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID, accounts []string, now known) error {
+	rows, err := tx.Query(ctx, `SELECT person_id::text, account_id, kind, name, role, department, languages, methods::text, visibility, note
+		FROM people WHERE tenant_id = $1 AND account_id = ANY ($2) ORDER BY account_id, person_id`, tenant, accounts)
+	if err != nil {
+		return err
+	}
 	var p people.Person
 	var methods string
+	var last listed
+	var at tenants.AccountID
 	_, err = pgx.ForEachRow(rows, []any{&p.ID, &p.Account, &p.Kind, &p.Name, &p.Role, &p.Department, &p.Languages, &methods, &p.Visibility, &p.Note}, func() error {
 		kept := p
 		if len(p.Languages) == 0 {
@@ -33,10 +85,14 @@ func peopleOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]people
 		if methods != "[]" {
 			kept.Methods = unpack[[]people.ContactMethod](methods, "methods of a person", tenant, string(p.ID))
 		}
-		all = append(all, kept)
+		if p.Account != at {
+			at, last = p.Account, now[p.Account]
+		}
+		last.people = append(last.people, kept)
+		now[at] = last
 		return nil
 	})
-	return all, err
+	return err
 }
 
 func schedules(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]roster.Schedule, error) {
