@@ -202,6 +202,11 @@ func (d *Desk) Sees(ctx context.Context, text string, bar time.Duration) error {
 	return d.Do(ctx, map[string]any{"do": "sees", "text": text, "wait_ms": bar.Milliseconds()}, nil)
 }
 
+// Link opens a link out of a mail, signs in, and waits until the page shows what the selector names.
+func (d *Desk) Link(ctx context.Context, url, email, shows string) error {
+	return d.Do(ctx, map[string]any{"do": "link", "url": url, "email": email, "shows": shows}, nil)
+}
+
 // Hears waits up to the bar for a tone of hz in what the browser plays.
 func (d *Desk) Hears(ctx context.Context, hz float64, bar time.Duration) (bool, error) {
 	var answer struct {

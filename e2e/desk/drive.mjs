@@ -27,6 +27,14 @@ const verbs = {
   type: (c) => desk.page.keyboard.type(c.text),
   message: (c) => desk.message(c.values),
   sees: (c) => desk.sees(c.text, c.wait_ms),
+  // A link out of a mail: it is opened, and whoever is not signed in yet signs in.
+  link: async (c) => {
+    await desk.page.goto(c.url);
+    await desk.page.fill('input[name=email]', c.email);
+    await desk.page.fill('input[name=password]', process.env.HOLDFAST_PASSWORD ?? 'holdfast-demo');
+    await desk.page.click('button[type=submit]');
+    await desk.page.waitForSelector(c.shows);
+  },
   shot: (c) => desk.page.screenshot({ path: c.path, fullPage: true }).then(() => undefined),
   close: async () => {
     await desk.page.close();
