@@ -131,7 +131,9 @@ type Config struct {
 	Keys        *Keys
 	// Announce tells other nodes of a revocation; nil: they find it in the database within [revokedEvery].
 	Announce func(Revocation)
-	Log      *slog.Logger
+	// Ended is told once of every sign-in that is over, wherever it was ended: its sockets close. nil: nobody is.
+	Ended func(family string)
+	Log   *slog.Logger
 	Now      func() time.Time
 }
 
@@ -211,18 +213,34 @@ func (s *Service) SignIn(ctx context.Context, email, password, address string) (
 }
 
 // check compares a password when it has a turn to.
-func (s *Service) check(ctx context.Context, hash, password string) (bool, error) {
+func (s *Service) check(ctx context.Context, hash, password string) (right bool, err error) {
+	if hash == NoPassword { // takes as long as any other
+		hash = s.decoy
+	}
+	return right, s.turn(ctx, func() { right = checkPassword(hash, password) })
+}
+
+// hash hashes a password when it has a turn to.
+func (s *Service) hash(ctx context.Context, password string) (hash string, err error) {
+	var bad error
+	err = s.turn(ctx, func() { hash, bad = HashPassword(password) })
+	return hash, errors.Join(err, bad)
+}
+
+// turn does what costs much memory and time, few at once.
+func (s *Service) turn(ctx context.Context, do func()) error {
 	wait := time.NewTimer(busyWait)
 	defer wait.Stop()
 	select {
 	case s.hashing <- struct{}{}:
 	case <-wait.C:
-		return false, ErrBusy
+		return ErrBusy
 	case <-ctx.Done():
-		return false, fmt.Errorf("wait to sign in: %w", ctx.Err())
+		return fmt.Errorf("wait to sign in: %w", ctx.Err())
 	}
 	defer func() { <-s.hashing }()
-	return checkPassword(hash, password), nil
+	do()
+	return nil
 }
 
 // Refresh exchanges a refresh token for a new pair. Errors: ErrRefused (also after a second use), ErrAway.

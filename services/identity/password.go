@@ -28,6 +28,9 @@ const (
 	mostTime   = 10
 )
 
+// NoPassword is kept for somebody who has not chosen one yet: no password has this hash.
+const NoPassword = "$argon2id$none"
+
 // HashPassword returns password as argon2id in the usual text form ("$argon2id$v=19$m=...").
 func HashPassword(password string) (string, error) {
 	if password == "" || len(password) > longestPassword {

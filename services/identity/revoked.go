@@ -48,13 +48,21 @@ func (r *revoked) owe(one Revocation) {
 
 // Revoke takes note of a revocation from anywhere: it holds on this node from now on.
 func (s *Service) Revoke(one Revocation) {
-	r := &s.revoked
+	if s.revoked.add(one) && s.cfg.Ended != nil {
+		s.cfg.Ended(one.Family)
+	}
+}
+
+// add reports whether the revocation is news.
+func (r *revoked) add(one Revocation) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.families == nil {
 		r.families = make(map[string]time.Time)
 	}
+	_, known := r.families[one.Family]
 	r.families[one.Family] = one.At
+	return !known
 }
 
 // Start begins to follow revocations in the database. Stop ends it. Both may be repeated.

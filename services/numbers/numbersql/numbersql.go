@@ -152,7 +152,7 @@ func numbersOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routi
 
 func operators(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Operator, error) {
 	rows, err := tx.Query(ctx, `SELECT user_id::text, name, email, role, languages, accounts, rights FROM users
-		WHERE tenant_id = $1 AND NOT disabled ORDER BY user_id`, tenant)
+		WHERE tenant_id = $1 AND NOT disabled AND NOT invited ORDER BY user_id`, tenant)
 	if err != nil {
 		return nil, err
 	}
