@@ -18,6 +18,7 @@ import (
 	"holdfast/media/record"
 	"holdfast/services/activation"
 	"holdfast/services/directory"
+	"holdfast/services/identity"
 	"holdfast/services/interim"
 	"holdfast/services/journal"
 	"holdfast/services/notify"
@@ -116,6 +117,7 @@ type node struct {
 	tickets    *ticket.Desk
 	answering  *answering
 	stores     *stores
+	staff      *identity.Staff
 	site       *site
 	failed     chan error
 	activation *activation.Service
@@ -159,6 +161,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 		Trunks: n.answering.trunks.SetTrunks, Alarms: warnings{n.journal}, Log: log,
 	})
 	n.activation = newActivation(n)
+	n.staff = newStaff(n)
 	n.site, err = newSite(n)
 	return n, err
 }
@@ -302,6 +305,9 @@ func (n *node) untilSignal(signals <-chan os.Signal) error {
 func (n *node) stop() {
 	if n.site != nil {
 		n.site.stop()
+	}
+	if n.staff != nil {
+		n.staff.Stop()
 	}
 	if n.answering != nil {
 		n.answering.stop()

@@ -61,6 +61,8 @@ func newSite(n *node) (*site, error) {
 		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Messages: n.tickets, Log: n.log,
 		Dials: dials(n.book),
 	})
+	signedOut := w.sockets.SignedOut
+	st.close.Store(&signedOut)
 	w.dependencies = []api.Dependency{
 		{Name: "postgres", Check: st.db.Ready},
 		{Name: "redis", Check: st.redisReady},
@@ -78,6 +80,7 @@ func newSite(n *node) (*site, error) {
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Notices: st.notices, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
+			Staff:    n.staff,
 			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
 			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), Greetings: greetings{n.clips, accountsql.Store{DB: st.db}}, Directory: &n.directory,
 			Schedules: schedules{administration{n}}, Interim: n.interim, SignedOut: w.sockets.SignedOut,

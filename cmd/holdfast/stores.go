@@ -49,6 +49,7 @@ type stores struct {
 	people   *identity.Service
 	journal  *journal.Journal
 	show     atomic.Pointer[func(journal.Event)] // takes other nodes' events; nil: nobody looks
+	close    atomic.Pointer[func(string)]        // closes the sockets of a sign-in that is over
 	act      atomic.Pointer[func(journal.Event)] // is told of other nodes' activations; nil: nobody is
 
 	cancel context.CancelFunc
@@ -86,7 +87,7 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 	}
 	credentials := identitysql.New(st.db)
 	if st.people, err = identity.New(identity.Config{
-		Credentials: credentials, Sessions: credentials, Keys: keys, Announce: st.announce, Log: log,
+		Credentials: credentials, Sessions: credentials, Keys: keys, Announce: st.announce, Ended: st.ended, Log: log,
 	}); err != nil {
 		return nil, err
 	}
@@ -103,6 +104,13 @@ func newStores(s *settings, log *slog.Logger, j *journal.Journal, queue *acd.Que
 		Journal: j, Store: journalsql.New(st.db, log, voicemailsql.Project, ticketsql.Project, notifysql.Project, activationsql.Project, interimsql.Project), Log: log,
 	})
 	return st, nil
+}
+
+// ended closes the sockets of a sign-in that ended anywhere.
+func (st *stores) ended(family string) {
+	if do := st.close.Load(); do != nil {
+		(*do)(family)
+	}
 }
 
 // announce tells other nodes of a sign-out; hear takes theirs.

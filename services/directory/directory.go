@@ -27,11 +27,12 @@ const (
 // Query is what is looked for.
 type Query struct {
 	Account tenants.AccountID
-	Wide    bool         // in all accounts of the tenant
-	Text    string       // empty finds everybody, in the order of the list
-	Role    tenants.Role // of who asks: some listings are for supervisors
-	Offset  int          // hits to leave out
-	Limit   int          // hits at most; 0 is 50
+	Wide    bool                         // in all accounts of the tenant
+	Text    string                       // empty finds everybody, in the order of the list
+	Role    tenants.Role                 // of who asks: some listings are for supervisors
+	Sees    func(tenants.AccountID) bool // which accounts a wide search looks into; nil: all
+	Offset  int                          // hits to leave out
+	Limit   int                          // hits at most; 0 is 50
 }
 
 // Result is what was found.
@@ -80,6 +81,9 @@ func (d *Directory) Search(c *routing.Copy, q Query) (Result, error) {
 		parts = []*part{p}
 	} else if h.parts[q.Account] == nil {
 		return Result{}, ErrNoAccount
+	}
+	if q.Wide && q.Sees != nil {
+		parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return !q.Sees(p.account) })
 	}
 	found := search(parts, parse(q.Text), q.Role)
 	limit := cmp.Or(max(q.Limit, 0), pageSize)

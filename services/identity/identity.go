@@ -134,7 +134,7 @@ type Config struct {
 	// Ended is told once of every sign-in that is over, wherever it was ended: its sockets close. nil: nobody is.
 	Ended func(family string)
 	Log   *slog.Logger
-	Now      func() time.Time
+	Now   func() time.Time
 }
 
 // Service signs people in and judges their tokens. It is safe for concurrent use. Start feeds it revocations.

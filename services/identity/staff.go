@@ -172,7 +172,9 @@ func (s *Staff) Stop() {
 // List lists a tenant's people by name.
 func (s *Staff) List(ctx context.Context, actor tenants.Actor) ([]Member, error) {
 	all, err := s.cfg.Members.Members(ctx, actor.Tenant)
-	slices.SortFunc(all, func(a, b Member) int { return cmp.Or(cmp.Compare(people.Fold(a.Name), people.Fold(b.Name)), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b Member) int {
+		return cmp.Or(cmp.Compare(people.Fold(a.Name), people.Fold(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
 	return all, err
 }
 

@@ -25,6 +25,12 @@ var english = voice{
 				Lines:   []string{fmt.Sprintf("%s invites you to %s on Holdfast. Open the link to choose a password and sign in.", d.or("by", "An administrator"), d.or("tenant_name", "a service"))},
 				Button:  "Accept the invitation", After: until(d, "The link works once, until %s.", "Did you not expect this? Then do nothing."),
 			}
+		case Password:
+			return letter{
+				subject: "Choose a new password", Title: "Choose a new password",
+				Lines:  []string{fmt.Sprintf("%s, somebody asked for a link to choose a new password for your sign-in to Holdfast.", d.or("name", "Hello"))},
+				Button: "Choose a new password", After: until(d, "The link works once, until %s.", "Was it not you? Then do nothing: your password stays as it is."),
+			}
 		case Activation:
 			l := letter{
 				subject: fmt.Sprintf("%s is activated: please sign in now", d.or("tenant_name", "Your service")),

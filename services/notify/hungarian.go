@@ -28,6 +28,12 @@ var hungarian = voice{
 				},
 				Button: "Meghívó elfogadása", After: until(d, "A hivatkozás egyszer használható, eddig: %s.", "Ha nem számított erre a levélre, nincs teendője."),
 			}
+		case Password:
+			return letter{
+				subject: "Új jelszó választása", Title: "Új jelszó választása",
+				Lines:  []string{fmt.Sprintf("%s, valaki új jelszót kért az Ön Holdfast-bejelentkezéséhez.", d.or("name", "Tisztelt felhasználó"))},
+				Button: "Új jelszó választása", After: until(d, "A hivatkozás egyszer használható, eddig: %s.", "Ha nem Ön kérte, nincs teendője: a jelszava nem változik."),
+			}
 		case Activation:
 			l := letter{
 				subject: fmt.Sprintf("Élesítés – %s: kérjük, jelentkezzen be most", d.or("tenant_name", "az Ön szolgálata")),

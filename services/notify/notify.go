@@ -41,6 +41,7 @@ const (
 	Reminder   Kind = "reminder"   // count, oldest, link
 	Message    Kind = "message"    // account_name, number, name, callback, for, text, by, at; urgent: "yes"
 	Invitation Kind = "invitation" // name, tenant_name, by, link, until
+	Password   Kind = "password"   // name, link, until
 	Activation Kind = "activation" // name, tenant_name, by, cause, link, until
 )
 

@@ -140,6 +140,11 @@ func (o *Operator) Has(r tenants.Right) bool {
 	return o != nil && (slices.Contains(o.Rights, r) || tenants.Actor{Role: o.Role}.May(tenants.RoleSupervisor))
 }
 
+// Answers reports whether the operator may answer an account. Nobody in particular may answer all.
+func (o *Operator) Answers(account tenants.AccountID) bool {
+	return o == nil || o.Accounts == nil || slices.Contains(o.Accounts, account)
+}
+
 // Grade is how well an operator speaks a language; higher is better.
 type Grade int
 

@@ -31,6 +31,9 @@ func (h *handlers) ListAccounts(ctx context.Context, _ ListAccountsRequestObject
 	}
 	out := make([]Account, 0, len(c.Accounts))
 	for _, a := range c.Accounts {
+		if !h.answers(traceOf(ctx).actor, a.ID) {
+			continue
+		}
 		out = append(out, accountOf(accounts.Account{Account: a, Numbers: numbers[a.ID], Published: published[a.ID]}))
 	}
 	return ListAccounts200JSONResponse{Items: out}, nil

@@ -34,6 +34,7 @@ type Ports struct {
 	Archive    Archive
 	Listings   Listings
 	Notices    Notices
+	Staff      Staff
 	Recordings Recordings
 	Alarms     EndedAlarms
 	Explainer  Explainer
@@ -56,6 +57,11 @@ func (h *handlers) copyOf(t tenants.TenantID) *routing.Copy {
 		return c
 	}
 	return &routing.Copy{Tenant: t, Name: string(t), State: routing.Standby}
+}
+
+// answers reports whether somebody sees an account: an operator who may answer some accounts only sees no other.
+func (h *handlers) answers(actor tenants.Actor, account tenants.AccountID) bool {
+	return actor.May(tenants.RoleSupervisor) || h.copyOf(actor.Tenant).Operator(actor.User).Answers(account)
 }
 
 // pageSize is how many items a list has when nobody says, and at most.

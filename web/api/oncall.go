@@ -95,6 +95,7 @@ func (h *handlers) ListDirectory(ctx context.Context, r ListDirectoryRequestObje
 	c := h.copyOf(actor.Tenant)
 	q := directory.Query{
 		Account: tenants.AccountID(r.ID), Text: value(r.Params.Q), Wide: value(r.Params.Wide), Role: actor.Role, Limit: size(r.Params.Limit),
+		Sees: func(a tenants.AccountID) bool { return h.answers(actor, a) },
 	}
 	if cursor := value(r.Params.Cursor); cursor != "" {
 		n, err := strconv.Atoi(cursor)

@@ -10,6 +10,7 @@ import (
 	"holdfast/services/activation"
 	"holdfast/services/call"
 	"holdfast/services/directory"
+	"holdfast/services/identity"
 	"holdfast/services/notify"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
@@ -111,6 +112,18 @@ type Listings interface {
 	Remove(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID, tag string, heir tenants.PersonID) error
 	Import(ctx context.Context, actor tenants.Actor, account tenants.AccountID, file io.Reader, dry bool, digest string) (directory.Import, error)
 	Export(ctx context.Context, actor tenants.Actor, account tenants.AccountID, to io.Writer) error
+}
+
+// Staff is the people of a tenant: identity.Staff. Its errors are identity's and joined *people.Problem.
+type Staff interface {
+	List(ctx context.Context, actor tenants.Actor) ([]identity.Member, error)
+	Get(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) (identity.Member, error)
+	Invite(ctx context.Context, actor tenants.Actor, m identity.Member) (identity.Member, error)
+	Again(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) (identity.Member, error)
+	Withdraw(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) error
+	Change(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, tag string, edit func(identity.Member) identity.Member) (identity.Member, error)
+	Forgot(ctx context.Context, email, address, language string) error
+	Enter(ctx context.Context, token, password string) (identity.Tokens, error)
 }
 
 // Notices is who was told of what: services/notify/notifysql has it.

@@ -105,6 +105,8 @@ func faultOf(err error) *fault {
 		return refusedMessage(refused)
 	case listingFault(err) != nil:
 		return listingFault(err)
+	case staffFault(err) != nil:
+		return staffFault(err)
 	case len(fieldErrors(err)) > 0:
 		return invalid(fieldErrors(err), err)
 	case errors.Is(err, interim.ErrForbidden):

@@ -10,6 +10,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
+
+	"holdfast/tenants"
 )
 
 // base is where the operations of the contract live.
@@ -65,6 +67,9 @@ func guard(h *handlers, route *routers.Route) echo.MiddlewareFunc {
 			}
 			if !rule.open && !actor.May(rule.least) {
 				return forbidden()
+			}
+			if strings.HasPrefix(route.Path, "/accounts/{id}") && !h.answers(t.actor, tenants.AccountID(c.Param("id"))) {
+				return notFound() // for every address below an account, those of tomorrow too
 			}
 			if err := validate(c, route); err != nil {
 				return err

@@ -11,12 +11,14 @@ type rule struct {
 // rules is who may do what, by operationId of the contract: the one table. An operation that is missing here is refused
 // for everybody, and a test fails.
 var rules = map[string]rule{
-	"signIn":     {open: true},
-	"refresh":    {open: true},
-	"enter":      {open: true}, // a link stands for the password
-	"postTicket": {open: true}, // bearer token or duty secret: the handler asks for one of them
-	"signOut":    {least: tenants.RoleOperator},
-	"getMe":      {least: tenants.RoleOperator},
+	"signIn":         {open: true},
+	"refresh":        {open: true},
+	"forgotPassword": {open: true},
+	"enterByLink":    {open: true},
+	"enter":          {open: true}, // a link stands for the password
+	"postTicket":     {open: true}, // bearer token or duty secret: the handler asks for one of them
+	"signOut":        {least: tenants.RoleOperator},
+	"getMe":          {least: tenants.RoleOperator},
 
 	// Whoever answers calls may look up what was called and said before, and take care of messages.
 	"listCalls":         {least: tenants.RoleOperator},
@@ -71,6 +73,13 @@ var rules = map[string]rule{
 	"deletePerson":  {least: tenants.RoleSupervisor},
 	"getPeopleFile": {least: tenants.RoleSupervisor},
 	"importPeople":  {least: tenants.RoleSupervisor},
+
+	"listUsers":        {least: tenants.RoleAdmin},
+	"postUser":         {least: tenants.RoleAdmin},
+	"getUser":          {least: tenants.RoleAdmin},
+	"patchUser":        {least: tenants.RoleAdmin},
+	"postInvitation":   {least: tenants.RoleAdmin},
+	"deleteInvitation": {least: tenants.RoleAdmin},
 
 	"postActivation": {least: tenants.RoleAdmin},
 

@@ -37,6 +37,7 @@ type desk struct {
 	state    duty.State
 	began    bool
 	sent     bool // the secret was
+	leaving  bool // the sign-in is over
 	provenAt time.Time
 
 	touched map[tenants.TicketID]bool // messages that are shown here
@@ -54,6 +55,9 @@ func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resum
 		checks: make(chan Command, 1), orders: make(chan Command, mailbox),
 		calls: make(chan tenants.CallID, mailbox), notes: make(chan Command, mailbox), touched: map[tenants.TicketID]bool{},
 	}
+	c.mu.Lock()
+	c.over = d.over
+	c.mu.Unlock()
 	signing, cancel := context.WithTimeout(ctx, signOnLimit)
 	seat, err := s.cfg.Desk.SignOn(signing, actor, resume, d.show, c.bye)
 	cancel()
@@ -65,7 +69,7 @@ func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resum
 		<-ctx.Done()
 		return
 	}
-	defer seat.Leave()
+	defer d.leave(ctx, seat)
 	// Everything below has ended before the seat is left: no command follows Leave.
 	var wait sync.WaitGroup
 	defer wait.Wait()
@@ -156,8 +160,45 @@ func (d *desk) show(s duty.State) {
 		}
 	}
 	d.state, d.began = s, true
+	leaves := d.leaving && !busy(s)
 	d.mu.Unlock()
+	if leaves {
+		d.socket.bye("signed_out")
+		return
+	}
 	d.prove()
+}
+
+// busy reports whether a caller is in the operator's hands.
+func busy(s duty.State) bool {
+	return s.Phase == duty.Talking || s.Phase == duty.Lost && s.Resume == duty.Talking
+}
+
+// over closes the desk because the sign-in is over: at once, or when the caller is gone.
+func (d *desk) over() {
+	d.mu.Lock()
+	d.leaving = true
+	stays := busy(d.state)
+	d.mu.Unlock()
+	if !stays {
+		d.socket.bye("signed_out")
+	}
+}
+
+// leave gives the seat up. Whoever may not come back is off duty at once.
+func (d *desk) leave(ctx context.Context, seat Seat) {
+	defer seat.Leave()
+	d.mu.Lock()
+	leaving := d.leaving && !busy(d.state)
+	d.mu.Unlock()
+	if !leaving {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), doLimit)
+	defer cancel()
+	if _, err := seat.Do(ctx, Command{Do: DoGoHome}); err != nil {
+		d.socket.log.Info("a signed-out operator could not be sent home", "error", err)
+	}
 }
 
 // prove notes that the line is proven now, where it is, and shows the duty: the page says when callers could last be put

@@ -160,7 +160,8 @@ func (s *Server) remove(c *socket) {
 	s.open.Done()
 }
 
-// SignedOut closes the sockets that were opened with a sign-in that is over.
+// SignedOut closes the sockets that were opened with a sign-in that is over. A desk with a caller in its hands is closed when the
+// call is finished.
 func (s *Server) SignedOut(session string) {
 	if session == "" {
 		return
@@ -169,7 +170,7 @@ func (s *Server) SignedOut(session string) {
 	defer s.mu.Unlock()
 	for c := range s.sockets {
 		if c.actor.Session == session {
-			c.bye("signed_out")
+			c.signedOut()
 		}
 	}
 }

@@ -51,6 +51,7 @@ type socket struct {
 	queue   *Message
 	board   *Message
 	last    *Message // the goodbye: nothing follows
+	over    func()   // is told that the sign-in is over; nil: goodbye at once
 	wake    chan struct{}
 }
 
@@ -191,6 +192,18 @@ func (c *socket) bye(why string) {
 	}
 	c.mu.Unlock()
 	c.nudge()
+}
+
+// signedOut ends the socket because its sign-in is over.
+func (c *socket) signedOut() {
+	c.mu.Lock()
+	over := c.over
+	c.mu.Unlock()
+	if over == nil {
+		c.bye("signed_out")
+		return
+	}
+	over()
 }
 
 func (c *socket) nudge() {

@@ -71,6 +71,7 @@ type house struct {
 	book    *routing.Book
 	tokens  map[string]string // by e-mail
 	person  string            // one of harbor's
+	user    string            // Ada's
 }
 
 func newHouse(t *testing.T) *house {
@@ -126,6 +127,7 @@ func newHouse(t *testing.T) *house {
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
 			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Notices: notifysql.Queries{DB: db}, Explainer: api.Routes{Book: book}, Accounts: plan,
 			Listings: directory.NewEditor(directorysql.New(db), nil, nil), Interim: interim.New(interim.Config{Node: "n1", Journal: j, Book: book}), SignedOut: sockets.SignedOut,
+			Staff:     identity.NewStaff(identity.StaffConfig{Service: people, Members: rows}),
 			Activator: activations, Entrance: api.Doors{Links: activations, People: people},
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
@@ -133,7 +135,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, handler: handler, book: book, tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
+	h := &house{t: t, handler: handler, book: book, user: string(book.Copy("harbor").Operators[0].ID), tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
 	for _, email := range []string{"ada@harbor.example", "admin@harbor.example", "zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
 		var s api.Session
 		got := h.do("POST", "/api/v1/sessions", "", `{"email":"`+email+`","password":"`+demo.Password+`"}`)
@@ -271,6 +273,7 @@ var asked = map[string][]string{
 	"/accounts/{id}/directory": {
 		"/accounts/lakeside-cardiology/directory", "/accounts/lakeside-cardiology/directory?q=ortiz", "/accounts/lakeside-cardiology/directory?q=r&wide=true",
 	},
+	"/users/{id}":                    {"/users/USER"},
 	"/accounts/{id}/people":          {"/accounts/lakeside-cardiology/people", "/accounts/lakeside-cardiology/people?q=lee"},
 	"/accounts/{id}/people.csv":      {"/accounts/lakeside-cardiology/people.csv"},
 	"/accounts/{id}/people/{person}": {"/accounts/lakeside-cardiology/people/PERSON"},
@@ -299,7 +302,7 @@ func TestMesaSeesNothingOfHarborsOnAnyRoute(t *testing.T) {
 			urls = []string{path}
 		}
 		for _, url := range urls {
-			url = "/api/v1" + strings.Replace(url, "PERSON", h.person, 1)
+			url = "/api/v1" + strings.NewReplacer("PERSON", h.person, "USER", h.user).Replace(url)
 			url = strings.Replace(url, "SCHEDULE", string(h.book.Copy("harbor").SchedulesOf("lakeside-cardiology")[0].ID), 1)
 			if got := h.do("GET", url, "", ""); got.Code != 401 {
 				t.Errorf("%s without a token: %d", url, got.Code)

@@ -58,6 +58,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sessions/forgotten": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a link to choose a new password to whoever signs in with this e-mail
+         * @description The answer is the same whether or not anybody does. The link is good once, for an hour.
+         */
+        post: operations["forgotPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/welcome": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes the link of an invitation or of a forgotten password, sets the password, and signs in
+         * @description 410 with code `link_gone` for every link that is not good: used, replaced, withdrawn, too old or never made. With a new
+         *     password every earlier sign-in ends.
+         */
+        post: operations["enterByLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions/current": {
         parameters: {
             query?: never;
@@ -733,6 +774,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody who works for the tenant, by name */
+        get: operations["listUsers"];
+        put?: never;
+        /** Invites somebody by mail; the link is good once, for 72 hours */
+        post: operations["postUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        /** One user, with the tag that a change must show */
+        get: operations["getUser"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes what is named
+         * @description Whoever is disabled, or gets another role or e-mail, is signed out everywhere at once; a call in progress is finished
+         *     first. The last administrator who can sign in stays one: 409 with code `last_admin`.
+         */
+        patch: operations["patchUser"];
+        trace?: never;
+    };
+    "/users/{id}/invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a new link; the one before opens nothing any more */
+        post: operations["postInvitation"];
+        /** Makes the link worth nothing */
+        delete: operations["deleteInvitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operators": {
         parameters: {
             query?: never;
@@ -949,7 +1052,7 @@ export interface components {
             detail: string;
             /**
              * @description Stable: bad_request, not_signed_in, bad_sign_in, locked_out, expired, forbidden, not_found, not_allowed,
-             *     conflict, invalid, changed, revision_needed, claimed, needed, too_large, too_many, away, internal
+             *     conflict, invalid, changed, revision_needed, claimed, needed, link_gone, taken, last_admin, too_large, too_many, away, internal
              */
             code: string;
             request_id: string;
@@ -1021,6 +1124,55 @@ export interface components {
             role: components["schemas"]["Role"];
             tenant: string;
             tenant_name: string;
+        };
+        Forgotten: {
+            email: string;
+            /** @description That the page is read in */
+            language?: string;
+        };
+        Welcome: {
+            token: string;
+            password: string;
+        };
+        User: {
+            id: string;
+            name: string;
+            email: string;
+            role: components["schemas"]["Role"];
+            /** @description 1 basic, 2 fluent, 3 native */
+            languages: {
+                [key: string]: number;
+            };
+            /** @description That this operator may answer; null: all */
+            accounts: string[] | null;
+            /** @description override, dial */
+            rights: string[];
+            disabled: boolean;
+            /** @description Has no password yet */
+            invited: boolean;
+            /**
+             * Format: date-time
+             * @description Until when the link is good
+             */
+            invited_until: string | null;
+        };
+        /** @description What is left out stays as it is */
+        UserChange: {
+            name?: string;
+            email?: string;
+            role?: components["schemas"]["Role"];
+            languages?: {
+                [key: string]: number;
+            };
+            accounts?: string[];
+            /** @description May answer every account; accounts is not looked at */
+            all_accounts?: boolean;
+            rights?: string[];
+            disabled?: boolean;
+        };
+        UserList: {
+            items: components["schemas"]["User"][];
+            next: string | null;
         };
         TicketRequest: {
             /** @enum {string} */
@@ -2221,6 +2373,54 @@ export interface operations {
         responses: {
             /** @description Renewed */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    forgotPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Forgotten"];
+            };
+        };
+        responses: {
+            /** @description If somebody signs in with this e-mail, a link is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    enterByLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Welcome"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3581,6 +3781,155 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description The user */
+            201: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    patchUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    postInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Withdrawn */
+            204: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
