@@ -115,9 +115,9 @@ func (a Account) checkQueue(p *problems) {
 		is          time.Duration
 		least, most time.Duration
 	}{
-		{"ring_seconds", a.RingFor, 0, longestRing},
+		{"ring_seconds", a.RingFor, time.Second, longestRing},
 		{"offer_seconds", a.OfferFor, leastOffer, longestOffer},
-		{"longest_wait_seconds", a.LongestWait, 0, longestWait},
+		{"longest_wait_seconds", a.LongestWait, time.Second, longestWait},
 		{"wrap_up_seconds", a.WrapUp, 0, longestWrapUp},
 	} {
 		if t.is < t.least || t.is > t.most {
