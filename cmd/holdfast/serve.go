@@ -33,6 +33,12 @@ import (
 // serveCmd is "holdfast serve": one node, with the stores that are configured.
 type serveCmd struct{}
 
+// Help says how people are told, which no other setting shows.
+func (serveCmd) Help() string {
+	return "Mail goes to HOLDFAST_SMTP_URL, smtp://USER:PASSWORD@HOST:587?from=ADDRESS (smtps:// for TLS from the start; after a " +
+		"comma, servers that stand in). Unset, mails are .eml files in HOLDFAST_DATA/mail."
+}
+
 // Run answers calls until SIGTERM or SIGINT, drains, and stops; a second signal stops at once.
 func (serveCmd) Run() error {
 	s, err := readSettings()

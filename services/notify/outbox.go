@@ -76,7 +76,6 @@ type Outbox struct {
 	entries  map[string]*entry
 	telling  map[string]chan struct{} // being written; closed when that is over
 	served   map[lane]time.Time       // when an attempt last began
-	running  int
 	wake     chan struct{}
 	stopping bool
 	started  bool

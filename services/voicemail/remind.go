@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// RemindAfter is how long a message may wait unhandled before its tenant is reminded, RemindEvery how often at most.
+	// RemindAfter is how long a message may wait unhandled before its tenant is reminded.
 	RemindAfter = 30 * time.Minute
+	// RemindEvery is how often that happens at most.
 	RemindEvery = time.Hour
 
 	lookEvery = time.Minute
