@@ -49,6 +49,7 @@ export async function openBrowser(options = {}) {
   });
   context.setDefaultTimeout(STEP_MS);
   await context.addInitScript(listen);
+  await context.addInitScript(announce);
   await context.addInitScript((language) => {
     localStorage.setItem('holdfast.language', language);
     // Tones must arrive as they were played.
@@ -77,6 +78,20 @@ function listen() {
   };
 }
 
+/** Runs in the page: remembers what its live regions say, as somebody hears it who cannot see them. */
+function announce() {
+  globalThis.announced = [];
+  const said = new WeakMap();
+  const look = () => {
+    for (const region of document.querySelectorAll('[aria-live=polite], [aria-live=assertive], [role=status], [role=alert]')) {
+      const text = region.textContent.replace(/\s+/g, ' ').trim();
+      if (said.get(region) !== text && text !== '') globalThis.announced.push(text);
+      said.set(region, text);
+    }
+  };
+  new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
+}
+
 /** One desk in one tab. */
 export class Desk {
   constructor(page) {
@@ -99,6 +114,20 @@ export class Desk {
     await this.page.fill('input[name=password]', password);
     await this.page.click('button[type=submit]');
     await this.page.waitForSelector('[data-state]');
+  }
+
+  /** Opens an address of this server, or the whole of one whose host is another name for it. */
+  async goto(path) {
+    await this.page.goto(URL_ + path.replace(/^https?:\/\/[^/]+/, ''));
+  }
+
+  /** Presses Tab until the focus is where a selector says, as somebody does who has no mouse. */
+  async tabTo(selector) {
+    for (let i = 0; i < 120; i++) {
+      if (await this.page.evaluate((s) => document.activeElement?.matches(s) ?? false, selector)) return;
+      await this.page.keyboard.press('Tab');
+    }
+    throw new Error(`Tab does not lead to ${selector}`);
   }
 
   /** Passes the line check: speaks (the microphone's file does), and says that the playback was heard. */

@@ -25,6 +25,12 @@ const verbs = {
   truth: async () => ({ text: await desk.truth() }),
   press: (c) => desk.page.keyboard.press(c.key),
   type: (c) => desk.page.keyboard.type(c.text),
+  goto: (c) => desk.goto(c.path),
+  until: async (c) => {
+    await desk.page.waitForSelector(c.selector, { timeout: c.wait_ms });
+  },
+  'tab-to': (c) => desk.tabTo(c.selector),
+  announced: async () => ({ texts: await desk.page.evaluate(() => globalThis.announced) }),
   message: (c) => desk.message(c.values),
   sees: (c) => desk.sees(c.text, c.wait_ms),
   // A link out of a mail: it is opened, and whoever is not signed in yet signs in.
