@@ -100,7 +100,7 @@ try {
   await page.waitForSelector('[data-step=ready][data-done=true]');
   await page.waitForSelector('[data-hear=operator]');
   console.log('ready');
-  if (process.env.HOLDFAST_PRACTICE) await practice(eszter);
+  await practice(eszter);
 
   await page.locator('main > div > button').last().click();
   await page.waitForSelector('#down-title');

@@ -31,6 +31,7 @@ const (
 	CheckStart   = "check-start"  // operator's line check: speak after the tone
 	CheckPassed  = "check-passed"
 	CheckFailed  = "check-failed"
+	Practice     = "practice" // a robot asks an operator to write something down, and says that it is practice
 )
 
 // LastPosition is the highest place in the queue that can be announced; who is further back is better off not knowing.

@@ -155,22 +155,41 @@ func (s *Service) Open(ctx context.Context, token string) (tenants.Actor, error)
 	if o == nil {
 		return tenants.Actor{}, ErrUsed
 	}
-	s.mu.Lock()
-	st, _ := s.state(claimed.Tenant)
-	_, known := st.Pages[o.ID]
-	err = s.happen(claimed.Tenant, Event{Type: Opened, At: s.now(), Activation: link, Operator: o.ID, ByName: o.Name, Link: link})
-	s.mu.Unlock()
-	if err != nil && (known || !st.Live) {
-		return tenants.Actor{}, ErrUsed
-	}
-	fresh, away := s.burn(ctx, claimed.Tenant, link, o.ID)
-	if away == nil && !fresh || away != nil && err != nil { // used elsewhere; or paged elsewhere, and nobody can be asked
-		return tenants.Actor{}, ErrUsed
+	e := Event{Type: Opened, At: s.now(), Activation: link, Operator: o.ID, ByName: o.Name, Link: link}
+	if err := s.use(ctx, claimed.Tenant, e); err != nil {
+		return tenants.Actor{}, err
 	}
 	if err := s.cfg.Journal.Sync(ctx); err != nil { // an operator who comes in is worth more than a link that is good twice
 		s.cfg.Log.Error("activation: a used link is not on the disk", "tenant", claimed.Tenant, "error", err)
 	}
 	return actorOf(claimed.Tenant, o, ""), nil
+}
+
+// use makes a link used. The database is asked before the event is journaled, because the event's own projection would answer
+// for another node's; meanwhile nobody else uses the link here.
+func (s *Service) use(ctx context.Context, t tenants.TenantID, e Event) error {
+	key := string(t) + " " + e.Link + " " + string(e.Operator)
+	s.mu.Lock()
+	st, _ := s.state(t)
+	_, known := st.Pages[e.Operator]
+	_, err := Step(st, e)
+	if !st.Live || err != nil && known || s.using[key] {
+		s.mu.Unlock()
+		return ErrUsed
+	}
+	s.using[key] = true
+	s.mu.Unlock()
+	fresh, away := s.burn(ctx, t, e.Link, e.Operator)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.using, key)
+	if away == nil && !fresh || away != nil && !known { // used elsewhere; or paged elsewhere, and nobody can be asked
+		return ErrUsed
+	}
+	if err := s.happen(t, e); err != nil && known { // stood down, or heard of a use elsewhere, meanwhile
+		return ErrUsed
+	}
+	return nil
 }
 
 func (s *Service) burn(ctx context.Context, t tenants.TenantID, link string, o tenants.OperatorID) (fresh bool, err error) {

@@ -86,6 +86,7 @@ type Service struct {
 	mu     sync.Mutex
 	states map[tenants.TenantID]State
 	dirty  map[tenants.TenantID]bool
+	using  map[string]bool // links between being shown and being used
 
 	poke     chan struct{}
 	stop     chan struct{}
@@ -107,7 +108,7 @@ func New(cfg Config) *Service {
 		cfg.Moved = func(tenants.TenantID) {}
 	}
 	return &Service{
-		cfg: cfg, states: map[tenants.TenantID]State{}, dirty: map[tenants.TenantID]bool{},
+		cfg: cfg, states: map[tenants.TenantID]State{}, dirty: map[tenants.TenantID]bool{}, using: map[string]bool{},
 		poke: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 }

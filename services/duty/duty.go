@@ -66,6 +66,7 @@ type Card struct {
 	WrapUp     time.Duration     `json:"wrap_up_for"`
 	AfterLoss  bool              `json:"after_loss,omitempty"` // the caller lost another operator a moment ago
 	From       string            `json:"from,omitempty"`       // the operator who asks; "": the queue or a supervisor
+	Practice   bool              `json:"practice,omitempty"`   // a robot's call, which counts for nothing
 	Blind      bool              `json:"blind,omitempty"`      // From gives the caller away; else From wants to speak first
 }
 

@@ -310,7 +310,9 @@ func (m *move) answer() error {
 	}
 	m.do(ClearTimer{TimerOffer})
 	if m.e.Type == Accept {
-		m.s.Calls++
+		if !m.s.Card.Practice {
+			m.s.Calls++
+		}
 		m.enter(Talking, "", time.Time{})
 		m.do(Tell{m.e.Call, m.e.Epoch, NewsAccepted, ""})
 		return nil
@@ -395,7 +397,9 @@ func (m *move) next() {
 func (m *move) timer() error {
 	switch {
 	case m.e.Timer == TimerOffer && m.s.Phase == Offered:
-		m.s.Missed++
+		if !m.s.Card.Practice {
+			m.s.Missed++
+		}
 		m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsEnded, "missed"}, SetTimer{TimerRest, MissPause})
 		m.s.Card = nil
 		m.enter(Paused, "missed", m.e.At.Add(MissPause))

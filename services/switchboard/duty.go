@@ -310,8 +310,11 @@ func (d *liveDuty) news(e duty.Tell) {
 }
 
 func (d *liveDuty) tell(id tenants.CallID, e call.Event) bool {
-	c := d.board.call(id)
 	e.Operator, e.Name = d.who.Operator, d.who.Name
+	if p := d.board.robot(id); p != nil {
+		return p.post(e)
+	}
+	c := d.board.call(id)
 	return c != nil && c.post(e)
 }
 

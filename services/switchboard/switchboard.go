@@ -53,6 +53,7 @@ type Switchboard struct {
 	mu       sync.Mutex // guards the two registers, never held while performing anything
 	calls    map[tenants.CallID]*liveCall
 	duties   map[tenants.OperatorID]*liveDuty
+	robots   map[tenants.CallID]*practice
 	draining bool
 
 	owners sync.WaitGroup // one for every goroutine of a call or duty
@@ -72,6 +73,7 @@ func New(cfg Config) *Switchboard {
 		log:    cfg.Log,
 		calls:  map[tenants.CallID]*liveCall{},
 		duties: map[tenants.OperatorID]*liveDuty{},
+		robots: map[tenants.CallID]*practice{},
 	}
 }
 

@@ -15,6 +15,7 @@ export type DeskVerb =
   | 'accept'
   | 'decline'
   | 'hang-up'
+  | 'practice'
   | 'hold'
   | 'resume'
   | 'dial'
@@ -104,6 +105,8 @@ export interface Card {
   invited_at: string;
   offer_for: number;
   wrap_up_for: number;
+  /** A robot calls: nothing here is real. */
+  practice?: boolean;
   after_loss?: boolean;
   /** The operator who gives the caller away, or asks first. */
   from?: string;

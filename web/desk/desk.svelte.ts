@@ -105,11 +105,12 @@ export class DeskStore {
   }
   /** What may be done with the call in hand; null outside of calls. */
   get controls(): Controls | null {
-    return controls(this.desk, now());
+    return this.band?.card.practice ? null : controls(this.desk, now());
   }
   /** The account in hand: of the call, of the message on the desk, of the offer, or the one that was chosen. */
   get place(): Place | null {
     const band = this.band;
+    if (band?.card.practice) return null; // of no account: there is nothing to look up
     if (band && band.kind !== 'offer') return placeOf(band.card);
     return this.work.opened?.place ?? (band ? placeOf(band.card) : this.work.chosen);
   }
@@ -233,7 +234,8 @@ export class DeskStore {
     this.followRing();
     this.followMicrophone();
     this.followCall();
-    this.work.follow(this.desk.duty?.operator ?? '', shown(this.desk, Date.now()));
+    const shownNow = shown(this.desk, Date.now());
+    this.work.follow(this.desk.duty?.operator ?? '', shownNow?.card.practice ? null : shownNow);
     this.account.open(this.signedIn ? (this.place?.id ?? '') : '');
   }
 
@@ -366,6 +368,12 @@ export class DeskStore {
     const state = this.desk.duty?.state;
     if (!state || !['available', 'offered', 'talking', 'wrap_up'].includes(state)) return;
     await this.order({ do: 'pause', why: 'asked' });
+  }
+
+  /** Asks for a robot's call. */
+  async practise(): Promise<void> {
+    void this.wake();
+    await this.order({ do: 'practice' });
   }
 
   async goHome(): Promise<void> {

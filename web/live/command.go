@@ -31,7 +31,7 @@ var ErrBadCommand = errors.New("not a command")
 var (
 	deskCommands = map[string]bool{
 		DoBeat: true, DoOffer: true, DoCheck: true, DoHeard: true, DoAvailable: true, DoPause: true, DoGoHome: true,
-		DoAccept: true, DoDecline: true, DoHangUp: true,
+		DoAccept: true, DoDecline: true, DoHangUp: true, DoPractice: true,
 		DoHold: true, DoResume: true, DoDial: true, DoCancelDial: true, DoSwap: true, DoJoin: true, DoLeave: true, DoDrop: true,
 		DoTransfer: true, DoDigits: true,
 		DoDraft: true, DoSaveTicket: true, DoAppendTicket: true, DoDeliverTicket: true, DoMailTicket: true, DoTakeTicket: true,

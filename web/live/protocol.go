@@ -43,6 +43,7 @@ const (
 	DoAccept    = "accept"    // call_id, epoch
 	DoDecline   = "decline"   // call_id, epoch
 	DoHangUp    = "hang-up"   // call_id
+	DoPractice  = "practice"  // a robot calls
 )
 
 // The commands of a desk about the call that its operator talks in; each bears that call_id. They are answered by "done", or by

@@ -50,6 +50,15 @@ func (d deskSeat) Do(ctx context.Context, c Command) (Reply, error) {
 			return Reply{}, &Problem{Code: "no_media", Text: "The audio connection could not be opened: " + err.Error() + ". Reload the page; if it stays so, use another browser."}
 		}
 		return Reply{SDP: answer}, nil
+	case DoPractice:
+		err := d.seat.Practice(ctx)
+		switch {
+		case errors.Is(err, switchboard.ErrCallersWait):
+			return Reply{}, &Problem{Code: "callers_wait", Text: "Callers wait: practise when nobody does."}
+		case errors.Is(err, switchboard.ErrDraining):
+			return Reply{}, &Problem{Code: "away", Text: "This server is shutting down."}
+		}
+		return Reply{}, err
 	case DoCheck:
 		k, err := d.seat.Check(ctx)
 		if err != nil {

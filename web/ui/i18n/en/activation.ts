@@ -91,4 +91,8 @@ export const activation = {
   'enter.away': 'The server does not answer.',
   'enter.away.more': 'Your link is still good. Press again in a moment.',
   'enter.password': 'Sign in with a password',
+  'practice.do': 'Practice call',
+  'practice.band': 'PRACTICE',
+  'practice.band.more': 'A robot calls. Nothing of this is real or counted.',
+  'refused.callers_wait': 'Callers wait: practise when nobody does.',
 } as const;

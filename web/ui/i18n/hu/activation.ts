@@ -94,4 +94,8 @@ export const activation: Record<keyof typeof en, string> = {
   'enter.away': 'A kiszolgáló nem válaszol.',
   'enter.away.more': 'A hivatkozása továbbra is érvényes. Nyomja meg újra egy pillanat múlva.',
   'enter.password': 'Bejelentkezés jelszóval',
+  'practice.do': 'Gyakorló hívás',
+  'practice.band': 'GYAKORLÁS',
+  'practice.band.more': 'Egy robot hív. Semmi sem valódi belőle, és nem számít bele semmibe.',
+  'refused.callers_wait': 'Hívók várnak: gyakoroljon akkor, amikor senki sem vár.',
 };
