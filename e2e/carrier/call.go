@@ -98,7 +98,7 @@ func (c *Call) open(node netip.AddrPort) error {
 	const ports = 32
 	low := uint16(40000 + 2*rand.IntN(10000-ports)) //nolint:gosec // a port; away from those that the node uses
 	var err error
-	if c.engine, err = rtp.New(rtp.Config{Bind: c.o.Bind, Low: low, High: low + ports - 1}); err != nil {
+	if c.engine, err = rtp.New(rtp.Config{Bind: c.o.Bind, Low: low, High: low + ports - 1, KeepAlive: -1}); err != nil {
 		return fmt.Errorf("media: %w", err)
 	}
 	if err = c.engine.Start(); err != nil {

@@ -55,7 +55,7 @@ func Listen(at string, plan func(number string) Plan) (*Exchange, error) {
 	}
 	const ports = 400
 	low := uint16(50000 + 2*rand.IntN((10000-ports)/2)) //nolint:gosec // a port; away from those that nodes and callers use
-	if x.engine, err = rtp.New(rtp.Config{Bind: addr.AddrPort().Addr(), Low: low, High: low + ports - 1}); err == nil {
+	if x.engine, err = rtp.New(rtp.Config{Bind: addr.AddrPort().Addr(), Low: low, High: low + ports - 1, KeepAlive: -1}); err == nil {
 		err = x.engine.Start()
 	}
 	if err != nil {

@@ -24,8 +24,12 @@ type Config struct {
 	Low, High    uint16        // ports, both included; RTP takes the even ones and RTCP the odd above; default 16384-32767
 	Quiet        time.Duration // how long a port rests before its next use, default 5 s: late packets of the former call die out
 	SilenceAfter time.Duration // Silent is told after this long without a packet that was expected; default 20 s
-	Log          *slog.Logger
-	Now          func() time.Time
+	// KeepAlive is after how long without a packet of ours a peer that wants to hear us is sent 20 ms of silence, and again
+	// each time; default 1 s, negative: never. A carrier hangs up on a call that it hears nothing of, as while a message is
+	// recorded, and a NAT forgets it; a packet a second is enough for both and costs a fiftieth of a stream (RFC 6263).
+	KeepAlive time.Duration
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -49,6 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Quiet = cmp.Or(c.Quiet, 5*time.Second)
 	c.SilenceAfter = cmp.Or(c.SilenceAfter, 20*time.Second)
+	c.KeepAlive = cmp.Or(c.KeepAlive, time.Second)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

@@ -36,7 +36,7 @@ func engine(t testing.TB, n int, change func(*Config)) *Engine {
 	low := 20000 + uint16(nextPorts.Add(8)%12000) // the tests that run at one time need a few dozen
 	c := Config{
 		Bind: netip.MustParseAddr("127.0.7.1"), Low: low, High: low + uint16(2*n) - 1,
-		Log: slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler), KeepAlive: -1, // tests count packets
 	}
 	if change != nil {
 		change(&c)

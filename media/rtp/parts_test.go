@@ -254,7 +254,7 @@ func TestAReportIsSentWhenItIsDue(t *testing.T) {
 	defer conn.Close()
 	m := agreedAt(conn.LocalAddr().(*net.UDPAddr).AddrPort(), media.PCMU)
 	m.RTCP = m.Remote
-	e, err := New(Config{Bind: netip.MustParseAddr("127.0.7.2"), Low: 18000, High: 18999}) // not started: the clock is ours
+	e, err := New(Config{Bind: netip.MustParseAddr("127.0.7.2"), Low: 18000, High: 18999, KeepAlive: -1}) // not started: the clock is ours
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,11 @@ type sender struct {
 	codec   media.Codec
 	types   struct{ audio, event uint8 }
 	ssrc    uint32
-	last    mark // the newest packet we sent
-	source  mark // the newest frame of whoever plays now
-	follows bool // source is set, and the next frame is expected to follow it
-	keying  bool // a digit is being sent: audio waits
+	last    mark      // the newest packet we sent
+	source  mark      // the newest frame of whoever plays now
+	follows bool      // source is set, and the next frame is expected to follow it
+	keying  bool      // a digit is being sent: audio waits
+	since   time.Time // when the peer began to want to hear us
 	sent    uint64
 	octets  uint64
 	failed  uint64 // packets that the network did not take
@@ -55,6 +56,9 @@ func newSender(now func() time.Time) *sender {
 func (o *sender) set(m sdp.Media, to netip.AddrPort) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if m.Send && !o.open {
+		o.since = o.now()
+	}
 	o.to, o.open, o.codec = to, m.Send, m.Codec
 	o.types.audio, o.types.event = m.PayloadType, m.EventType
 }
@@ -78,6 +82,24 @@ func (o *sender) audio(f media.Frame) {
 	at, marker := o.place(f, now)
 	h := header{marker: marker, payloadType: o.types.audio, seq: at.seq, timestamp: at.timestamp, ssrc: o.ssrc}
 	b := codec.Convert(h.append(o.buf[:0]), o.codec, f.Codec, f.Payload)
+	o.write(b)
+}
+
+// keepAlive sends a frame of silence when nothing was sent for so long.
+func (o *sender) keepAlive(now time.Time, every time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.open || !o.to.IsValid() || o.keying || now.Sub(o.since) < every || now.Sub(o.last.at) < every {
+		return
+	}
+	at := o.ahead(now)
+	at.length = media.FrameBytes
+	o.last, o.follows = at, false
+	h := header{marker: true, payloadType: o.types.audio, seq: at.seq, timestamp: at.timestamp, ssrc: o.ssrc}
+	b := h.append(o.buf[:0])
+	for range media.FrameBytes {
+		b = append(b, o.codec.Silence())
+	}
 	o.write(b)
 }
 

@@ -125,6 +125,9 @@ func (s *Session) tick(now time.Time) {
 	if s.in.quiet(now, s.engine.config.SilenceAfter) {
 		s.tell(media.Event{Kind: media.Silent})
 	}
+	if every := s.engine.config.KeepAlive; every > 0 {
+		s.out.keepAlive(now, every)
+	}
 	s.report(now)
 }
 

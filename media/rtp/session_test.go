@@ -123,6 +123,34 @@ func TestDigitsAreSentAndAudioWaits(t *testing.T) {
 	}
 }
 
+func TestAPeerThatHearsNothingIsSentALittleSilence(t *testing.T) {
+	t.Parallel()
+	e := engine(t, 2, func(c *Config) { c.KeepAlive, c.SilenceAfter = 50*time.Millisecond, 400*time.Millisecond })
+	k := open(t, e, media.PCMA)
+	k.peer.Heard.WaitFrames(t, 3, limit)
+	f := k.peer.Heard.Last()
+	if codec.Level(f.Codec, f.Payload) > -60 || len(f.Payload) != media.FrameBytes || f.Codec != media.PCMA || !f.Marker {
+		t.Errorf("what keeps the call alive is %v of %d bytes at %.0f dBFS", f.Codec, len(f.Payload), codec.Level(f.Codec, f.Payload))
+	}
+	seq, stamp := f.Seq, f.Timestamp
+	tone := mediatest.NewTone(media.PCMU, 440)
+	for range 10 {
+		k.Audio(tone.Next())
+	}
+	k.peer.Heard.WaitTone(t, 440, limit)
+	if got := k.peer.Heard.Last(); int16(got.Seq-seq) < 10 || int32(got.Timestamp-stamp) < 10*media.FrameBytes || k.peer.Heard.Lost() > 0 {
+		t.Errorf("the stream does not run on: %d, %d after %d, %d; %d lost", got.Seq, got.Timestamp, seq, stamp, k.peer.Heard.Lost())
+	}
+	held := agreed(k.peer, media.PCMA)
+	held.Send = false
+	k.Set(held)
+	k.peer.Heard.Forget()
+	k.event(t, media.Silent)               // eight looks of the clock later
+	if n := k.peer.Heard.Frames(); n > 1 { // one may have been on its way
+		t.Errorf("%d frames to a peer that wants none", n)
+	}
+}
+
 func TestAPeerOnHoldIsSentNothing(t *testing.T) {
 	t.Parallel()
 	e := engine(t, 1, nil)
