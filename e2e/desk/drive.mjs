@@ -3,6 +3,7 @@
 
 import { createInterface } from 'node:readline';
 import { Desk, openBrowser } from './desk.mjs';
+import { scan } from './look.mjs';
 
 const browser = await openBrowser(JSON.parse(process.argv[2] ?? '{}'));
 let beside = null;
@@ -41,6 +42,8 @@ const verbs = {
     await desk.page.click('button[type=submit]');
     await desk.page.waitForSelector(c.shows);
   },
+  size: (c) => desk.page.setViewportSize({ width: c.width, height: c.height }),
+  scan: (c) => scan(desk.page, c.path),
   shot: (c) => desk.page.screenshot({ path: c.path, fullPage: true }).then(() => undefined),
   close: async () => {
     await desk.page.close();

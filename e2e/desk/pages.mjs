@@ -1,27 +1,20 @@
 // Looks at every page in both languages: a screenshot of each into e2e/shots, and an axe scan for WCAG 2.2 AA. Prints one
 // JSON line a page and ends with 1 when anything is wrong. Needs a server with the demonstration data (HOLDFAST_URL).
 
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Desk, openBrowser, STEP_MS, URL_ } from './desk.mjs';
+import { scan } from './look.mjs';
 
-const web = createRequire(new URL('../../web/package.json', import.meta.url));
-const axe = readFileSync(web.resolve('axe-core/axe.min.js'), 'utf8');
 const shots = fileURLToPath(new URL('../shots/', import.meta.url));
 mkdirSync(shots, { recursive: true });
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 let wrong = 0;
 
-/** Scans and photographs what is shown; a page that scrolls sideways on a phone is wrong too. */
+/** Looks at what is shown, and counts what is wrong with it. */
 async function look(page, name, errors = []) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate((runOnly) => globalThis.axe.run(document, { runOnly }), RULES);
-  await page.screenshot({ path: `${shots}${name}.png`, fullPage: true });
-  const sideways = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-  const found = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-  wrong += found.length + errors.length + (sideways ? 1 : 0);
-  console.log(JSON.stringify({ page: name, violations: found, sideways, errors }));
+  const { violations, sideways } = await scan(page, `${shots}${name}.png`);
+  wrong += violations.length + errors.length + (sideways ? 1 : 0);
+  console.log(JSON.stringify({ page: name, violations, sideways, errors }));
 }
 
 async function portal(browser, language, email, places) {
