@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	doctorHz = 700
-	outBar   = 5 * time.Second
+	thirdHz = 700
+	outBar  = 5 * time.Second
 )
 
 // glance photographs what is shown on a desk's screen and on a phone, and wants nothing to be wrong with it.
@@ -42,7 +42,7 @@ func glance(t *testing.T, d *desk.Desk, name string) {
 func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
 	n := harness.Start(t)
 	host := strings.TrimSuffix(n.Host, ".1") + ".77"
-	x, err := carrier.Listen(host+":0", func(string) carrier.Plan { return carrier.Plan{Rings: true, Waits: true, Tone: doctorHz} })
+	x, err := carrier.Listen(host+":0", func(string) carrier.Plan { return carrier.Plan{Rings: true, Waits: true, Tone: thirdHz} })
 	must(t, err)
 	t.Cleanup(x.Close)
 	n.SignIn("noc@holdfast.example").Do(http.MethodPost, "/api/v1/trunks", map[string]any{
@@ -94,7 +94,7 @@ func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
 			r.Answer()
 			sees(words.aside)
 			harness.Eventually(t, hearBar, "the doctor hears the browser", func() bool { return r.Heard(operatorHz) })
-			if heard, err := d.Hears(ctx, doctorHz, hearBar); err != nil || !heard {
+			if heard, err := d.Hears(ctx, thirdHz, hearBar); err != nil || !heard {
 				t.Errorf("the browser does not hear the doctor (%v)", err)
 			}
 			press("d")
@@ -115,7 +115,7 @@ func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
 			harness.Eventually(t, hearBar, "the browser is heard again", func() bool { return r.Heard(operatorHz) })
 			press("l")
 			must(t, d.State(ctx, "wrap_up"))
-			harness.Eventually(t, hearBar, "the caller hears the doctor", func() bool { return c.Heard(doctorHz) })
+			harness.Eventually(t, hearBar, "the caller hears the doctor", func() bool { return c.Heard(thirdHz) })
 			r.Hangup()
 			n.Over(c, byeBar)
 			if wrong, err := d.Errors(ctx); err != nil || len(wrong) > 0 {
