@@ -96,6 +96,12 @@ export class Session {
     this.keep(await answer.json(), email);
   }
 
+  /** Takes tokens that were given for something else than a password. */
+  take(answer: { access_token: string; refresh_token: string; expires_in: number }, email: string): void {
+    this.forgetDuty();
+    this.keep(answer, email);
+  }
+
   /** Signs in once with the token of a link that was mailed; email is what the link is for. */
   async enter(token: string, email: string): Promise<void> {
     const answer = await this.send('/sessions/link', {

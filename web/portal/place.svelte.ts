@@ -8,6 +8,8 @@ export const PLACES = [
   'calls',
   'alarms',
   'accounts',
+  'team',
+  'welcome',
   'settings',
   'tenants',
   'trunks',

@@ -44,6 +44,12 @@ export class PortalStore {
     this.begin();
   }
 
+  /** Somebody came in by a link; the tokens lie where the session reads them. */
+  entered(): void {
+    location.hash = '#/board';
+    location.reload();
+  }
+
   private begin(): void {
     this.left = '';
     this.signedIn = true;

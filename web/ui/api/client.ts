@@ -24,6 +24,7 @@ export type Listing = Schemas['Listing'];
 export type ContactMethod = Schemas['ContactMethod'];
 export type Taken = Schemas['Message'];
 export type AlarmRow = Schemas['Alarm'];
+export type User = Schemas['User'];
 export type Activation = Schemas['Activation'];
 export type ForwardingRow = Schemas['ForwardingRow'];
 export type ForwardingSheet = Schemas['ForwardingSheet'];

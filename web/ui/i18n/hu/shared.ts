@@ -19,6 +19,10 @@ export const shared: Record<keyof typeof en, string> = {
   'sign.email': 'E-mail',
   'sign.password': 'Jelszó',
   'sign.in': 'Bejelentkezés',
+  'sign.forgot': 'Elfelejtette a jelszavát?',
+  'sign.forgot.sent': 'Ha valaki ezzel az e-mail-címmel jelentkezik be, a hivatkozás már úton van.',
+  'sign.forgot.more': 'Egyszer, egy órán belül használható. Nézze meg a postafiókját és a levélszemetet is.',
+  'sign.forgot.email': 'Előbb írja be fent az e-mail-címét; oda küldjük a hivatkozást.',
   'sign.busy': 'Bejelentkezés …',
   'sign.wrong': 'Az e-mail-cím vagy a jelszó hibás.',
   'sign.wrong.more':
