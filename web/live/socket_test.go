@@ -218,6 +218,33 @@ func TestTheServerSaysWhyItCloses(t *testing.T) {
 	}
 }
 
+func TestWhoIsSignedOutInACallFinishesItFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p := b.open("/desk/socket?ticket=desk/operator/1")
+	p.next(kind("duty"))
+	show := func(phase duty.Phase) {
+		b.board.mu.Lock()
+		defer b.board.mu.Unlock()
+		b.board.show(duty.State{Duty: "d1", Tenant: "harbor", Operator: "operator", Phase: phase})
+	}
+	in := func(phase duty.Phase) func(live.Message) bool {
+		return func(m live.Message) bool { return m.Bye != "" || m.Duty != nil && m.Duty.State == phase }
+	}
+	show(duty.Talking)
+	p.next(in(duty.Talking))
+	b.server.SignedOut("s1")
+	show(duty.Talking)
+	if m := p.next(in(duty.Talking)); m.Bye != "" {
+		t.Fatalf("cut off in a call: %+v", m)
+	}
+	show(duty.WrapUp)
+	if m := p.next(kind("bye")); m.Bye != "signed_out" {
+		t.Errorf("bye: %+v", m)
+	}
+	within(t, b.board.left)
+}
+
 func TestAnOperatorWhoMayNotSignOnHearsWhy(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
