@@ -80,9 +80,9 @@ func whole(came []byte) (int, error) {
 	case 2:
 		return 0, errTwoLengths
 	}
-	body, err := strconv.Atoi(string(found[0][1]))
+	body, _ := strconv.Atoi(string(found[0][1])) // nine digits
 	switch {
-	case err != nil || head+body > longestMessage:
+	case head+body > longestMessage:
 		return head, nil
 	case len(came) < head+body:
 		return 0, nil

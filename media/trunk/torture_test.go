@@ -2,6 +2,7 @@ package trunk
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -201,7 +202,7 @@ func answered(t *testing.T, n *node, conn net.Conn, wanted int) int {
 		case err == nil:
 		case os.IsTimeout(err):
 			return silence
-		case err == io.EOF, strings.Contains(err.Error(), "reset"):
+		case errors.Is(err, io.EOF), strings.Contains(err.Error(), "reset"):
 			return closed
 		default:
 			t.Fatal(err)
