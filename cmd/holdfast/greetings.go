@@ -36,17 +36,21 @@ func lost(j *journal.Journal) func(string) {
 
 // Greet is what a caller hears first: the account's own greeting, then what the caller can do.
 func (p prompts) Greet(own string, languages ...string) [][]byte {
+	return append(p.Named(own, languages...), p.Library.Greet("", languages...)...)
+}
+
+// Named is the account's own greeting alone: nothing where it has none, or where its recording is lost.
+func (p prompts) Named(own string, languages ...string) [][]byte {
 	hash, recorded := strings.CutPrefix(own, routing.Recorded)
 	if !recorded {
-		return p.Library.Greet(own, languages...)
+		return p.Library.Named(own, languages...)
 	}
-	general := p.Library.Greet("", languages...)
 	clip, ok := p.clips.Clip(hash)
 	if !ok {
 		p.lost(hash)
-		return general
+		return nil
 	}
-	return append([][]byte{clip}, general...)
+	return [][]byte{clip}
 }
 
 // greetings takes recordings in for the portal, and plays them there.

@@ -100,7 +100,15 @@ func (l *Library) Clips(names []string, languages ...string) [][]byte {
 // Greet returns what a caller hears first: the account's own clip, where it names one ("" is none) and that exists, which
 // says only whom the caller reached; then the [Greeting], which says what the caller can do.
 func (l *Library) Greet(own string, languages ...string) [][]byte {
-	return l.Clips([]string{own, Greeting}, languages...)
+	return append(l.Named(own, languages...), l.Clips([]string{Greeting}, languages...)...)
+}
+
+// Named returns the account's own clip alone, and nothing where there is none.
+func (l *Library) Named(own string, languages ...string) [][]byte {
+	if own == "" {
+		return nil
+	}
+	return l.Clips([]string{own}, languages...)
 }
 
 // Waiting returns what a caller in the queue hears, made to be looped: music, and every half minute a phrase that says

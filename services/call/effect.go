@@ -16,6 +16,7 @@ type Prompt string
 const (
 	Ringback     Prompt = "ringback"
 	Greeting     Prompt = "greeting"      // the account's own, else the generic one
+	Named        Prompt = "named"         // the account's own greeting, else nothing
 	Music        Prompt = "music"         // comfort audio
 	Comfort      Prompt = "comfort"       // "please stay on the line, or press star"
 	Position     Prompt = "position"      // "you are caller number ..."

@@ -4,13 +4,18 @@ import "time"
 
 // The message part of Step: from the announcement to the kept voicemail, and the ends that may come in any phase.
 
-// announce tells the caller why nobody answers and leads to the beep.
+// announce tells the caller who was called, if nobody has said so, and why nobody answers, and leads to the beep.
 func (m *move) announce(why Prompt) {
 	m.alone("voicemail")
 	m.leaveQueue("voicemail")
 	m.s.JoinAfter, m.s.Greeting = false, false
 	m.enter(Announcing)
-	prompts := []Prompt{why}
+	var prompts []Prompt
+	if !m.s.Greeted && m.s.ConnectedAt.IsZero() {
+		m.s.Greeted = true
+		prompts = append(prompts, Named)
+	}
+	prompts = append(prompts, why)
 	if m.s.Plan.Medical {
 		prompts = append(prompts, Emergency)
 	}

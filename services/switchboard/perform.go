@@ -207,6 +207,8 @@ func (c *liveCall) clips(prompts []call.Prompt) [][]byte {
 			clips = append(clips, lib.Beep())
 		case call.Greeting:
 			clips = append(clips, lib.Greet(c.ownGreeting(), p.Languages...)...)
+		case call.Named:
+			clips = append(clips, lib.Named(c.ownGreeting(), p.Languages...)...)
 		case call.Position:
 			clips = append(clips, lib.Place(c.board.cfg.Queue.Place(c.id), p.Languages...)...)
 		case call.Emergency:

@@ -47,6 +47,7 @@ type Queue interface {
 type Prompts interface {
 	Clips(names []string, languages ...string) [][]byte
 	Greet(own string, languages ...string) [][]byte
+	Named(own string, languages ...string) [][]byte
 	Waiting(languages ...string) [][]byte
 	Place(n int, languages ...string) [][]byte
 	Ringback(country string) []byte

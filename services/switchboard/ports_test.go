@@ -339,6 +339,7 @@ func (words) Clips(names []string, _ ...string) (out [][]byte) {
 	return out
 }
 func (words) Greet(string, ...string) [][]byte  { return [][]byte{[]byte("greeting")} }
+func (words) Named(string, ...string) [][]byte  { return nil }
 func (words) Waiting(...string) [][]byte        { return [][]byte{[]byte("music")} }
 func (words) Place(n int, _ ...string) [][]byte { return [][]byte{[]byte(fmt.Sprint("place ", n))} }
 func (words) Ringback(string) []byte            { return []byte("ringback") }
