@@ -58,7 +58,7 @@ func newSite(n *node) (*site, error) {
 	st.show.Store(&hear)
 	board := live.Switchboard{Board: n.answering.board}
 	w.sockets = live.NewServer(live.Config{
-		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Messages: n.tickets, Log: n.log,
+		Origins: []string{n.settings.PublicURL}, Tickets: people, Desk: board, Supervisor: board, Boards: w.boards, Messages: n.tickets, Interim: n.interim, Plans: n.book, Log: n.log,
 		Dials: dials(n.book),
 	})
 	signedOut := w.sockets.SignedOut

@@ -72,6 +72,7 @@ for (const language of ['en', 'hu']) {
       'calls',
       'alarms',
       'accounts',
+      'oncall',
       'settings',
     ]);
     await portal(browser, `platform-${language}`, 'noc@holdfast.example', ['tenants', 'trunks']);

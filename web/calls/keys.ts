@@ -11,6 +11,9 @@ export type Action =
   | 'find'
   | 'choose'
   | 'owed'
+  | 'override'
+  | 'note'
+  | 'undo'
   | 'hold'
   | 'mute'
   | 'pad'
@@ -42,6 +45,9 @@ export const KEYS: { action: Action; keys: string[] }[] = [
   { action: 'find', keys: ['/'] },
   { action: 'choose', keys: ['C'] },
   { action: 'owed', keys: ['O'] },
+  { action: 'override', keys: ['V'] },
+  { action: 'note', keys: ['W'] },
+  { action: 'undo', keys: ['Z'] },
   { action: 'keys', keys: ['?'] },
   { action: 'close', keys: ['Esc'] },
 ];
@@ -72,6 +78,9 @@ const LETTERS: Record<string, Action> = {
   j: 'join',
   s: 'swap',
   l: 'leave',
+  v: 'override',
+  w: 'note',
+  z: 'undo',
 };
 /** Chords with Ctrl, or ⌘: they work within a field too. */
 const CHORDS: Record<string, Action> = { s: 'save', '/': 'find' };

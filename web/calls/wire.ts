@@ -31,7 +31,11 @@ export type DeskVerb =
   | 'append-ticket'
   | 'deliver-ticket'
   | 'mail-ticket'
-  | 'take-ticket';
+  | 'take-ticket'
+  | 'set-override'
+  | 'end-override'
+  | 'set-note'
+  | 'end-note';
 
 export type PortalVerb = 'beat' | 'pause-operator' | 'resume-operator' | 'give' | 'to-voicemail' | 'clear-alarm';
 
@@ -56,12 +60,17 @@ export interface Command {
   number?: string;
   person?: string;
   digits?: string;
+  /** The commands of what is in force at an account. */
+  account?: string;
+  schedule?: string;
+  until?: string;
+  item?: string;
 }
 
 export interface Message {
   seq: number;
   at: string;
-  type: 'duty' | 'board' | 'queue' | 'answer' | 'check' | 'beat' | 'ticket' | 'done' | 'error' | 'bye';
+  type: 'duty' | 'board' | 'queue' | 'answer' | 'check' | 'beat' | 'ticket' | 'plan' | 'done' | 'error' | 'bye';
   id?: string;
   duty?: DutyView;
   queue?: Queue;
@@ -71,6 +80,8 @@ export interface Message {
   ticket?: Ticket;
   /** Of the field that a "draft" changed. */
   revision?: number;
+  /** The id of what a command about overrides and notes set or ended. */
+  item?: string;
   error?: Problem;
   bye?: string;
 }

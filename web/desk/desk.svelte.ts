@@ -9,6 +9,7 @@ import { type API, newAPI } from '../ui/api/client';
 import { now } from '../ui/now.svelte';
 import { AccountStore, Accounts, type Place } from './account/account.svelte';
 import { readDevices, storeDevices } from './line/devices';
+import { InForceStore } from './account/inforce.svelte';
 import { placeOf, Work } from './message/work.svelte';
 
 // What the desk's parts share: the session, the socket, the line and the duty's mirror, tied together. Parts read the
@@ -28,6 +29,7 @@ export class DeskStore {
   readonly api: API = newAPI(this.session);
   readonly account = new AccountStore(this.api);
   readonly accounts = new Accounts(this.api);
+  readonly inForce = new InForceStore(this.account, (command) => this.socket.ask(command));
   readonly work = new Work((command) => this.socket.ask(command));
   desk = $state.raw<Desk>(newDesk(Date.now()));
   signedIn = $state(false);
@@ -197,6 +199,7 @@ export class DeskStore {
   }
 
   private received(message: Message): void {
+    if (message.type === 'plan') void this.account.again();
     if (message.ticket && !message.id) this.work.drafts.received(message.ticket);
     this.happen({ is: 'message', message, now: Date.now() });
     const duty = message.duty;

@@ -35,6 +35,7 @@ var (
 		DoHold: true, DoResume: true, DoDial: true, DoCancelDial: true, DoSwap: true, DoJoin: true, DoLeave: true, DoDrop: true,
 		DoTransfer: true, DoDigits: true,
 		DoDraft: true, DoSaveTicket: true, DoAppendTicket: true, DoDeliverTicket: true, DoMailTicket: true, DoTakeTicket: true,
+		DoSetOverride: true, DoEndOverride: true, DoSetNote: true, DoEndNote: true,
 	}
 	portalCommands = map[string]bool{
 		DoBeat: true, DoPauseOperator: true, DoResumeOperator: true, DoGive: true, DoToVoicemail: true, DoClearAlarm: true,
@@ -73,6 +74,9 @@ func (c *Command) check() error {
 		{"field", c.Field, maxID},
 		{"value", c.Value, maxText},
 		{"text", c.Text, maxText},
+		{"account", string(c.Account), maxID},
+		{"schedule", string(c.Schedule), maxID},
+		{"item", c.Item, maxID},
 		{"to", c.To, maxRoute},
 		{"how", c.How, maxRoute},
 		{"number", c.Number, maxDial},
@@ -124,6 +128,12 @@ func (c *Command) checkIDs() error {
 		missing = need("call_id", string(c.Call)) + need("digits", c.Digits)
 	case DoAccept, DoDecline, DoHangUp, DoHold, DoResume, DoCancelDial, DoSwap, DoJoin, DoLeave, DoDrop:
 		missing = need("call_id", string(c.Call))
+	case DoSetOverride:
+		missing = need("account", string(c.Account)) + need("person", string(c.Person))
+	case DoSetNote:
+		missing = need("account", string(c.Account)) + need("text", c.Text)
+	case DoEndOverride, DoEndNote:
+		missing = need("account", string(c.Account)) + need("item", c.Item)
 	case DoPauseOperator, DoResumeOperator:
 		missing = need("operator", string(c.Operator))
 	case DoGive:

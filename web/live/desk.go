@@ -10,8 +10,10 @@ import (
 
 	"holdfast/services/call"
 	"holdfast/services/duty"
+	"holdfast/services/interim"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
+	"holdfast/tenants/people"
 )
 
 const (
@@ -78,6 +80,7 @@ func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resum
 		func(ctx context.Context) { d.perform(ctx, seat, d.orders, doLimit) },
 		func(ctx context.Context) { d.perform(ctx, seat, d.checks, checkLimit) },
 		d.showQueue, d.write, d.showTickets,
+		func(ctx context.Context) { s.showPlan(ctx, c, actor.Tenant) },
 	} {
 		wait.Add(1)
 		go func() {
@@ -107,7 +110,7 @@ func (d *desk) take(c Command) {
 		}
 	case DoCheck:
 		box = d.checks
-	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoMailTicket, DoTakeTicket:
+	case DoDraft, DoSaveTicket, DoAppendTicket, DoDeliverTicket, DoMailTicket, DoTakeTicket, DoSetOverride, DoEndOverride, DoSetNote, DoEndNote:
 		box = d.notes
 	}
 	select {
@@ -261,6 +264,7 @@ func problemOf(err error) *Problem {
 	var p *Problem
 	var r *duty.Refusal
 	var t *ticket.Refusal
+	var field *people.Problem
 	var w *call.Refusal
 	switch {
 	case errors.As(err, &p):
@@ -269,6 +273,14 @@ func problemOf(err error) *Problem {
 		return &Problem{Code: r.Code, Text: r.Reason}
 	case errors.As(err, &w):
 		return &Problem{Code: cmp.Or(w.Code, "not_now"), Text: w.Reason}
+	case errors.Is(err, interim.ErrForbidden):
+		return &Problem{Code: "forbidden", Text: "You have not the right to set overrides and notes. A supervisor can do it."}
+	case errors.Is(err, interim.ErrNotFound):
+		return &Problem{Code: "not_found", Text: "There is no such account, person, override or note any more."}
+	case errors.Is(err, interim.ErrNotKept):
+		return &Problem{Code: "not_kept", Text: "The disk did not confirm it. Look whether it holds, and set it again if not."}
+	case errors.As(err, &field):
+		return &Problem{Code: "bad_value", Text: field.Error()}
 	case errors.As(err, &t):
 		return &Problem{Code: t.Code, Text: t.Reason}
 	case errors.Is(err, ticket.ErrNotFound):

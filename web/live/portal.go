@@ -24,6 +24,7 @@ func (s *Server) portal(ctx context.Context, c *socket, actor tenants.Actor, _ t
 	for _, part := range []func(context.Context){
 		func(ctx context.Context) { s.obey(ctx, c, actor, orders) },
 		func(ctx context.Context) { s.showBoard(ctx, c, actor.Tenant) },
+		func(ctx context.Context) { s.showPlan(ctx, c, actor.Tenant) },
 	} {
 		wait.Add(1)
 		go func() {

@@ -29,7 +29,21 @@ type Command struct {
 	Number   string             `json:"number,omitempty"`   // dial: whom to call, as typed
 	Person   tenants.PersonID   `json:"person,omitempty"`   // dial: whose number that is, where it is a listed one
 	Digits   string             `json:"digits,omitempty"`   // digits: 1 to 32 of 0-9 * # A-D
+	Account  tenants.AccountID  `json:"account,omitempty"`  // the commands of what is in force
+	Schedule tenants.ScheduleID `json:"schedule,omitempty"` // set-override; "": the account's first
+	Until    time.Time          `json:"until,omitzero"`     // set-override, set-note
+	Item     string             `json:"item,omitempty"`     // end-override, end-note: its id
 }
+
+// The commands of a desk about what is in force at an account. They are answered by "done" with the item's id in Item, once it
+// is safe on this disk; it holds from that moment on this node, and within two seconds on all. Errors: "forbidden" (the right is
+// missing), "not_found", "bad_value" (its text says what is wrong), "not_kept".
+const (
+	DoSetOverride = "set-override" // account, person, until; text: why
+	DoEndOverride = "end-override" // account, item
+	DoSetNote     = "set-note"     // account, text, until
+	DoEndNote     = "end-note"     // account, item
+)
 
 // The commands of a desk (a duty's own).
 const (
@@ -90,7 +104,7 @@ const (
 type Message struct {
 	Seq   uint64    `json:"seq"`
 	At    time.Time `json:"at"`
-	Type  string    `json:"type"` // "duty", "board", "queue", "ticket", "answer", "check", "beat", "done", "error", "bye"
+	Type  string    `json:"type"` // "duty", "board", "queue", "plan" (what accounts, people or schedules say has changed: read it again), "ticket", "answer", "check", "beat", "done", "error", "bye"
 	ID    string    `json:"id,omitempty"`
 	Duty  *DutyView `json:"duty,omitempty"`
 	Queue *Queue    `json:"queue,omitempty"`
@@ -101,6 +115,7 @@ type Message struct {
 	// whoever made it; in "done" as the command left it.
 	Ticket   *ticket.State `json:"ticket,omitempty"`
 	Revision uint64        `json:"revision,omitempty"` // "done" to DoDraft: the field's
+	Item     string        `json:"item,omitempty"`     // "done" to DoSetOverride and its like: the id of what was set or ended
 	Error    *Problem      `json:"error,omitempty"`
 	Bye      string        `json:"bye,omitempty"` // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
 }

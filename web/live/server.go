@@ -22,6 +22,8 @@ type Config struct {
 	Desk       Desk
 	Supervisor Supervisor
 	Boards     *Boards
+	Interim    Interim  // nil: overrides and notes cannot be set here
+	Plans      Plans    // nil: pages look for themselves what has changed
 	Messages   Messages // nil: no messages are taken, and their commands are refused
 	// Dials says whether there is a way to call out now; nil: there is none.
 	Dials func() bool

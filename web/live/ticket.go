@@ -15,6 +15,10 @@ func (d *desk) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-d.notes:
+			if interimCommands[c.Do] {
+				d.setInForce(ctx, c)
+				continue
+			}
 			doing, cancel := context.WithTimeout(ctx, doLimit)
 			s, err := d.note(doing, c)
 			cancel()

@@ -10,6 +10,7 @@ export const PLACES = [
   'accounts',
   'team',
   'welcome',
+  'oncall',
   'settings',
   'tenants',
   'trunks',

@@ -20,6 +20,8 @@ export class PortalStore {
   clocks = $state.raw<Skew>({ skew: 0, skewKnown: false });
   /** The last order that was refused: its code; and one that was done, for the ear. */
   refused = $state('');
+  /** Grows whenever accounts, people or schedules have changed: whoever shows them reads them again. */
+  plans = $state(0);
   private readonly socket: LiveSocket;
 
   constructor() {
@@ -90,6 +92,7 @@ export class PortalStore {
   private received(message: Message): void {
     this.clocks = skewOf(this.clocks, message.at, Date.now());
     if (message.board) this.board = message.board;
+    if (message.type === 'plan') this.plans++;
     if (!this.me) void this.readMe();
   }
 

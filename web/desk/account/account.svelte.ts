@@ -41,7 +41,7 @@ export class AccountStore {
   private turn = 0;
   private searchTurn = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private again: ReturnType<typeof setInterval> | undefined;
+  private timerAgain: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly api: API) {}
 
@@ -53,10 +53,17 @@ export class AccountStore {
     this.loadedAt = 0;
     this.everybody = [];
     this.clear();
-    clearInterval(this.again);
+    clearInterval(this.timerAgain);
     if (!id) return;
-    this.again = setInterval(() => void this.load(), AGAIN_MS);
+    this.timerAgain = setInterval(() => void this.load(), AGAIN_MS);
     void this.load();
+  }
+
+  /** Reads the account again, now: something about it has changed. */
+  async again(): Promise<void> {
+    if (!this.id) return;
+    this.everybody = [];
+    await this.load();
   }
 
   async load(): Promise<void> {

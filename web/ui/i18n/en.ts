@@ -2,7 +2,8 @@ import { accounts } from './en/accounts';
 import { activation } from './en/activation';
 import { desk } from './en/desk';
 import { messages } from './en/messages';
+import { oncall } from './en/oncall';
 import { portal } from './en/portal';
 import { shared } from './en/shared';
 
-export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation };
+export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation, ...oncall };

@@ -2,7 +2,8 @@ import { accounts } from './hu/accounts';
 import { activation } from './hu/activation';
 import { desk } from './hu/desk';
 import { messages } from './hu/messages';
+import { oncall } from './hu/oncall';
 import { portal } from './hu/portal';
 import { shared } from './hu/shared';
 
-export const hu = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation };
+export const hu = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation, ...oncall };

@@ -1,0 +1,63 @@
+import { CommandError } from '../../calls/socket';
+import type { Command, Message } from '../../calls/wire';
+import type { AccountStore } from './account.svelte';
+
+// Setting what is in force at the account in hand: an override or a note with an end. What was set last can be taken back.
+
+export type Kind = 'override' | 'note';
+
+export class InForceStore {
+  busy = $state(false);
+  /** The code of what was refused; "" when nothing was. */
+  refused = $state('');
+  /** What the server says is wrong with the values. */
+  detail = $state('');
+  /** What this page set last, and can take back. */
+  last = $state.raw<{ kind: Kind; account: string; item: string } | null>(null);
+
+  constructor(
+    private readonly account: AccountStore,
+    private readonly ask: (command: Command) => Promise<Message>,
+  ) {}
+
+  override(person: string, until: number, schedule: string): Promise<boolean> {
+    return this.set('override', { do: 'set-override', person, schedule, until: new Date(until).toISOString() });
+  }
+
+  note(text: string, until: number): Promise<boolean> {
+    return this.set('note', { do: 'set-note', text, until: new Date(until).toISOString() });
+  }
+
+  private async set(kind: Kind, command: Command): Promise<boolean> {
+    const account = this.account.id;
+    const answer = await this.give({ ...command, account });
+    if (answer?.item) this.last = { kind, account, item: answer.item };
+    return answer !== null;
+  }
+
+  async end(kind: Kind, item: string): Promise<void> {
+    if (this.last?.item === item) this.last = null;
+    await this.give({ do: kind === 'note' ? 'end-note' : 'end-override', account: this.account.id, item });
+  }
+
+  async undo(): Promise<void> {
+    const last = this.last;
+    if (last && last.account === this.account.id) await this.end(last.kind, last.item);
+  }
+
+  private async give(command: Command): Promise<Message | null> {
+    this.busy = true;
+    this.refused = this.detail = '';
+    try {
+      const answer = await this.ask(command);
+      void this.account.again();
+      return answer;
+    } catch (failure) {
+      this.refused = failure instanceof CommandError ? failure.code : 'other';
+      this.detail = failure instanceof CommandError && failure.code === 'bad_value' ? failure.message : '';
+      return null;
+    } finally {
+      this.busy = false;
+    }
+  }
+}
