@@ -29,8 +29,9 @@ var (
 	ErrTaken = errors.New("the e-mail is taken")
 	// ErrLastAdmin says that a tenant would be left without anybody who may administer it.
 	ErrLastAdmin = errors.New("nobody would be left to administer")
-	// ErrJoined says that a user needs no invitation any more; ErrDisabled that there is nobody to invite.
-	ErrJoined   = errors.New("the user has a password already")
+	// ErrJoined says that a user needs no invitation any more.
+	ErrJoined = errors.New("the user has a password already")
+	// ErrDisabled says that there is nobody to invite.
 	ErrDisabled = errors.New("the user is disabled")
 	// ErrChanged says that the user is not as it was read; a ChangedError holds what is there.
 	ErrChanged = errors.New("somebody else has changed the user")

@@ -236,7 +236,6 @@ func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
 	_, before := c.seen[tenant]
 	if known := c.cfg.Book.Compiled(tenant); before || known == nil || known.Hash() != fresh.Hash() {
 		c.cfg.Book.Put(fresh)
-		c.unsaved[tenant] = c.unsaved[tenant] // whether somebody was told stays
 		c.cfg.Log.Info("routing copy compiled", "tenant", tenant, "version", version,
 			"accounts", len(fresh.Accounts), "numbers", len(fresh.Numbers), "operators", len(fresh.Operators))
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	// RemindAfter is how long a message may wait unhandled before its tenant is reminded.
 	RemindAfter = 30 * time.Minute
-	// RemindEvery is how often that happens at most.
+	// RemindEvery is the pause between two reminders of one tenant.
 	RemindEvery = time.Hour
 
 	lookEvery = time.Minute

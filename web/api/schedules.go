@@ -253,7 +253,7 @@ func (h *handlers) scheduleShown(c *routing.Copy, s *roster.Schedule) Schedule {
 func overrideShown(o oncall.Standing) Override {
 	return Override{
 		ID: o.ID, Schedule: string(o.Schedule), ScheduleName: o.ScheduleName, From: o.From, To: o.To, Replaces: string(o.Replaces),
-		Replaced: o.Replaced, ReplacedName: o.ReplacedName, Person: string(o.Override.Person), PersonName: o.PersonName, Note: o.Note,
+		Replaced: o.Replaced, ReplacedName: o.ReplacedName, Person: string(o.Person), PersonName: o.PersonName, Note: o.Note,
 		By: o.By, At: moment(o.At),
 	}
 }

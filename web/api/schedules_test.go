@@ -174,8 +174,8 @@ func TestTwoAdminsNeverOverwriteEachOthersScheduleUnseen(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &both); err != nil || seen != `"`+both.Etag+`"` {
 		t.Fatalf("%s %s %v", seen, body, err)
 	}
-	if code, body, _ := w.match("PATCH", path, "harbor/admin", "", `{"name":"x"}`); code != 428 {
-		t.Errorf("without If-Match: %d %s", code, body)
+	if code, said, _ := w.match("PATCH", path, "harbor/admin", "", `{"name":"x"}`); code != 428 {
+		t.Errorf("without If-Match: %d %s", code, said)
 	}
 	code, body, header := w.match("PATCH", path, "harbor/admin", seen, `{"name":"Alice's name"}`)
 	if code != 200 || header.Get("ETag") == seen {

@@ -14,7 +14,10 @@ describe('times of an account are those of its own clock', () => {
       ['2027-03-28', '03:00', 'Europe/Budapest', '2027-03-28T01:00:00Z'],
       ['2027-03-29', '00:00', 'Europe/Budapest', '2027-03-28T22:00:00Z'],
     ] as const) {
-      expect(new Date(momentOf({ date, clock }, zone)).toISOString().replace('.000', ''), `${date} ${clock} ${zone}`).toBe(utc);
+      expect(
+        new Date(momentOf({ date, clock }, zone)).toISOString().replace('.000', ''),
+        `${date} ${clock} ${zone}`,
+      ).toBe(utc);
     }
     expect(wallOf(at('2026-07-15T13:05:30Z'), 'America/Chicago')).toEqual({ date: '2026-07-15', clock: '08:05' });
     expect(momentOf({ date: 'x', clock: '' }, 'Europe/Budapest')).toBeNaN();

@@ -8,8 +8,8 @@ import type { Check, Command, Message } from '../calls/wire';
 import { type API, newAPI } from '../ui/api/client';
 import { now } from '../ui/now.svelte';
 import { AccountStore, Accounts, type Place } from './account/account.svelte';
-import { readDevices, storeDevices } from './line/devices';
 import { InForceStore } from './account/inforce.svelte';
+import { readDevices, storeDevices } from './line/devices';
 import { placeOf, Work } from './message/work.svelte';
 
 // What the desk's parts share: the session, the socket, the line and the duty's mirror, tied together. Parts read the

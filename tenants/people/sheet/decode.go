@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// MostBytes and MostLines bound what is read: the listings of a hospital, with room to spare.
+	// MostBytes bounds what is read: the listings of a hospital, with room to spare.
 	MostBytes = 10 << 20
+	// MostLines bounds it too.
 	MostLines = 20_000
 	// mostColumns is far beyond any table of people; more is something else.
 	mostColumns = 200

@@ -1,6 +1,15 @@
 import { Refusal } from '../../calls/session';
 import { wallOf } from '../../calls/zone';
-import { type Account, type API, must, type OverrideItem, type Preview, type Schedule, type ScheduleChange, type Timeline } from '../../ui/api/client';
+import {
+  type Account,
+  type API,
+  must,
+  type OverrideItem,
+  type Preview,
+  type Schedule,
+  type ScheduleChange,
+  type Timeline,
+} from '../../ui/api/client';
 
 // What the on-call page's parts share: the account and schedule that are shown, their timeline, and how they are changed.
 
@@ -62,7 +71,11 @@ export class PlanStore {
       const s = all.find((x) => x.id === this.chosen) ?? all[0];
       const query = { days: DAYS, ...(this.from && { from: this.from }) };
       const timeline = s
-        ? must(await this.api.GET('/accounts/{id}/schedules/{schedule}/timeline', { params: { path: { id, schedule: s.id }, query } }))
+        ? must(
+            await this.api.GET('/accounts/{id}/schedules/{schedule}/timeline', {
+              params: { path: { id, schedule: s.id }, query },
+            }),
+          )
         : null;
       if (turn !== this.turn) return;
       this.schedules = all;
@@ -95,9 +108,19 @@ export class PlanStore {
     return this.timeline?.people.find((p) => p.id === person)?.name ?? '';
   }
 
-  async preview(wish: { change?: ScheduleChange; override?: OverrideWish; end?: string }, fresh = false): Promise<Preview> {
-    const body = { ...wish, days: DAYS, ...(this.from && { from: this.from }), ...(!fresh && this.schedule && { schedule: this.schedule.id }) };
-    return must(await this.api.POST('/accounts/{id}/schedule-preview', { params: { path: { id: this.account } }, body }));
+  async preview(
+    wish: { change?: ScheduleChange; override?: OverrideWish; end?: string },
+    fresh = false,
+  ): Promise<Preview> {
+    const body = {
+      ...wish,
+      days: DAYS,
+      ...(this.from && { from: this.from }),
+      ...(!fresh && this.schedule && { schedule: this.schedule.id }),
+    };
+    return must(
+      await this.api.POST('/accounts/{id}/schedule-preview', { params: { path: { id: this.account } }, body }),
+    );
   }
 
   async override(wish: OverrideWish): Promise<void> {
@@ -108,7 +131,9 @@ export class PlanStore {
 
   async end(o: OverrideItem): Promise<void> {
     const path = { id: this.account, schedule: o.schedule, override: o.id };
-    const answer = await this.api.DELETE('/accounts/{id}/schedules/{schedule}/overrides/{override}', { params: { path } });
+    const answer = await this.api.DELETE('/accounts/{id}/schedules/{schedule}/overrides/{override}', {
+      params: { path },
+    });
     if (!answer.response.ok) must(answer as { response: Response });
     await this.load();
   }
@@ -128,8 +153,15 @@ export class PlanStore {
   }
 
   async create(change: ScheduleChange): Promise<void> {
-    const body = { ...change, name: change.name ?? '', catch_all: change.catch_all ?? '', position: this.schedules.length };
-    const made = must(await this.api.POST('/accounts/{id}/schedules', { params: { path: { id: this.account } }, body }));
+    const body = {
+      ...change,
+      name: change.name ?? '',
+      catch_all: change.catch_all ?? '',
+      position: this.schedules.length,
+    };
+    const made = must(
+      await this.api.POST('/accounts/{id}/schedules', { params: { path: { id: this.account } }, body }),
+    );
     this.chosen = made.id;
     await this.load();
   }

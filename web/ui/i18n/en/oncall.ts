@@ -129,7 +129,8 @@ export const oncall = {
   'edit.changed.mine': 'Keep mine, on top of theirs',
   'edit.theirs': 'There now: {name}; {layers} layers; when nobody is scheduled: {catch}',
   'feed.title': 'Calendar addresses',
-  'feed.more': 'Whoever has the address can read this schedule in a calendar program. It is shown once; revoke it when in doubt.',
+  'feed.more':
+    'Whoever has the address can read this schedule in a calendar program. It is shown once; revoke it when in doubt.',
   'feed.name': 'Whose calendar',
   'feed.make': 'Make an address',
   'feed.copy': 'Copy it now; it is not shown again:',

@@ -345,6 +345,7 @@ export const portal = {
   'welcome.weak': 'This password is too easy to guess.',
   'welcome.weak.more': 'Use at least 12 characters, not one of them again and again.',
   'welcome.gone': 'This link is not good any more.',
-  'welcome.gone.more': 'It was used, replaced or withdrawn, or it is too old. Ask your administrator for a new invitation, or ask for a link at the sign-in.',
+  'welcome.gone.more':
+    'It was used, replaced or withdrawn, or it is too old. Ask your administrator for a new invitation, or ask for a link at the sign-in.',
   'welcome.signin': 'To the sign-in',
 } as const satisfies Record<string, string>;

@@ -50,8 +50,7 @@ export const oncall: Record<keyof typeof en, string> = {
   'plan.now': 'Most',
   'plan.at': 'Ekkor: {at}',
   'plan.line': '{days} nap idővonala, kezdete: {from}',
-  'plan.keys':
-    'A nyilak óránként, Shifttel naponként lépnek; az Enter elkezd és lezár egy szakaszt, az Esc elveti.',
+  'plan.keys': 'A nyilak óránként, Shifttel naponként lépnek; az Enter elkezd és lezár egy szakaszt, az Esc elveti.',
   'plan.back': 'Két héttel vissza',
   'plan.on': 'Két héttel tovább',
   'plan.today': 'Ma',
@@ -76,7 +75,8 @@ export const oncall: Record<keyof typeof en, string> = {
   'plan.warn.left': 'Olyasvalaki van beosztva ({from}), aki már nincs a névjegyzékben. Mások fogadnak helyette.',
   'plan.warn.unreachable': '{name} be van osztva ({from}), de nincs megadva telefonszáma.',
   'plan.warn.expired': 'Ez a réteg véget ért: „{name}”, {from}.',
-  'plan.warn.no_effect': '{name} helyettesítése ({from}) hatástalan: akkor senki sincs ügyeletben, akit helyettesítene.',
+  'plan.warn.no_effect':
+    '{name} helyettesítése ({from}) hatástalan: akkor senki sincs ügyeletben, akit helyettesítene.',
   'over.form': 'Új helyettesítés',
   'over.person': 'Ki fogadja a hívásokat',
   'over.replaces': 'Kit helyettesít',

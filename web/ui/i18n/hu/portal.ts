@@ -305,7 +305,8 @@ export const portal: Record<keyof typeof en, string> = {
   'role.platform': 'Platformadminisztrátor',
   'team.none': 'Itt még senki sem dolgozik.',
   'team.invite': 'Meghívás',
-  'team.invite.more': 'E-mailben hivatkozást kap, amely egyszer, 72 órán belül használható; a jelszavát maga választja.',
+  'team.invite.more':
+    'E-mailben hivatkozást kap, amely egyszer, 72 órán belül használható; a jelszavát maga választja.',
   'team.send': 'Meghívó küldése',
   'team.sent': 'A meghívó elindult ide: {email}.',
   'team.again': 'Új hivatkozás küldése',
@@ -349,6 +350,7 @@ export const portal: Record<keyof typeof en, string> = {
   'welcome.weak': 'Ez a jelszó túl könnyen kitalálható.',
   'welcome.weak.more': 'Legalább 12 karakter legyen, és ne mindig ugyanaz.',
   'welcome.gone': 'Ez a hivatkozás már nem érvényes.',
-  'welcome.gone.more': 'Már felhasználták, lecserélték, visszavonták, vagy lejárt. Kérjen új meghívót az adminisztrátorától, vagy kérjen hivatkozást a bejelentkezésnél.',
+  'welcome.gone.more':
+    'Már felhasználták, lecserélték, visszavonták, vagy lejárt. Kérjen új meghívót az adminisztrátorától, vagy kérjen hivatkozást a bejelentkezésnél.',
   'welcome.signin': 'A bejelentkezéshez',
 };
