@@ -230,6 +230,15 @@ func (d *Desk) Gap(ctx context.Context) (time.Duration, error) {
 	return time.Duration(answer.MS) * time.Millisecond, err
 }
 
+// Look photographs the page into e2e/shots and says what is wrong with it, as look.mjs sees it.
+func (d *Desk) Look(ctx context.Context, name string) ([]string, error) {
+	var answer struct {
+		Wrong []string `json:"wrong"`
+	}
+	err := d.Do(ctx, map[string]any{"do": "look", "name": name}, &answer)
+	return answer.Wrong, err
+}
+
 // Load is how a page came up with an empty cache.
 type Load struct {
 	Bytes int64 `json:"bytes"` // that travelled, headers too

@@ -3,7 +3,7 @@
 
 import { createInterface } from 'node:readline';
 import { Desk, openBrowser } from './desk.mjs';
-import { scan } from './look.mjs';
+import { look, scan } from './look.mjs';
 
 const browser = await openBrowser(JSON.parse(process.argv[2] ?? '{}'));
 let beside = null;
@@ -32,6 +32,7 @@ const verbs = {
   },
   'tab-to': (c) => desk.tabTo(c.selector),
   announced: async () => ({ texts: await desk.page.evaluate(() => globalThis.announced) }),
+  look: async (c) => ({ wrong: await look(desk.page, c.name) }),
   message: (c) => desk.message(c.values),
   sees: (c) => desk.sees(c.text, c.wait_ms),
   // A link out of a mail: it is opened, and whoever is not signed in yet signs in.

@@ -34,6 +34,7 @@ type storm struct {
 	x      *carrier.Exchange // the doctor's telephone
 	phone  *desk.Desk        // the administrator's, 360 px
 	eszter *desk.Desk
+	in     string // which language
 }
 
 // TestANightOfStorm: the centre is activated from a phone; Eszter comes in by the link of her mail, answers, reads who is on
@@ -46,7 +47,7 @@ func TestANightOfStorm(t *testing.T) {
 	}
 	for _, language := range languages {
 		t.Run(language, func(t *testing.T) {
-			s := &storm{t: t, n: harness.Start(t)}
+			s := &storm{t: t, n: harness.Start(t), in: language}
 			s.x = wayOut(t, s.n)
 			s.activate(s.open(language, operatorHz, 360))
 			s.comeIn(s.open(language, operatorHz, 0))
@@ -72,6 +73,15 @@ func (s *storm) open(language string, voice float64, width int) *desk.Desk {
 func (s *storm) do(d *desk.Desk, verb, name, value string) {
 	s.t.Helper()
 	must(s.t, d.Do(s.t.Context(), map[string]any{"do": verb, name: value}, nil))
+}
+
+// look finds what is wrong with a page as it stands.
+func (s *storm) look(d *desk.Desk, name string) {
+	s.t.Helper()
+	name = "storm-" + name + "-" + s.in
+	if wrong, err := d.Look(s.t.Context(), name); err != nil || len(wrong) > 0 {
+		s.t.Errorf("%s: %q (%v)", name, wrong, err)
+	}
 }
 
 func (s *storm) until(d *desk.Desk, selector string) {
@@ -162,6 +172,7 @@ func (s *storm) firstCall() {
 	if offer.Account != "Kovács Fogászat" || !strings.Contains(offer.Phrase, "Kovács Fogászat, jó napot") || offer.Focused != "BODY" {
 		t.Errorf("the offer: %+v", offer)
 	}
+	s.look(d, "offer")
 	s.announcedOnce(offer)
 	must(t, d.Verb(ctx, "answer"))
 	hear(t, d, callerHz, "the caller")
@@ -174,6 +185,7 @@ func (s *storm) firstCall() {
 	must(t, d.Press(ctx, "Tab", "Tab", "Tab"))
 	must(t, d.Type(ctx, "Letört a foga, vérzik. Árvíztűrő tükörfúrógép."))
 	must(t, d.Do(ctx, map[string]any{"do": "message", "values": []string{"Fehér Júlia", doctor, "Letört a foga, vérzik. Árvíztűrő tükörfúrógép."}}, nil))
+	s.look(d, "call")
 	must(t, d.Press(ctx, "Control+s"))
 	s.until(d, "[data-message=owed]")
 
@@ -189,6 +201,7 @@ func (s *storm) firstCall() {
 	hear(t, d, doctorHz, "the doctor")
 	must(t, d.Press(ctx, "j"))
 	s.until(d, "[data-with=all]")
+	s.look(d, "three")
 	third.Say(0)
 	hear(t, d, callerHz, "the caller, all three together")
 	c.Say(0)
@@ -196,6 +209,8 @@ func (s *storm) firstCall() {
 		harness.Eventually(t, hearBar, who+" hears Eszter", func() bool { return heard(operatorHz) })
 	}
 	must(t, d.Press(ctx, "l"))
+	s.until(d, "[data-band=wrap_up]")
+	s.look(d, "wrap-up")
 	c.Say(callerHz)
 	harness.Eventually(t, hearBar, "the doctor hears the caller, and Eszter has left", func() bool { return third.Heard(callerHz) })
 	third.Hangup()
@@ -241,8 +256,10 @@ func (s *storm) handOver() {
 	ctx := s.t.Context()
 	s.do(s.phone, "goto", "path", "/portal#/messages")
 	must(s.t, s.phone.Sees(ctx, "Fehér Júlia", stormBar))
+	s.look(s.phone, "messages-phone")
 	must(s.t, s.eszter.State(ctx, "available"))
 	s.until(s.eszter, "[data-owed]")
+	s.look(s.eszter, "owed")
 	must(s.t, s.eszter.Press(ctx, "o", "d"))
 	s.until(s.eszter, "form.deliver input")
 	must(s.t, s.eszter.Press(ctx, "Enter"))
