@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,6 +84,31 @@ func TestUpRunsEverythingRestartsWhatDiesAndLeavesNothing(t *testing.T) {
 		}
 		return true
 	})
+}
+
+func TestTheFirstUserOfAnInstallationComesByALinkThatIsGoodOnce(t *testing.T) {
+	n := harness.Start(t, harness.Options{Up: true, Env: []string{"HOLDFAST_DEMO=0"}})
+	out, err := tool(t, n, "user", "add", "first@holdfast.example", "--name", "First")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	_, token, found := strings.Cut(out, "/portal#/welcome/")
+	if !found {
+		t.Fatalf("no link in %q", out)
+	}
+	token, _, _ = strings.Cut(token, "\n")
+	for i, status := range []int{http.StatusCreated, http.StatusGone} {
+		got, _, err := n.Anybody().Try(http.MethodPost, "/api/v1/sessions/welcome", map[string]string{"token": token, "password": harness.Password})
+		if err != nil || got != status {
+			t.Errorf("use %d of the link: %d %v", i+1, got, err)
+		}
+	}
+	if status, _, err := n.SignIn("first@holdfast.example").Try(http.MethodGet, "/api/v1/tenants", nil); err != nil || status != http.StatusOK {
+		t.Errorf("who was added first administers the platform: %d %v", status, err)
+	}
+	if out, err := tool(t, n, "user", "add", "first@holdfast.example", "--name", "First"); err == nil || !strings.Contains(out, "taken") {
+		t.Errorf("a second time: %v %s", err, out)
+	}
 }
 
 func TestABusyPortIsOneClearLine(t *testing.T) {

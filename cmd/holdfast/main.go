@@ -3,6 +3,7 @@
 //	holdfast up        private PostgreSQL, Redis and serve, supervised: everything on one machine
 //	holdfast serve     the service, with the stores that are configured
 //	holdfast migrate   brings the database to this build's schema
+//	holdfast user      the first people of an installation
 //	holdfast backup    all that it has, while it goes on answering
 //	holdfast restore   a backup into an empty place
 //	holdfast call      a test caller
@@ -25,6 +26,7 @@ type commands struct {
 	Up       upCmd       `cmd:"" help:"Run everything on this machine: private PostgreSQL and Redis, and the service."`
 	Serve    serveCmd    `cmd:"" help:"Run the service."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database to this build's schema."`
+	User     userCmd     `cmd:"" help:"Add the first people of an installation."`
 	Backup   backupCmd   `cmd:"" help:"Keep all that this Holdfast has: database, recordings, journal and keys."`
 	Restore  restoreCmd  `cmd:"" help:"Bring a backup back into an empty data folder and an empty database."`
 	Call     callCmd     `cmd:"" help:"Place a test call."`

@@ -36,9 +36,14 @@ func (n *node) sendLink(ctx context.Context, l identity.Letter) error {
 		Tenant: l.Tenant, Kind: kind, Key: string(l.Member.ID) + ":" + l.Link, To: l.Member.Email, Language: reads(l, language),
 		Data: map[string]string{
 			"name": l.Member.Name, "tenant_name": name, "by": l.By, "until": l.Until.In(zone).Format(time.RFC3339),
-			"link": strings.TrimSuffix(n.settings.PublicURL, "/") + "/portal#/welcome/" + l.Token,
+			"link": welcome(n.settings, l),
 		},
 	})
+}
+
+// welcome is the address at which a letter's reader chooses a password.
+func welcome(s *settings, l identity.Letter) string {
+	return strings.TrimSuffix(s.PublicURL, "/") + "/portal#/welcome/" + l.Token
 }
 
 // reads is the language of a letter: the one that was seen, else one that the reader speaks well, else the tenant's.
