@@ -109,8 +109,8 @@ func silent(t *testing.T, d *desk.Desk) {
 	}
 }
 
-// TestTheFirstLoadIsSmall: whoever is paged at night opens the desk over a telephone. How long that takes is measured by
-// deploy/bench page; here it is told.
+// TestTheFirstLoadIsSmall: whoever is paged at night opens the desk over a telephone. How long that takes hangs on
+// this machine: it is told, not judged.
 func TestTheFirstLoadIsSmall(t *testing.T) {
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
