@@ -173,7 +173,8 @@ func (s *Service) use(ctx context.Context, t tenants.TenantID, e Event) error {
 	st, _ := s.state(t)
 	_, known := st.Pages[e.Operator]
 	_, err := Step(st, e)
-	if !st.Live || err != nil && known || s.using[key] {
+	over := e.Link < st.Activation && !st.of(e) // ids are in order of time; a later one may be another node's, of which nobody told us yet
+	if !st.Live || over || err != nil && known || s.using[key] {
 		s.mu.Unlock()
 		return ErrUsed
 	}

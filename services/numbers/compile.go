@@ -236,6 +236,9 @@ func (c *Compiler) compile(ctx context.Context, tenant tenants.TenantID) error {
 	_, before := c.seen[tenant]
 	if known := c.cfg.Book.Compiled(tenant); before || known == nil || known.Hash() != fresh.Hash() {
 		c.cfg.Book.Put(fresh)
+		if _, waits := c.unsaved[tenant]; !waits { // to be saved; of one that waits already, whether somebody was told stays
+			c.unsaved[tenant] = false
+		}
 		c.cfg.Log.Info("routing copy compiled", "tenant", tenant, "version", version,
 			"accounts", len(fresh.Accounts), "numbers", len(fresh.Numbers), "operators", len(fresh.Operators))
 	}

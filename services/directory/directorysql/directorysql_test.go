@@ -48,7 +48,7 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	urls := serverstest.Database(t)
-	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker, Wait: 20 * time.Second})
+	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker, Wait: 20 * time.Second, Statement: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
