@@ -28,12 +28,13 @@ async function portal(browser, language, email, places) {
   await page.waitForSelector('[data-connection=open]');
   await page.waitForSelector('[data-hear]:not([data-hear=""])', { timeout: STEP_MS });
   for (const place of places) {
+    const name = place.replaceAll('/', '-');
     await page.goto(`${URL_}/portal#/${place}`);
     await page.waitForSelector('main h1');
     await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
-    await look(page, `portal-${place}-${language}`, errors);
+    await look(page, `portal-${name}-${language}`, errors);
     await page.setViewportSize({ width: 360, height: 740 });
-    await look(page, `portal-${place}-phone-${language}`, errors);
+    await look(page, `portal-${name}-phone-${language}`, errors);
     await page.setViewportSize({ width: 1280, height: 800 });
   }
   await page.close();
@@ -72,6 +73,7 @@ for (const language of ['en', 'hu']) {
       'calls',
       'alarms',
       'accounts',
+      `accounts/${language === 'hu' ? 'budai-gyorsszerviz' : 'lakeside-cardiology'}/people`,
       'oncall',
       'settings',
     ]);

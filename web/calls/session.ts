@@ -57,7 +57,7 @@ const API = '/api/v1';
 const RENEW_EARLY_MS = 30_000;
 /** No answer within this is treated as "server away": a page never waits in silence. */
 const REQUEST_LIMIT_MS = 10_000;
-/** A recording on its way up a slow line may take this long. */
+/** A recording or another file on its way up a slow line may take this long. */
 const UPLOAD_LIMIT_MS = 120_000;
 
 export class Session {
@@ -178,7 +178,8 @@ export class Session {
   private async carry(request: Request, bearer: string): Promise<Response> {
     request.headers.set('Authorization', `Bearer ${bearer}`);
     try {
-      const limit = request.method === 'PUT' ? UPLOAD_LIMIT_MS : REQUEST_LIMIT_MS;
+      const file = request.method === 'PUT' || request.headers.get('Content-Type') === 'application/octet-stream';
+      const limit = file ? UPLOAD_LIMIT_MS : REQUEST_LIMIT_MS;
       return await this.fetcher(request, { signal: AbortSignal.timeout(limit) });
     } catch {
       throw new Refusal(0, '', '');

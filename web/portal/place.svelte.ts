@@ -28,15 +28,15 @@ export function watchPlace(): () => void {
   return () => removeEventListener('hashchange', look);
 }
 
-/** The place, and the id of what is open there ("" for none). */
-export function place(): { at: Place; id: string } {
-  const [, at = '', id = ''] = hash.split('/');
+/** The place, the id of what is open there, a page of that, and what is open on it ("" for none). */
+export function place(): { at: Place; id: string; part: string; sub: string } {
+  const [, at = '', id = '', part = '', sub = ''] = hash.split('/');
   const known = (PLACES as readonly string[]).includes(at) ? (at as Place) : 'board';
-  return { at: known, id: safeDecode(id) };
+  return { at: known, id: safeDecode(id), part: safeDecode(part), sub: safeDecode(sub) };
 }
 
-export function link(at: Place, id = ''): string {
-  return `#/${at}${id ? `/${encodeURIComponent(id)}` : ''}`;
+export function link(at: Place, ...more: string[]): string {
+  return ['#', at, ...more.filter(Boolean).map(encodeURIComponent)].join('/');
 }
 
 function safeDecode(text: string): string {

@@ -5,7 +5,6 @@ import { Whole } from '../edit/edit.svelte';
 
 export const SHAPES = ['diamond', 'circle', 'square', 'triangle', 'hexagon'];
 export const COLOURS = ['teal', 'amber', 'blue', 'violet', 'rose', 'green', 'slate', 'orange'];
-export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
 /** What is not a number at all is out of every range: the server says so beside the field. */
 const NO_NUMBER = 999_999;

@@ -3,7 +3,8 @@ import { activation } from './en/activation';
 import { desk } from './en/desk';
 import { messages } from './en/messages';
 import { oncall } from './en/oncall';
+import { people } from './en/people';
 import { portal } from './en/portal';
 import { shared } from './en/shared';
 
-export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation, ...oncall };
+export const en = { ...shared, ...desk, ...portal, ...messages, ...accounts, ...activation, ...oncall, ...people };

@@ -9,6 +9,7 @@ export const accounts = {
   'edit.locked': 'Administrators change this; you may read it.',
   'edit.somebody': 'Somebody',
   'edit.conflict': '{name} changed this {ago} ago.',
+  'edit.conflict.meanwhile': 'Somebody changed this meanwhile.',
   'edit.conflict.more': 'Nothing of yours was saved. What you typed is still here.',
   'edit.theirs': 'Take theirs',
   'edit.mine': 'Keep mine',
@@ -43,6 +44,7 @@ export const accounts = {
   'accounts.none.more': 'Add the first business you answer for.',
   'accounts.unreached': 'no emergency number yet',
 
+  'account.more': 'More of this account',
   'account.new': 'New account',
   'account.new.more':
     'A name is enough. Initials, shape, colour and phrase are proposed; you can change everything afterwards.',

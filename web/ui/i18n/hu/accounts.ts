@@ -11,6 +11,7 @@ export const accounts: Record<keyof typeof en, string> = {
   'edit.locked': 'Ezt rendszergazdák módosíthatják; Ön elolvashatja.',
   'edit.somebody': 'Valaki',
   'edit.conflict': '{name} ezt módosította, {ago} telt el azóta.',
+  'edit.conflict.meanwhile': 'Valaki időközben módosította ezt.',
   'edit.conflict.more': 'Az Öné nincs mentve, de amit beírt, megmaradt.',
   'edit.theirs': 'Az övé maradjon',
   'edit.mine': 'Az enyém maradjon',
@@ -44,6 +45,7 @@ export const accounts: Record<keyof typeof en, string> = {
   'accounts.none.more': 'Vegye fel az első ügyfelet, akinek a hívásait fogadják.',
   'accounts.unreached': 'még nincs vészhelyzeti száma',
 
+  'account.more': 'Az ügyfél további oldalai',
   'account.new': 'Új ügyfél',
   'account.new.more':
     'Elég egy név. Betűjelre, alakra, színre és köszöntésre javaslatot teszünk; később mindent módosíthat.',
