@@ -515,7 +515,8 @@ export interface paths {
          * Adds and changes listings by a CSV file, all of it or nothing
          * @description The first line names the columns, in English or Hungarian: name (needed), kind, role, department, languages,
          *     visibility, note, mobile, phone, sms, pager, email, fax, contact, id. With a mistake anywhere nothing is written, and
-         *     all mistakes are told by line and column. A file that was imported already changes nothing; nothing is removed.
+         *     all mistakes are told by line and column. A file that was imported already changes nothing; no listing is removed. A
+         *     column that is there and empty clears what it stands for, and the columns of contacts replace all of a listing's.
          */
         post: operations["importPeople"];
         delete?: never;

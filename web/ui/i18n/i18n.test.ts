@@ -7,6 +7,11 @@ describe('the catalogue', () => {
   it('has the same keys in both languages', () => {
     expect(Object.keys(hu).sort()).toEqual(Object.keys(en).sort());
   });
+  it('has no key in two of its parts, where one would silence the other', () => {
+    const parts = import.meta.glob<Record<string, Record<string, string>>>('./en/*.ts', { eager: true });
+    const keys = Object.values(parts).flatMap((part) => Object.values(part).flatMap(Object.keys));
+    expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([]);
+  });
   it('leaves nothing empty, and nothing untouched that has words', () => {
     for (const key of Object.keys(en) as Key[]) {
       expect(en[key].trim(), key).not.toBe('');

@@ -84,7 +84,7 @@ export const people = {
   'import.title': 'Import people',
   'import.file': 'The file',
   'import.more':
-    'A CSV file, as spreadsheets save it. Its first line names the columns; a name is enough. Nothing is written before you have seen what it would do, and nothing is ever removed.',
+    'A CSV file, as spreadsheets save it. Its first line names the columns; a name is enough. Nothing is written before you have seen what it would do. No listing is ever removed, but a column that is there and empty clears what is listed; columns of contacts replace all ways to reach somebody.',
   'import.choose': 'Choose a file …',
   'import.other': 'Choose another file …',
   'import.drop': 'or drop it here',

@@ -55,7 +55,7 @@ export const people: Record<keyof typeof en, string> = {
   'people.way.down': 'Lejjebb',
   'people.way.add': 'Elérhetőség hozzáadása',
   'people.way.removed': 'Eltávolítva; {n} maradt',
-  'people.moved': 'Mostantól {n}. a(z) {all} közül',
+  'people.moved': 'Új helye: {n} / {all}',
 
   'people.end': 'Törlés a listáról',
   'people.end.more': 'A kezelők többé nem találják meg. A korábbi hívások és üzenetek megőrzik a nevet.',
@@ -86,7 +86,7 @@ export const people: Record<keyof typeof en, string> = {
   'import.title': 'Személyek importálása',
   'import.file': 'A fájl',
   'import.more':
-    'CSV-fájl, ahogy a táblázatkezelők mentik. Az első sora nevezi meg az oszlopokat; elég a név. Semmit sem írunk be, amíg meg nem nézte, mit tenne, és semmit sem törlünk.',
+    'CSV-fájl, ahogy a táblázatkezelők mentik. Az első sora nevezi meg az oszlopokat; elég a név. Semmit sem írunk be, amíg meg nem nézte, mit tenne. Bejegyzést sosem törlünk, de ha egy oszlop szerepel és üres, az ottani adat törlődik; az elérhetőségek oszlopai minden korábbi elérhetőséget felváltanak.',
   'import.choose': 'Fájl választása …',
   'import.other': 'Másik fájl választása …',
   'import.drop': 'vagy húzza ide',
