@@ -11,6 +11,7 @@ export const accounts = {
   'edit.conflict': '{name} changed this {ago} ago.',
   'edit.conflict.meanwhile': 'Somebody changed this meanwhile.',
   'edit.conflict.more': 'Nothing of yours was saved. What you typed is still here.',
+  'edit.conflict.theirs': 'Theirs: {name}: {value}',
   'edit.theirs': 'Take theirs',
   'edit.mine': 'Keep mine',
   'edit.wrong': '{n} {n|field needs|fields need} another value. Nothing was saved.',

@@ -13,6 +13,7 @@ export const accounts: Record<keyof typeof en, string> = {
   'edit.conflict': '{name} ezt módosította, {ago} telt el azóta.',
   'edit.conflict.meanwhile': 'Valaki időközben módosította ezt.',
   'edit.conflict.more': 'Az Öné nincs mentve, de amit beírt, megmaradt.',
+  'edit.conflict.theirs': 'Az övé: {name}: {value}',
   'edit.theirs': 'Az övé maradjon',
   'edit.mine': 'Az enyém maradjon',
   'edit.wrong': '{n} mezőt javítani kell. Semmi sem lett mentve.',
