@@ -167,6 +167,7 @@ func (h *handlers) ImportPeople(ctx context.Context, r ImportPeopleRequestObject
 	return out, nil
 }
 
+// detailOfPerson is what a listing says beside its name, in one line, for whoever looks at an import.
 func detailOfPerson(p people.Person) string {
 	parts := []string{p.Role, p.Department}
 	for _, m := range p.Methods {
