@@ -5,6 +5,8 @@
 // It prints one JSON object a line and says on standard error how it got there. The server under test is a process of its
 // own on core 0 with GOMAXPROCS=1, the generator and the stores are on core 1; all packets go over real sockets.
 //
+//   - accept: 200 operators are on duty at a whole node, five callers a second come, and whoever is offered one accepts at once:
+//     how long until both have heard the other's first frame.
 //   - bridge_srtp: a caller in plain RTP and an operator's browser in SRTP hear each other (holdfast/e2e/bench/serve says
 //     what serves). calls_per_core is the largest number of calls at which less than 0.1 % of the packets are lost; loss,
 //     delay (server only), memory and goroutines are those at that number. ratio_to_floor and ratio_to_diago compare the
@@ -85,8 +87,8 @@ func measure(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp // it was printed
 	}
-	all := []string{"bridge_srtp", "setup_answer", "voicemail"}
-	run := map[string]func(context.Context) error{"bridge_srtp": b.bridge, "setup_answer": b.setup, "voicemail": b.voicemail}
+	all := []string{"accept", "bridge_srtp", "setup_answer", "voicemail"}
+	run := map[string]func(context.Context) error{"accept": b.accept, "bridge_srtp": b.bridge, "setup_answer": b.setup, "voicemail": b.voicemail}
 	names := flags.Args()
 	if len(names) == 0 {
 		names = all

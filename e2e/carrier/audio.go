@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/media/codec"
 )
@@ -32,6 +33,8 @@ type ear struct {
 	at     int
 	last   time.Time // when something came
 	buf    []int16
+	cue    chan time.Time // nil: nobody waits for a tone
+	cueHz  float64
 }
 
 // Audio hears a frame.
@@ -46,6 +49,10 @@ func (e *ear) Audio(f media.Frame) {
 	for _, s := range e.buf {
 		e.recent[e.at] = s
 		e.at = (e.at + 1) % window
+	}
+	if e.cue != nil && sound.Has(e.buf, e.cueHz) {
+		e.cue <- e.last
+		e.cue = nil
 	}
 	gap := int32(f.Timestamp - e.next) //nolint:gosec // wraps around by design
 	if gap < 0 && gap > -longestGap {

@@ -142,6 +142,14 @@ func (c *Call) Say(hz float64) { c.mouth.say(hz) }
 // Heard says whether a tone of hz is most of what came in the last 200 ms.
 func (c *Call) Heard(hz float64) bool { return c.ear.heard(hz) }
 
+// Cue tells when the first frame comes that is mostly a tone of hz, from now on.
+func (c *Call) Cue(hz float64) <-chan time.Time {
+	c.ear.mu.Lock()
+	defer c.ear.mu.Unlock()
+	c.ear.cue, c.ear.cueHz = make(chan time.Time, 1), hz
+	return c.ear.cue
+}
+
 // CallID is the id in X-Holdfast-Call; "" before the answer.
 func (c *Call) CallID() string { return c.Result().CallID }
 

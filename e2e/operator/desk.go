@@ -24,6 +24,9 @@ func (o *Operator) View() live.DutyView {
 // Heard says whether a tone of hz is most of what was heard in the last 200 ms.
 func (o *Operator) Heard(hz float64) bool { return o.ear.Heard(hz) }
 
+// Cue tells when the first frame comes that is mostly a tone of hz, from now on.
+func (o *Operator) Cue(hz float64) <-chan time.Time { return o.ear.Cue(hz) }
+
 // Say says a tone of hz from now on; 0 is silence.
 func (o *Operator) Say(hz float64) { o.mouth.Say(nil, hz) }
 

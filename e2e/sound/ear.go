@@ -31,6 +31,8 @@ type Ear struct {
 	at     int
 	last   time.Time // when the newest frame came
 	buf    []int16
+	cue    chan time.Time // nil: nobody waits for a tone
+	cueHz  float64
 }
 
 // Audio hears a frame.
@@ -46,6 +48,10 @@ func (e *Ear) Audio(f media.Frame) {
 		e.recent[e.at] = s
 		e.at = (e.at + 1) % window
 	}
+	if e.cue != nil && Has(e.buf, e.cueHz) {
+		e.cue <- e.last
+		e.cue = nil
+	}
 	gap := int32(f.Timestamp - e.next) // wraps around by design
 	if gap < 0 && gap > -longestGap {
 		return // late or twice
@@ -58,6 +64,14 @@ func (e *Ear) Audio(f media.Frame) {
 		e.rec = append(e.rec, make([]int16, gap)...)
 	}
 	e.rec = append(e.rec, e.buf...)
+}
+
+// Cue tells when the first frame comes that is mostly a tone of hz, from now on. It takes the place of an earlier cue.
+func (e *Ear) Cue(hz float64) <-chan time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cue, e.cueHz = make(chan time.Time, 1), hz
+	return e.cue
 }
 
 // Record begins to keep what is heard, or ceases to.

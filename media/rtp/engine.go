@@ -66,8 +66,9 @@ func (c Config) withDefaults() (Config, error) {
 // maxTick is the longest time between two looks at all sessions: reports and silence need no better.
 const maxTick = time.Second
 
-// bindTries is how many pairs of ports are tried for one session, when other programs hold some of ours.
-const bindTries = 32
+// bindTries is how many pairs of ports are tried for one session, when other programs hold some of ours: a caller waits a few
+// milliseconds at worst, and is not turned away.
+const bindTries = 1024
 
 // Engine owns the ports and sockets of all sessions.
 type Engine struct {
