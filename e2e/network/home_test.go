@@ -50,6 +50,8 @@ func TestAnOperatorAtHomeTakesACall(t *testing.T) {
 		harness.Eventually(t, hearBar, "the caller hears the operator", func() bool { return c.Heard(operatorHz) })
 		while(t, talkFor)
 		await(t, events, operator.Away)
+		for range events { // until the process has ended: what it heard is written last
+		}
 		clip, err := sound.LoadWAV(heard, media.PCMU)
 		must(t, err)
 		if !sound.Has(codec.Decode(nil, media.PCMU, clip), callerHz) {
