@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -192,7 +193,7 @@ func (n *node) crew(ctx context.Context, count int) (crew []*operator.Operator, 
 		seats <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-seats }()
-			o, err := operator.Dial(ctx, operator.Options{URL: "http://" + n.host + ":8080", SignIn: bencher(i), Password: acceptPassword, Tone: operatorTone})
+			o, err := operator.Dial(ctx, operator.Options{URL: "http://" + n.host + ":8080", SignIn: bencher(i), Password: acceptPassword, Tone: operatorTone, Bind: home(i)})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -208,6 +209,9 @@ func (n *node) crew(ctx context.Context, count int) (crew []*operator.Operator, 
 
 func bencher(i int) string { return fmt.Sprintf("bench%03d@harbor.example", i) }
 
+// home is where an operator lives: so many sign-ins from one address would be taken for guessing.
+func home(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 41, byte(1 + i%250)}) }
+
 var (
 	softBreak = regexp.MustCompile(`=\r?\n`)
 	welcome   = regexp.MustCompile(`/portal#/welcome/([^\s"<]+)`)
@@ -218,11 +222,11 @@ func (n *node) invite(ctx context.Context, count int) error {
 	var session struct {
 		AccessToken string `json:"access_token"`
 	}
-	if err := n.post(ctx, "/sessions", "", map[string]any{"email": "admin@harbor.example", "password": demoPassword}, &session); err != nil {
+	if err := n.post(ctx, http.DefaultClient, "/sessions", "", map[string]any{"email": "admin@harbor.example", "password": demoPassword}, &session); err != nil {
 		return err
 	}
 	for i := range count {
-		if err := n.post(ctx, "/users", session.AccessToken, map[string]any{
+		if err := n.post(ctx, http.DefaultClient, "/users", session.AccessToken, map[string]any{
 			"email": bencher(i), "name": fmt.Sprintf("Bench %03d", i), "role": "operator", "languages": map[string]int{"en": 3}, "all_accounts": true,
 		}, nil); err != nil {
 			return err
@@ -244,7 +248,9 @@ func (n *node) invite(ctx context.Context, count int) error {
 			}
 			seen[path] = true
 			token := strings.ReplaceAll(string(found[1]), "=3D", "=")
-			if err := n.post(ctx, "/sessions/welcome", "", map[string]any{"token": token, "password": acceptPassword}, nil); err != nil {
+			dial := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(home(len(seen)), 0))}
+			own := &http.Client{Transport: &http.Transport{DialContext: dial.DialContext, DisableKeepAlives: true}}
+			if err := n.post(ctx, own, "/sessions/welcome", "", map[string]any{"token": token, "password": acceptPassword}, nil); err != nil {
 				return err
 			}
 		}
@@ -258,7 +264,7 @@ func (n *node) invite(ctx context.Context, count int) error {
 }
 
 // post asks the node's API.
-func (n *node) post(ctx context.Context, path, token string, body, into any) error {
+func (n *node) post(ctx context.Context, client *http.Client, path, token string, body, into any) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -271,7 +277,7 @@ func (n *node) post(ctx context.Context, path, token string, body, into any) err
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

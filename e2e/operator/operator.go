@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -65,7 +67,7 @@ func Dial(ctx context.Context, options Options) (*Operator, error) {
 		return nil, err
 	}
 	o := &Operator{
-		options: options, base: base, clip: clip, client: &http.Client{Timeout: httpIn, Transport: &http.Transport{}},
+		options: options, base: base, clip: clip, client: &http.Client{Timeout: httpIn, Transport: &http.Transport{DialContext: from(options.Bind).DialContext}},
 		mouth: sound.NewMouth(media.PCMU), events: make(chan Event, maxEvents), changed: make(chan struct{}),
 	}
 	o.ctx, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -73,6 +75,14 @@ func Dial(ctx context.Context, options Options) (*Operator, error) {
 		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
+}
+
+// from dials from an address, if one is given.
+func from(bind netip.Addr) *net.Dialer {
+	if !bind.IsValid() {
+		return &net.Dialer{}
+	}
+	return &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(bind, 0))}
 }
 
 func (o *Operator) begin(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -19,12 +20,13 @@ var ErrUsage = errors.New("cannot go on duty")
 
 // Options says who goes on duty, and where. Only SignIn is needed.
 type Options struct {
-	URL      string  // of Holdfast; default http://127.0.0.1:8080
-	SignIn   string  // e-mail
-	Password string  // default holdfast-demo
-	Play     string  // WAV to say in each call: 8 kHz, one channel, 16 bit, µ-law or A-law
-	Tone     float64 // Hz; said after Play; default 1000 where nothing is played; below 0: silence
-	Record   string  // WAV to write: all that was heard in calls, on Close
+	URL      string     // of Holdfast; default http://127.0.0.1:8080
+	SignIn   string     // e-mail
+	Password string     // default holdfast-demo
+	Play     string     // WAV to say in each call: 8 kHz, one channel, 16 bit, µ-law or A-law
+	Tone     float64    // Hz; said after Play; default 1000 where nothing is played; below 0: silence
+	Record   string     // WAV to write: all that was heard in calls, on Close
+	Bind     netip.Addr // source address of HTTP; default: the system's choice
 	Log      *slog.Logger
 
 	// What follows is for Run.
