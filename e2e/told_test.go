@@ -85,7 +85,7 @@ func TestSomebodyLearnsOfAVoicemailAndTheLinkOpensIt(t *testing.T) {
 	}
 	for _, built := range []string{"node_modules/playwright-core", "dist/portal.html"} {
 		if _, err := os.Stat(filepath.Join("..", "web", filepath.FromSlash(built))); err != nil {
-			t.Skip("web/" + built + " is missing: npm ci and npm run build in web")
+			t.Skip("web/" + built + " is missing: deploy/build makes it")
 		}
 	}
 	n := harness.Start(t)

@@ -164,7 +164,7 @@ func (n *node) place(ctx context.Context, callers chan<- joined) {
 	select {
 	case at := <-c.Cue(operatorTone):
 		callers <- joined{call: tenants.CallID(c.CallID()), had: at}
-		time.Sleep(heldFor) // the operator hears the caller at the same moment, or the call counts as lost
+		time.Sleep(heldFor) // a call of this benchmark lasts so long after it was joined
 	case <-time.After(2 * acceptLimit):
 	case <-c.Done():
 	}
