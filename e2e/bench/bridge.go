@@ -18,6 +18,7 @@ var callerHost = netip.MustParseAddr("127.0.40.1")
 
 const (
 	maxBridges = 2000 // the limit of media/browser
+	maxRelayed = 4000 // two ports each, out of 8,190
 	lossLimit  = 0.1  // percent
 	// pacedShare is what the generator must have sent of what was due: else the load is not the one that is named.
 	pacedShare    = 0.97
@@ -45,7 +46,7 @@ func (b *bench) stage(ctx context.Context, kind string) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{process: p}
-	if s.studio, err = load.NewStudio(callerHost); err == nil && kind != "floor" {
+	if s.studio, err = load.NewStudio(callerHost); err == nil && !strings.HasPrefix(kind, "floor") {
 		s.phone, err = load.NewPhone(callerHost, netip.MustParseAddrPort(p.host+":5060"))
 	}
 	if err != nil {
@@ -59,7 +60,9 @@ func (b *bench) stage(ctx context.Context, kind string) (*stage, error) {
 		s.close()
 		return nil, err
 	}
-	s.connect = map[string]func(context.Context, int) error{"bridge": s.srtp, "floor": s.floor, "diago": s.diago}[kind]
+	s.connect = map[string]func(context.Context, int) error{
+		"bridge": s.srtp, "relay": s.both, "diago": s.both, "floor": s.floor, "floor_apart": s.floorApart,
+	}[kind]
 	return s, nil
 }
 
@@ -118,8 +121,12 @@ func (s *stage) srtp(ctx context.Context, n int) error {
 	return err
 }
 
-func (s *stage) floor(ctx context.Context, n int) error {
-	reply, err := s.ask(ctx, "/pair/"+strconv.Itoa(n), s.studio.CallerAddr().String()+" "+s.studio.OperatorAddr(n).String())
+func (s *stage) floor(ctx context.Context, n int) error { return s.pair(ctx, "/pair/", n) }
+
+func (s *stage) floorApart(ctx context.Context, n int) error { return s.pair(ctx, "/apart/", n) }
+
+func (s *stage) pair(ctx context.Context, path string, n int) error {
+	reply, err := s.ask(ctx, path+strconv.Itoa(n), s.studio.CallerAddr().String()+" "+s.studio.OperatorAddr(n).String())
 	if err != nil {
 		return err
 	}
@@ -134,7 +141,8 @@ func (s *stage) floor(ctx context.Context, n int) error {
 	return nil
 }
 
-func (s *stage) diago(_ context.Context, n int) error {
+// both places a call for each end.
+func (s *stage) both(_ context.Context, n int) error {
 	caller, err := s.invite("a"+strconv.Itoa(n), s.studio.CallerAddr())
 	if err != nil {
 		return err
@@ -170,14 +178,30 @@ func (s *stage) measure(ctx context.Context, n int, d time.Duration) (seen, erro
 	return m, err
 }
 
-// bridge is the benchmark bridge_srtp.
-func (b *bench) bridge(ctx context.Context) error {
-	where := search{start: 128, max: maxBridges, factor: 2, tries: 2}
+// contest is a benchmark of bridges: who serves, and who else does for comparison, by the name of the ratio.
+type contest struct {
+	name, ours string
+	most       int // calls
+	rivals     [][2]string
+}
+
+// bridgeSRTP is the benchmark bridge_srtp.
+func (b *bench) bridgeSRTP(ctx context.Context) error {
+	return b.bridge(ctx, contest{"bridge_srtp", "bridge", maxBridges, [][2]string{{"floor", "floor"}, {"diago", "diago"}}})
+}
+
+// bridgeRTP is the benchmark bridge_rtp.
+func (b *bench) bridgeRTP(ctx context.Context) error {
+	return b.bridge(ctx, contest{"bridge_rtp", "relay", maxRelayed, [][2]string{{"floor_apart", "floor"}, {"diago", "diago"}}})
+}
+
+func (b *bench) bridge(ctx context.Context, c contest) error {
+	where := search{start: 128, max: c.most, factor: 2, tries: 2}
 	if b.quick {
 		where = search{start: 20, max: 20, factor: 2, tries: 2}
 	}
 	for run := range b.runs {
-		n, err := b.bridgeOnce(ctx, run, where)
+		n, err := b.bridgeOnce(ctx, c, run, where)
 		if err != nil {
 			return err
 		}
@@ -192,7 +216,7 @@ type attempt struct {
 	kib, goroutines float64 // a call
 }
 
-func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, error) {
+func (b *bench) bridgeOnce(ctx context.Context, c contest, run int, where search) (int, error) {
 	d := 2 * time.Second
 	if b.quick {
 		d = time.Second
@@ -206,7 +230,7 @@ func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, err
 	var best attempt
 	n, err := where.largest(func(n int) (ok bool, err error) {
 		if s == nil {
-			if s, err = b.stage(ctx, "bridge"); err != nil {
+			if s, err = b.stage(ctx, c.ours); err != nil {
 				return false, err
 			}
 		}
@@ -214,7 +238,7 @@ func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, err
 		if err != nil {
 			return false, err
 		}
-		note("bridge_srtp run %d: %d calls: %.3f %% lost, p50 %v p99 %v, %v%s", run+1, n, m.LossPercent(),
+		note("%s run %d: %d calls: %.3f %% lost, p50 %v p99 %v, %v%s", c.name, run+1, n, m.LossPercent(),
 			m.Delay(0.5), m.Delay(0.99), m.core, behind(m.paced))
 		if m.paced && m.LossPercent() < lossLimit {
 			best = m
@@ -227,19 +251,19 @@ func (b *bench) bridgeOnce(ctx context.Context, run int, where search) (int, err
 	if err := firstError(err, ifZero(n, "not even one call is bridged without loss")); err != nil {
 		return 0, err
 	}
-	add := func(metric, unit string, value float64) { b.out.add("bridge_srtp", metric, unit, value) }
+	add := func(metric, unit string, value float64) { b.out.add(c.name, metric, unit, value) }
 	add("calls_per_core", "calls", float64(n))
 	add("loss_pct", "percent", best.LossPercent())
 	add("delay_p50_ms", "ms", ms(best.Delay(0.5)))
 	add("delay_p99_ms", "ms", ms(best.Delay(0.99)))
 	add("kib_per_call", "KiB", best.kib)
 	add("goroutines_per_call", "goroutines", best.goroutines)
-	b.out.share("bridge_srtp", best.core)
+	b.out.share(c.name, best.core)
 	if s != nil {
 		s.close()
 		s = nil
 	}
-	return n, b.ratios(ctx, run, max(1, n/2), d)
+	return n, b.ratios(ctx, c, run, max(1, n/2), d)
 }
 
 // attempt measures n calls and looks at what they take.
@@ -255,31 +279,32 @@ func (s *stage) attempt(ctx context.Context, n int, d time.Duration) (a attempt,
 }
 
 // ratios compares the cost of a packet with the rivals', at n calls.
-func (b *bench) ratios(ctx context.Context, run, n int, d time.Duration) error {
-	ours := 0.0
-	for _, kind := range []string{"bridge", "floor", "diago"} {
-		m, err := b.at(ctx, kind, n, d)
+func (b *bench) ratios(ctx context.Context, c contest, run, n int, d time.Duration) error {
+	mine := 0.0
+	for _, rival := range append([][2]string{{c.ours, ""}}, c.rivals...) {
+		kind := rival[0]
+		m, err := b.at(ctx, c, kind, n, d)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		note("bridge_srtp run %d: %s at %d calls: a packet costs %.1f µs of CPU (%.3f %% lost), %v%s",
-			run+1, kind, n, 1e6*m.cost, m.LossPercent(), m.core, behind(m.paced))
+		note("%s run %d: %s at %d calls: a packet costs %.1f µs of CPU (%.3f %% lost), %v%s",
+			c.name, run+1, kind, n, 1e6*m.cost, m.LossPercent(), m.core, behind(m.paced))
 		switch {
 		case m.LossPercent() > 1 || !m.paced:
-			note("bridge_srtp run %d: no ratio to %s: %d calls were not borne", run+1, kind, n)
-			if kind == "bridge" {
+			note("%s run %d: no ratio to %s: %d calls were not borne", c.name, run+1, kind, n)
+			if kind == c.ours {
 				return nil
 			}
-		case kind == "bridge":
-			ours = m.cost
-		case ours > 0:
-			b.out.add("bridge_srtp", "ratio_to_"+kind, "ratio", m.cost/ours)
+		case kind == c.ours:
+			mine = m.cost
+		case mine > 0:
+			b.out.add(c.name, "ratio_to_"+rival[1], "ratio", m.cost/mine)
 		}
 	}
 	return nil
 }
 
-func (b *bench) at(ctx context.Context, kind string, n int, d time.Duration) (seen, error) {
+func (b *bench) at(ctx context.Context, c contest, kind string, n int, d time.Duration) (seen, error) {
 	s, err := b.stage(ctx, kind)
 	if err != nil {
 		return seen{}, err
@@ -289,9 +314,9 @@ func (b *bench) at(ctx context.Context, kind string, n int, d time.Duration) (se
 		return seen{}, err
 	}
 	wait := func() {}
-	if kind == "bridge" && b.profile != "" {
+	if kind == c.ours && b.profile != "" {
 		d = (profileS + 1) * time.Second
-		wait = b.record(s.process, "bridge_srtp")
+		wait = b.record(s.process, c.name)
 	}
 	m, err := s.measure(ctx, n, d)
 	wait()

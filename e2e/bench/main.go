@@ -7,13 +7,15 @@
 //
 //   - accept: 200 operators are on duty at a whole node, five callers a second come, and whoever is offered one accepts at once:
 //     how long until both have heard the other's first frame.
-//   - bridge_srtp: a caller in plain RTP and an operator's browser in SRTP hear each other (holdfast/e2e/bench/serve says
-//     what serves). calls_per_core is the largest number of calls at which less than 0.1 % of the packets are lost; loss,
+//   - bridge_rtp: two parties in plain RTP hear each other, a port of the server's for each.
+//   - bridge_srtp: a caller in plain RTP and an operator's browser in SRTP hear each other.
+//     Of both holdfast/e2e/bench/serve says what serves. calls_per_core is the largest number of calls at which less than 0.1 % of the packets are lost; loss,
 //     delay (server only), memory and goroutines are those at that number. ratio_to_floor and ratio_to_diago compare the
 //     server's CPU time a packet at half that number, in the same run: 0.5 to floor is twice the floor's cost, 2 to diago
-//     half of diago's, although diago relays plain RTP.
+//     half of diago's, which relays plain RTP. The floor has as many sockets as the server.
 //   - setup_answer: callers call the bench user "answer" of a whole node with its stores. calls_per_second is the
 //     highest rate at which 99.9 % are answered before a caller would repeat its INVITE (500 ms), the rest are answered late.
+//   - setup_bridge: the same with the bench user "bridge", who is dialled on to an agent: two legs a call.
 //   - voicemail: callers talk to the bench user "record". recordings_per_core is the largest number at once of which
 //     less than 0.1 % of the frames are missing in the sealed recordings, read back after the calls.
 //
@@ -67,9 +69,9 @@ func main() {
 
 func serveRival(kind, host string) error {
 	switch kind {
-	case "bridge":
+	case "bridge", "relay":
 		return serve.Bridge(host)
-	case "floor":
+	case "floor", "floor_apart":
 		return serve.Floor(host)
 	case "diago":
 		return serve.Diago(host)
@@ -87,8 +89,11 @@ func measure(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp // it was printed
 	}
-	all := []string{"accept", "bridge_srtp", "setup_answer", "voicemail"}
-	run := map[string]func(context.Context) error{"accept": b.accept, "bridge_srtp": b.bridge, "setup_answer": b.setup, "voicemail": b.voicemail}
+	all := []string{"accept", "bridge_rtp", "bridge_srtp", "setup_answer", "setup_bridge", "voicemail"}
+	run := map[string]func(context.Context) error{
+		"accept": b.accept, "bridge_rtp": b.bridgeRTP, "bridge_srtp": b.bridgeSRTP,
+		"setup_answer": b.setup, "setup_bridge": b.setupBridge, "voicemail": b.voicemail,
+	}
 	names := flags.Args()
 	if len(names) == 0 {
 		names = all

@@ -34,8 +34,22 @@ func (r rates) at(q float64) time.Duration {
 	return r.answers[min(len(r.answers)-1, int(q*float64(len(r.answers))))]
 }
 
-// setup is the benchmark setup_answer. One node serves all runs: what it keeps of calls that are over is part of it.
-func (b *bench) setup(ctx context.Context) error {
+// setup is the benchmark setup_answer.
+func (b *bench) setup(ctx context.Context) error { return b.setUp(ctx, "setup_answer", "answer") }
+
+// setupBridge is the benchmark setup_bridge: each call has a second leg, to an agent who answers at once.
+func (b *bench) setupBridge(ctx context.Context) error {
+	agent, err := load.NewAgent(netip.AddrPortFrom(load.AgentAddr.Addr(), 9))
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	return b.setUp(ctx, "setup_bridge", "bridge")
+}
+
+// setUp finds how many calls a second to a bench user are borne. One node serves all runs: what it keeps of calls that are
+// over is part of it.
+func (b *bench) setUp(ctx context.Context, name, user string) error {
 	n, err := b.startNode(ctx)
 	if err != nil {
 		return err
@@ -46,7 +60,7 @@ func (b *bench) setup(ctx context.Context) error {
 		return err
 	}
 	defer phone.Close()
-	if err := warm(phone, "answer"); err != nil {
+	if err := warm(phone, user); err != nil {
 		return err
 	}
 	d, where := 3*time.Second, search{start: 200, max: maxRate, factor: 2, tries: 2}
@@ -56,9 +70,9 @@ func (b *bench) setup(ctx context.Context) error {
 	for run := range b.runs {
 		var best rates
 		rate, err := where.largest(func(rate int) (bool, error) {
-			r, err := n.callAt(ctx, phone, rate, d)
-			note("setup_answer run %d: %d calls/s: p50 %v p99 %v, %d late, %d lost, %v%s",
-				run+1, rate, r.at(0.5), r.at(0.99), r.late, r.lost, r.core, behind(r.paced))
+			r, err := n.callAt(ctx, phone, user, rate, d)
+			note("%s run %d: %d calls/s: p50 %v p99 %v, %d late, %d lost, %v%s",
+				name, run+1, rate, r.at(0.5), r.at(0.99), r.late, r.lost, r.core, behind(r.paced))
 			if err == nil && r.paced && r.lost == 0 && float64(r.late) <= lateShare*float64(len(r.answers)) {
 				best = r
 				return true, nil
@@ -68,15 +82,15 @@ func (b *bench) setup(ctx context.Context) error {
 		if err := firstError(err, ifZero(rate, "not even one call a second is answered in time")); err != nil {
 			return err
 		}
-		b.out.add("setup_answer", "calls_per_second", "calls/s", float64(rate))
-		b.out.add("setup_answer", "answer_p50_ms", "ms", ms(best.at(0.5)))
-		b.out.add("setup_answer", "answer_p99_ms", "ms", ms(best.at(0.99)))
-		b.out.share("setup_answer", best.core)
+		b.out.add(name, "calls_per_second", "calls/s", float64(rate))
+		b.out.add(name, "answer_p50_ms", "ms", ms(best.at(0.5)))
+		b.out.add(name, "answer_p99_ms", "ms", ms(best.at(0.99)))
+		b.out.share(name, best.core)
 		where = where.again(rate)
 	}
 	if b.profile != "" {
-		wait := b.record(n.process, "setup_answer")
-		if _, err := n.callAt(ctx, phone, max(1, where.start*4/5), profileS*time.Second); err != nil {
+		wait := b.record(n.process, name)
+		if _, err := n.callAt(ctx, phone, user, max(1, where.start*4/5), profileS*time.Second); err != nil {
 			return err
 		}
 		wait()
@@ -111,7 +125,7 @@ func warm(phone *load.Phone, user string) error {
 }
 
 // callAt places calls at a rate, holds each, and hangs up.
-func (n *node) callAt(ctx context.Context, phone *load.Phone, rate int, d time.Duration) (r rates, err error) {
+func (n *node) callAt(ctx context.Context, phone *load.Phone, user string, rate int, d time.Duration) (r rates, err error) {
 	nowhere := netip.AddrPortFrom(callerHost, 9) // nobody listens: no audio is sent in this benchmark
 	calls := make([]*load.Call, 0, int(d.Seconds()*float64(rate)))
 	left := 0 // how many of them were told BYE
@@ -125,7 +139,7 @@ func (n *node) callAt(ctx context.Context, phone *load.Phone, rate int, d time.D
 				return ctx.Err()
 			}
 			for due := int(time.Since(began).Seconds() * float64(rate)); len(calls) < due; {
-				calls = append(calls, phone.Invite("answer", nowhere))
+				calls = append(calls, phone.Invite(user, nowhere))
 			}
 			for ; left < len(calls) && time.Since(calls[left].InvitedAt) > heldFor; left++ {
 				phone.Bye(calls[left])

@@ -109,7 +109,11 @@ const (
 	ForBench   Kind = "answer"  // bench: answered and kept until BYE
 	ForEcho    Kind = "echo"    // bench: the audio comes back
 	ForRecord  Kind = "record"  // bench: straight to voicemail, no limits
+	ForBridge  Kind = "bridge"  // bench: dialled on to BridgeTo, and answered when that is
 )
+
+// BridgeTo is the user whom calls of ForBridge are dialled on to, through whichever carrier takes calls from us.
+const BridgeTo = "agent"
 
 // Candidate is one number that the INVITE named, and what became of it.
 type Candidate struct {

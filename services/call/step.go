@@ -124,6 +124,11 @@ func (m *move) inNew() error {
 		m.end(Refused, m.e.Reason)
 		return nil
 	}
+	if m.s.Plan.Kind == ForBridge {
+		m.s.Thirds = []Third{{N: 1, Number: BridgeTo, From: m.s.Plan.Caller, At: m.e.At}}
+		m.do(Call{1})
+		return nil
+	}
 	m.do(Answer{})
 	switch p := m.s.Plan; p.Kind {
 	case ForQueue:
@@ -134,7 +139,7 @@ func (m *move) inNew() error {
 		m.do(Raise{"calls_while_standby", "calls are arriving for " + cmp.Or(p.TenantName, string(p.Tenant)) + ", which is not activated"})
 	case ForNobody:
 		m.do(Raise{"unknown_number:" + p.Called, "a call came for " + p.Called + ", which belongs to nobody"})
-	case ForBench, ForEcho, ForRecord:
+	case ForBench, ForEcho, ForRecord, ForBridge:
 	}
 	return nil
 }
@@ -142,6 +147,9 @@ func (m *move) inNew() error {
 func (m *move) inArriving() error {
 	switch m.e.Type {
 	case Answering:
+		if m.s.Plan.Kind == ForBridge && !m.s.third().Up() {
+			return m.refuse("the far end has not answered")
+		}
 		m.s.AnsweredAt = m.e.At
 		m.answered()
 	case AnswerFailed:
@@ -162,8 +170,27 @@ func (m *move) inArriving() error {
 		m.s.JoinAfter = true
 	case OperatorEnded, OperatorLost:
 		return m.lostBeforeJoin()
+	case ThirdRinging, ThirdAnswered, ThirdEnded:
+		return m.dialledOn()
 	default:
 		return m.offers()
+	}
+	return nil
+}
+
+// dialledOn: whom a call of ForBridge was dialled on to answers, or does not.
+func (m *move) dialledOn() error {
+	t := m.s.third()
+	switch {
+	case t == nil || t.N != m.e.N || m.e.Type == ThirdRinging || m.e.Type == ThirdAnswered && t.Up():
+		return ErrStale
+	case m.e.Type == ThirdAnswered:
+		t.AnsweredAt = m.e.At
+		m.do(Answer{})
+	default:
+		reason := cmp.Or(m.e.Reason, "bye")
+		m.close(reason)
+		m.end(Failed, reason)
 	}
 	return nil
 }
@@ -183,6 +210,8 @@ func (m *move) answered() {
 		m.do(Echo{})
 	case p.Kind == ForRecord:
 		m.record()
+	case p.Kind == ForBridge:
+		m.patch()
 	case m.s.JoinAfter:
 		m.join()
 	case p.OnDuty == 0:

@@ -118,6 +118,8 @@ func stages(t *testing.T) []struct {
 		{"closing, caller gone", mustFold(t, append(recording[:6:6], callerGone)...)},
 		{"farewell", mustFold(t, append(reviewing[:7:7], Event{Type: Digit, Digit: "1"}, Event{Type: MessageKept})...)},
 		{"kept", mustFold(t, invited(ForBench), answering)},
+		{"dialled on", mustFold(t, invited(ForBridge))},
+		{"bridged", mustFold(t, invited(ForBridge), Event{Type: ThirdAnswered, N: 1}, answering)},
 		{"ended", mustFold(t, append(talking[:4:4], callerGone)...)},
 	}
 }
@@ -255,7 +257,7 @@ func TestEveryPhaseMeetsEveryEvent(t *testing.T) {
 // Whatever happens in whatever order, a call keeps its invariants and replays to the same state.
 func TestAnyOrderOfEventsKeepsTheInvariants(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		kind := rapid.SampledFrom([]Kind{ForQueue, ForQueue, ForQueue, ForStandby, ForNobody, ForBench, ForRecord}).Draw(rt, "kind")
+		kind := rapid.SampledFrom([]Kind{ForQueue, ForQueue, ForQueue, ForStandby, ForNobody, ForBench, ForRecord, ForBridge}).Draw(rt, "kind")
 		first := invited(kind)
 		first.At = t0
 		first.Plan.GreetingInFull = rapid.Bool().Draw(rt, "in full")
@@ -316,7 +318,7 @@ func check(rt *rapid.T, s State) {
 		rt.Fatalf("with %q of nobody", s.With)
 	case (s.With == All || s.Phase == Patched) && !third.Up():
 		rt.Fatal("a third party who has not answered is joined")
-	case third != nil && s.Phase != Talking && s.Phase != Rejoining && s.Phase != Patched:
+	case third != nil && s.Phase != Talking && s.Phase != Rejoining && s.Phase != Patched && (s.Phase != Arriving || s.Plan.Kind != ForBridge):
 		rt.Fatalf("a third party is left in phase %s", s.Phase)
 	case third.Inside() && third.Operator == s.Operator:
 		rt.Fatal("the operator is asked into the own call")

@@ -124,6 +124,13 @@ var homes = []home{
 // noc is the platform's own administrator.
 var noc = person{"noc@holdfast.example", "Holdfast NOC", tenants.RolePlatform, map[string]routing.Grade{}}
 
+// Where the load generators' far end is, and the trunk by which it is reached.
+const (
+	benchTrunk  = "bench"
+	benchAgents = "127.0.11.3/32"
+	benchTarget = "127.0.11.3:5070"
+)
+
 // bench answers load generators by plain SIP users: the account's id says what is done with the call.
 var bench = home{
 	id: "bench", name: "Benchmarks", zone: "UTC", country: "US", language: "en", state: routing.Live,
@@ -131,5 +138,6 @@ var bench = home{
 		{id: "answer", name: "Answered and kept", initials: "A", colour: "teal", shape: "circle", languages: []string{"en"}, did: "answer"},
 		{id: "record", name: "Straight to voicemail", initials: "R", colour: "teal", shape: "circle", languages: []string{"en"}, did: "record"},
 		{id: "echo", name: "Audio comes back", initials: "E", colour: "teal", shape: "circle", languages: []string{"en"}, did: "echo"},
+		{id: "bridge", name: "Dialled on", initials: "B", colour: "teal", shape: "circle", languages: []string{"en"}, did: "bridge"},
 	},
 }

@@ -104,13 +104,20 @@ func Bench(ctx context.Context, db *store.DB, wanted bool) error {
 			return err
 		}
 		if !wanted {
+			if _, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1 AND out_target = $2", benchTrunk, benchTarget); err != nil {
+				return err
+			}
 			_, err := tx.Exec(ctx, "DELETE FROM tenants WHERE tenant_id = $1", bench.id)
 			return err
 		}
 		var there int
 		err := tx.QueryRow(ctx, "SELECT 1 FROM tenants WHERE tenant_id = $1", bench.id).Scan(&there)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return addHome(ctx, tx, bench, "")
+			err = addHome(ctx, tx, bench, "")
+		}
+		if err == nil { // the user "bridge" is dialled on through it
+			_, err = tx.Exec(ctx, "INSERT INTO trunks (name, signal, out_target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+				benchTrunk, []netip.Prefix{netip.MustParsePrefix(benchAgents)}, benchTarget)
 		}
 		return err
 	})

@@ -84,8 +84,7 @@ func (p *Phone) Close() {
 func (p *Phone) Invite(user string, media netip.AddrPort) *Call {
 	c := &Call{
 		user: user, target: "sip:" + user + "@" + p.node, remote: "<sip:" + user + "@" + p.node + ">", InvitedAt: time.Now(), waits: t1,
-		offer: fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
-			media.Addr(), media.Addr(), media.Port()),
+		offer: describe(media),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,6 +93,12 @@ func (p *Phone) Invite(user string, media netip.AddrPort) *Call {
 	c.sentAt = c.InvitedAt
 	p.send(c, "INVITE", 1, c.offer)
 	return c
+}
+
+// describe is the SDP of somebody who wants audio at media.
+func describe(media netip.AddrPort) string {
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
+		media.Addr(), media.Addr(), media.Port())
 }
 
 // Bye ends an answered call; false when there is nothing to end.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"holdfast/media"
@@ -24,6 +25,7 @@ type pairs struct {
 	page *browser.Endpoint
 	mu   sync.Mutex
 	legs map[int]media.Leg
+	lone map[string]media.Leg // callers of "aN" or "bN" whose other is not there yet
 }
 
 // Bridge serves on host until standard input ends.
@@ -41,7 +43,7 @@ func Bridge(host string) error {
 	if err != nil {
 		return err
 	}
-	p := &pairs{log: log, page: page, legs: map[int]media.Leg{}}
+	p := &pairs{log: log, page: page, legs: map[int]media.Leg{}, lone: map[string]media.Leg{}}
 	server, err := trunk.New(trunk.Config{Listen: host + ":" + sipPort, Media: engine, Handler: p.arrive, Log: log})
 	if err != nil {
 		return err
@@ -76,7 +78,12 @@ func (p *pairs) operator(n int, offer string) (string, error) {
 
 // arrive answers a caller and joins it with the operator whose number was called.
 func (p *pairs) arrive(in media.Incoming) {
-	n, err := strconv.Atoi(in.Invite().RequestURI.User)
+	user := in.Invite().RequestURI.User
+	if name := strings.TrimLeft(user, "ab"); name != user {
+		p.pair(name, in)
+		return
+	}
+	n, err := strconv.Atoi(user)
 	p.mu.Lock()
 	operator := p.legs[n]
 	p.mu.Unlock()
@@ -95,6 +102,28 @@ func (p *pairs) arrive(in media.Incoming) {
 	caller.Listen(func(e media.Event) {
 		if e.Kind == media.Ended {
 			joined.Part()
+		}
+	})
+}
+
+// pair joins the callers of "aN" and "bN", whoever comes first.
+func (p *pairs) pair(name string, in media.Incoming) {
+	leg, err := in.Answer("bench-" + name)
+	if err != nil {
+		p.log.Warn("a caller was not answered", "name", name, "err", err)
+		return
+	}
+	p.mu.Lock()
+	other := p.lone[name]
+	p.lone[name] = leg
+	p.mu.Unlock()
+	joined := func() {}
+	if other != nil {
+		joined = bridge.Join(leg, other).Part
+	}
+	leg.Listen(func(e media.Event) {
+		if e.Kind == media.Ended {
+			joined()
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// floor relays between callers, each on a port of its own, and operators, who share one.
+// floor relays between callers, each on a port of its own, and operators, who share one or have a port each too.
 type floor struct {
 	host   [4]byte
 	poll   int
@@ -22,12 +22,13 @@ type floor struct {
 
 	mu       sync.RWMutex
 	byFD     map[int32]*route
+	byFar    map[int32]*route
 	byRemote map[netip.AddrPort]*route
 }
 
 // route is one call.
 type route struct {
-	fd               int
+	fd, far          int // the callers', and the operator's where that is not shared
 	caller, operator unix.RawSockaddrInet4
 }
 
@@ -38,7 +39,7 @@ func Floor(host string) error {
 	if err != nil || !addr.Is4() {
 		return fmt.Errorf("the floor's address must be IPv4: %w", err)
 	}
-	f := &floor{host: addr.As4(), byFD: map[int32]*route{}, byRemote: map[netip.AddrPort]*route{}}
+	f := &floor{host: addr.As4(), byFD: map[int32]*route{}, byFar: map[int32]*route{}, byRemote: map[netip.AddrPort]*route{}}
 	if f.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
@@ -47,7 +48,7 @@ func Floor(host string) error {
 	}
 	_ = unix.SetsockoptInt(f.shared, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20) // as media/browser asks
 	go f.relay()
-	return control(host, map[string]func(int, string) (string, error){"pair": f.pair})
+	return control(host, map[string]func(int, string) (string, error){"pair": f.pair, "apart": f.apart})
 }
 
 func (f *floor) open(port int) (int, error) {
@@ -77,12 +78,32 @@ func (f *floor) pair(n int, body string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r := &route{fd: fd, caller: rawOf(caller), operator: rawOf(operator)}
+	r := &route{fd: fd, far: f.shared, caller: rawOf(caller), operator: rawOf(operator)}
 	f.mu.Lock()
 	f.byFD[int32(fd)], f.byRemote[operator] = r, r
 	f.mu.Unlock()
 	host := netip.AddrFrom4(f.host)
 	return fmt.Sprintf("%s %s", netip.AddrPortFrom(host, uint16(port)), netip.AddrPortFrom(host, webrtcPort)), nil //nolint:gosec // a port
+}
+
+// apart is pair with a port of its own for the operator.
+func (f *floor) apart(n int, body string) (string, error) {
+	reply, err := f.pair(2*n, body)
+	if err != nil {
+		return "", err
+	}
+	port := rtpLow + 2*(2*n+1)
+	fd, err := f.open(port)
+	if err != nil {
+		return "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, b, _ := strings.Cut(body, " ")
+	r := f.byRemote[netip.MustParseAddrPort(b)] // pair has read it
+	r.far, f.byFar[int32(fd)] = fd, r
+	caller, _, _ := strings.Cut(reply, " ")
+	return fmt.Sprintf("%s %s", caller, netip.AddrPortFrom(netip.AddrFrom4(f.host), uint16(port))), nil //nolint:gosec // a port
 }
 
 func rawOf(a netip.AddrPort) unix.RawSockaddrInet4 {
@@ -123,16 +144,18 @@ func (f *floor) one(fd int, buf []byte, from *unix.RawSockaddrInet4) bool {
 	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	r, via := f.byFD[int32(fd)], f.shared
-	to := (*unix.RawSockaddrInet4)(nil)
-	if r != nil {
-		to = &r.operator
+	to, via := (*unix.RawSockaddrInet4)(nil), 0
+	if r := f.byFD[int32(fd)]; r != nil {
+		to, via = &r.operator, r.far
+	} else if r := f.byFar[int32(fd)]; r != nil {
+		to, via = &r.caller, r.fd
 	} else {
 		port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&from.Port))[:])
-		if r = f.byRemote[netip.AddrPortFrom(netip.AddrFrom4(from.Addr), port)]; r == nil {
+		if r := f.byRemote[netip.AddrPortFrom(netip.AddrFrom4(from.Addr), port)]; r != nil {
+			to, via = &r.caller, r.fd
+		} else {
 			return true
 		}
-		to, via = &r.caller, r.fd
 	}
 	_, _, _ = unix.Syscall6(unix.SYS_SENDTO, uintptr(via), uintptr(unsafe.Pointer(&buf[0])), n, 0,
 		uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4) // refused is lost

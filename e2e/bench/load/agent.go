@@ -1,0 +1,81 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Agent is the far end of calls that the server dials on: it answers whoever calls it at once, and lets them go. It sends
+// no audio.
+type Agent struct {
+	conn     *net.UDPConn
+	local    netip.AddrPort
+	offer    string
+	wait     sync.WaitGroup
+	answered atomic.Int64
+}
+
+// AgentAddr is where the bench user "bridge" is dialled on to.
+var AgentAddr = netip.MustParseAddrPort("127.0.11.3:5070")
+
+// NewAgent opens the agent; its SDP wants audio at media.
+func NewAgent(media netip.AddrPort) (*Agent, error) {
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(AgentAddr))
+	if err != nil {
+		return nil, fmt.Errorf("open the agent: %w", err)
+	}
+	_ = conn.SetReadBuffer(4 << 20) // less is given: then the server repeats what did not fit
+	a := &Agent{conn: conn, local: AgentAddr, offer: describe(media)}
+	a.wait.Go(a.read)
+	return a, nil
+}
+
+// Close ends the agent without a word.
+func (a *Agent) Close() {
+	_ = a.conn.Close()
+	a.wait.Wait()
+}
+
+// Answered is how many INVITEs were answered, repeated ones too.
+func (a *Agent) Answered() int { return int(a.answered.Load()) }
+
+func (a *Agent) read() {
+	buf := make([]byte, 65535)
+	for {
+		n, from, err := a.conn.ReadFromUDPAddrPort(buf)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err == nil:
+			if reply := a.take(buf[:n]); reply != nil {
+				_, _ = a.conn.WriteToUDPAddrPort(reply, from) // lost is lost: it is asked again
+			}
+		}
+	}
+}
+
+// take answers one request with 200, the same whenever it is repeated.
+func (a *Agent) take(m []byte) []byte {
+	method, _, ok := bytes.Cut(m, []byte(" "))
+	if !ok || bytes.Equal(method, []byte("ACK")) || bytes.HasPrefix(m, []byte("SIP/2.0 ")) {
+		return nil
+	}
+	to := string(header(m, "To"))
+	if !strings.Contains(to, ";tag=") {
+		to += ";tag=agent"
+	}
+	b := fmt.Appendf(make([]byte, 0, 1024), "SIP/2.0 200 OK\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\n",
+		header(m, "Via"), header(m, "From"), to, header(m, "Call-ID"), header(m, "CSeq"))
+	if !bytes.Equal(method, []byte("INVITE")) {
+		return append(b, "Content-Length: 0\r\n\r\n"...)
+	}
+	a.answered.Add(1)
+	return fmt.Appendf(b, "Contact: <sip:agent@%s>\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
+		a.local, len(a.offer), a.offer)
+}
