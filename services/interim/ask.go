@@ -78,6 +78,10 @@ func CheckOverride(c *routing.Copy, s *roster.Schedule, o roster.Override, now t
 		return err
 	}
 	switch {
+	case o.Replaces == roster.Person && o.Replaced == string(o.Person):
+		return problem("person", "is the one who is to be replaced: choose somebody else")
+	case o.Replaces == roster.All && o.Replaced != "":
+		return problem("replaced", "is said, and everybody is replaced: say one of them")
 	case !o.To.After(now) && o.From.After(now.Add(-time.Minute)): // one in the past is set right on purpose
 		return problem("to", "is over already")
 	case o.From.Before(now.Add(-earliest)):

@@ -63,6 +63,8 @@ export interface Command {
   /** The commands of what is in force at an account. */
   account?: string;
   schedule?: string;
+  replaces?: 'all' | 'person';
+  replaced?: string;
   until?: string;
   item?: string;
 }

@@ -47,7 +47,7 @@ func (d *desk) interim(ctx context.Context, c Command) (interim.Item, error) {
 	switch c.Do {
 	case DoSetOverride:
 		return board.SetOverride(ctx, d.actor, interim.OverrideWish{
-			Account: c.Account, Schedule: c.Schedule, To: c.Until, Person: c.Person, Note: c.Text,
+			Account: c.Account, Schedule: c.Schedule, To: c.Until, Replaces: c.Replaces, Replaced: c.Replaced, Person: c.Person, Note: c.Text,
 		})
 	case DoSetNote:
 		return board.SetNote(ctx, d.actor, interim.NoteWish{Account: c.Account, Text: c.Text, Until: c.Until})

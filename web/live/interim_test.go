@@ -2,6 +2,7 @@ package live_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,11 @@ import (
 
 func TestAnOverrideAndANoteAreSetFromTheDeskAndEveryPageHearsOfIt(t *testing.T) {
 	t.Parallel()
-	const lee, account = "0190b5a0-0000-7000-8000-000000000012", "lakeside"
+	const (
+		ortiz, lee, kim = "0190b5a0-0000-7000-8000-000000000011", "0190b5a0-0000-7000-8000-000000000012", "0190b5a0-0000-7000-8000-000000000013"
+		first, second   = "0190b5a0-0000-7000-8000-0000000000aa", "0190b5a0-0000-7000-8000-0000000000bb"
+		account         = "lakeside"
+	)
 	j, err := journal.Open(journal.Config{Dir: t.TempDir(), Node: "n1"})
 	if err != nil {
 		t.Fatal(err)
@@ -28,8 +33,17 @@ func TestAnOverrideAndANoteAreSetFromTheDeskAndEveryPageHearsOfIt(t *testing.T) 
 	book.Put(&routing.Copy{
 		Tenant: "harbor", Accounts: []routing.Account{{ID: account}},
 		Operators: []routing.Operator{{ID: ada, Role: tenants.RoleOperator, Rights: []tenants.Right{tenants.RightOverride}}},
-		People:    []people.Person{{ID: lee, Account: account, Kind: people.Human, Name: "Dr. Lee"}},
-		Schedules: []roster.Schedule{{ID: "0190b5a0-0000-7000-8000-0000000000aa", Account: account, Zone: "UTC", CatchAll: lee}},
+		People: []people.Person{
+			{ID: ortiz, Account: account, Kind: people.Human, Name: "Dr. Ortiz"},
+			{ID: lee, Account: account, Kind: people.Human, Name: "Dr. Lee"},
+			{ID: kim, Account: account, Kind: people.Human, Name: "Dr. Kim"},
+		},
+		Schedules: []roster.Schedule{
+			{ID: first, Account: account, Zone: "UTC", CatchAll: ortiz},
+			{ID: second, Account: account, Position: 1, Zone: "UTC", CatchAll: lee, Layers: []roster.Layer{{
+				ID: "l", Rotation: roster.Daily, From: roster.On(2024, 1, 1), Participants: [][]tenants.PersonID{{ortiz, lee}},
+			}}},
+		},
 	})
 	b := newBenchWith(t, func(c *live.Config) { c.Interim, c.Plans = board, book })
 	p, portal := b.open("/desk/socket?ticket=desk/operator/1"), b.open("/portal/socket?ticket=portal/supervisor/2")
@@ -41,8 +55,16 @@ func TestAnOverrideAndANoteAreSetFromTheDeskAndEveryPageHearsOfIt(t *testing.T) 
 		t.Fatalf("%+v %+v", done, done.Error)
 	}
 	portal.next(kind("plan"))
-	if all, _ := oncall.At(book.Copy("harbor"), account, time.Now()); all[0].Now[0].Why != roster.ByOverride {
-		t.Errorf("%+v", all[0].Now)
+	p.send(fmt.Sprintf(`{"do":"set-override","id":"one","account":%q,"schedule":%q,"person":%q,"until":%q,"replaces":"person","replaced":%q}`, account, second, kim, until, ortiz))
+	if done := p.next(answerTo("one")); done.Type != "done" {
+		t.Fatalf("%+v", done.Error)
+	}
+	all, _ := oncall.At(book.Copy("harbor"), account, time.Now())
+	if who := named(all[0]); who != "Dr. Lee" {
+		t.Errorf("everybody of the first schedule is replaced: %s answers", who)
+	}
+	if who := named(all[1]); who != "Dr. Kim, Dr. Lee" {
+		t.Errorf("Dr. Ortiz alone is replaced, on the second schedule: %s answer", who)
 	}
 	p.send(fmt.Sprintf(`{"do":"set-note","id":"2","account":%q,"text":"swap","until":%q}`, account, until))
 	done := p.next(answerTo("2"))
@@ -50,13 +72,28 @@ func TestAnOverrideAndANoteAreSetFromTheDeskAndEveryPageHearsOfIt(t *testing.T) 
 	if done := p.next(answerTo("3")); done.Type != "done" {
 		t.Errorf("%+v", done.Error)
 	}
-	for id, c := range map[string]string{
-		"bad_value": fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":"2020-01-01T00:00:00Z"`, account, lee),
-		"not_found": fmt.Sprintf(`"do":"end-note","account":%q,"item":"x"`, account),
+	for _, c := range []struct{ code, command string }{
+		{"bad_value", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":"2020-01-01T00:00:00Z"`, account, lee)},
+		{"bad_value", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":%q,"replaces":"person","replaced":%q`, account, lee, until, lee)},
+		// The database takes no such row: what it refuses must not be journaled, it would hold up all that comes after.
+		{"bad_value", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":%q,"replaced":%q`, account, lee, until, ortiz)},
+		{"bad_value", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":%q,"replaces":"person"`, account, lee, until)},
+		{"bad_value", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":%q,"replaces":"layer","replaced":"of another"`, account, lee, until)},
+		{"bad_value", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":%q,"replaces":"the moon"`, account, lee, until)},
+		{"not_found", fmt.Sprintf(`"do":"set-override","account":%q,"person":%q,"until":%q,"schedule":"of another"`, account, lee, until)},
+		{"not_found", fmt.Sprintf(`"do":"end-note","account":%q,"item":"x"`, account)},
 	} {
-		p.send(fmt.Sprintf(`{"id":%q,%s}`, id, c))
-		if got := p.next(answerTo(id)); got.Error == nil || got.Error.Code != id {
-			t.Errorf("%s: %+v", id, got)
+		p.send(fmt.Sprintf(`{"id":"refused",%s}`, c.command))
+		if got := p.next(answerTo("refused")); got.Error == nil || got.Error.Code != c.code {
+			t.Errorf("%s: %+v", c.command, got)
 		}
 	}
+}
+
+func named(a oncall.Answer) string {
+	names := make([]string, len(a.Now))
+	for i, s := range a.Now {
+		names[i] = s.Person.Name
+	}
+	return strings.Join(names, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"holdfast/services/duty"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
+	"holdfast/tenants/roster"
 )
 
 // Command is what a desk or a portal sends over its socket: one JSON text message, at most 64 KiB.
@@ -31,6 +32,8 @@ type Command struct {
 	Digits   string             `json:"digits,omitempty"`   // digits: 1 to 32 of 0-9 * # A-D
 	Account  tenants.AccountID  `json:"account,omitempty"`  // the commands of what is in force
 	Schedule tenants.ScheduleID `json:"schedule,omitempty"` // set-override; "": the account's first
+	Replaces roster.What        `json:"replaces,omitempty"` // set-override; "": everybody
+	Replaced string             `json:"replaced,omitempty"` // set-override: the person or layer that is replaced
 	Until    time.Time          `json:"until,omitzero"`     // set-override, set-note
 	Item     string             `json:"item,omitempty"`     // end-override, end-note: its id
 }
@@ -39,7 +42,7 @@ type Command struct {
 // is safe on this disk; it holds from that moment on this node, and within two seconds on all. Errors: "forbidden" (the right is
 // missing), "not_found", "bad_value" (its text says what is wrong), "not_kept".
 const (
-	DoSetOverride = "set-override" // account, person, until; text: why
+	DoSetOverride = "set-override" // account, person, until, schedule, replaces, replaced; text: why
 	DoEndOverride = "end-override" // account, item
 	DoSetNote     = "set-note"     // account, text, until
 	DoEndNote     = "end-note"     // account, item

@@ -23,6 +23,7 @@ import (
 	"holdfast/services/oncall"
 	"holdfast/tenants"
 	"holdfast/tenants/people"
+	"holdfast/tenants/roster"
 	"holdfast/tenants/routing"
 	"holdfast/tenants/store"
 )
@@ -125,7 +126,10 @@ func TestWhatWasSetWithTheDatabaseAwayIsInItExactlyOnceAfterItsReturn(t *testing
 	}
 	n.door.away.Store(true)
 	now := time.Now()
-	o, err := n.board.SetOverride(t.Context(), ada, interim.OverrideWish{Account: account, To: now.Add(time.Hour), Person: brooks.ID})
+	before, _ := oncall.At(c, account, now)
+	o, err := n.board.SetOverride(t.Context(), ada, interim.OverrideWish{
+		Account: account, To: now.Add(time.Hour), Person: brooks.ID, Replaces: roster.Person, Replaced: string(before[0].Now[0].Person.ID),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

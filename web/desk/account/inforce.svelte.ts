@@ -1,6 +1,7 @@
 import { CommandError } from '../../calls/socket';
 import type { Command, Message } from '../../calls/wire';
 import type { AccountStore } from './account.svelte';
+import type { StandIn } from './standin';
 
 // Setting what is in force at the account in hand: an override or a note with an end. What was set last can be taken back.
 
@@ -20,8 +21,15 @@ export class InForceStore {
     private readonly ask: (command: Command) => Promise<Message>,
   ) {}
 
-  override(person: string, until: number, schedule: string): Promise<boolean> {
-    return this.set('override', { do: 'set-override', person, schedule, until: new Date(until).toISOString() });
+  override({ person, schedule, replaced }: StandIn, until: number): Promise<boolean> {
+    const whom: Partial<Command> = replaced ? { replaces: 'person', replaced } : { replaces: 'all' };
+    return this.set('override', {
+      do: 'set-override',
+      person,
+      schedule,
+      ...whom,
+      until: new Date(until).toISOString(),
+    });
   }
 
   note(text: string, until: number): Promise<boolean> {
