@@ -178,13 +178,16 @@ func (w *site) stop() {
 // unhandled counts voicemails for the boards.
 type unhandled struct{ n *node }
 
-func (u unhandled) Unhandled(ctx context.Context, t tenants.TenantID) (int, time.Time, error) {
-	c, err := u.n.stores.messages.CountUnhandled(ctx, t)
-	var oldest time.Time
-	if c.Oldest != nil {
-		oldest = *c.Oldest
+func (u unhandled) Unhandled(ctx context.Context, t tenants.TenantID) ([]live.Count, error) {
+	all, err := u.n.stores.messages.CountUnhandled(ctx, t)
+	out := make([]live.Count, len(all))
+	for i, c := range all {
+		out[i] = live.Count{Account: c.Account, Unhandled: c.Count}
+		if c.Oldest != nil {
+			out[i].Oldest = *c.Oldest
+		}
 	}
-	return c.Count, oldest, err
+	return out, err
 }
 
 // administration changes the plan in PostgreSQL, journals who did it, and brings the routing copies up to date.

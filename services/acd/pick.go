@@ -33,8 +33,8 @@ type Operator struct {
 	Duty         tenants.DutyID           `json:"duty"`
 	Name         string                   `json:"name"`
 	Languages    map[string]routing.Grade `json:"languages"`
-	Accounts     []tenants.AccountID      `json:"accounts,omitempty"` // nil: all of the tenant's
-	Idle         bool                     `json:"idle,omitempty"`     // may be offered a call now; else busy, but staff
+	Accounts     []tenants.AccountID      `json:"accounts,omitzero"` // nil: all of the tenant's
+	Idle         bool                     `json:"idle,omitempty"`    // may be offered a call now; else busy, but staff
 	IdleSince    time.Time                `json:"idle_since,omitzero"`
 	BackoffUntil time.Time                `json:"backoff_until,omitzero"` // no proposal before
 }

@@ -111,7 +111,7 @@ type State struct {
 	Name      string                   `json:"name"`
 	Email     string                   `json:"email"`
 	Languages map[string]routing.Grade `json:"languages"`
-	Accounts  []tenants.AccountID      `json:"accounts,omitempty"`
+	Accounts  []tenants.AccountID      `json:"accounts,omitzero"`
 	Phase     Phase                    `json:"state"`
 	Since     time.Time                `json:"since"`
 	Until     time.Time                `json:"until,omitzero"` // end of offer, wrap-up, rest or rejoin

@@ -52,7 +52,7 @@ type Who struct {
 	Name      string                   `json:"name"`
 	Email     string                   `json:"email"`
 	Languages map[string]routing.Grade `json:"languages"`
-	Accounts  []tenants.AccountID      `json:"accounts,omitempty"`
+	Accounts  []tenants.AccountID      `json:"accounts,omitzero"`
 }
 
 // Event is one fact with its time.

@@ -42,11 +42,12 @@ type CallRecord struct {
 
 // CallFilter narrows a list of calls; zero fields do not.
 type CallFilter struct {
-	Number string    // caller's or called number, exactly
-	Since  time.Time // invited at or after
-	State  string    // "live" or "ended"
-	Cursor string    // as returned with the page before; "" for the newest
-	Limit  int       // 1 to 200; 0 means 50
+	Number string              // caller's or called number, exactly
+	Since  time.Time           // invited at or after
+	State  string              // "live" or "ended"
+	Only   []tenants.AccountID // calls for these accounts alone; nil: for all, and for none
+	Cursor string              // as returned with the page before; "" for the newest
+	Limit  int                 // 1 to 200; 0 means 50
 }
 
 // AlarmRecord is one time an alarm was open.

@@ -253,20 +253,32 @@ type Count struct {
 	Oldest time.Time
 }
 
-// Count returns what the tenant owes now. It waits for nobody.
-func (d *Desk) Count(tenant tenants.TenantID) Count {
+// Count returns what the tenant owes now; sees, where not nil, says for which accounts it is counted. It waits for nobody.
+func (d *Desk) Count(tenant tenants.TenantID, sees func(tenants.AccountID) bool) Count {
 	d.countsMu.RLock()
 	defer d.countsMu.RUnlock()
-	return d.counts[tenant]
+	var all Count
+	for account, c := range d.counts[tenant] {
+		if sees != nil && !sees(account) {
+			continue
+		}
+		all.Owed += c.Owed
+		all.Urgent += c.Urgent
+		if all.Oldest.IsZero() || c.Oldest.Before(all.Oldest) {
+			all.Oldest = c.Oldest
+		}
+	}
+	return all
 }
 
 // count counts anew; on the owner's goroutine.
 func (d *Desk) count(tenant tenants.TenantID) {
-	var c Count
+	counts := map[tenants.AccountID]Count{}
 	for _, s := range d.tickets {
 		if s.Tenant != tenant || s.Phase != Owed {
 			continue
 		}
+		c := counts[s.Account]
 		c.Owed++
 		if s.Urgent() {
 			c.Urgent++
@@ -274,10 +286,11 @@ func (d *Desk) count(tenant tenants.TenantID) {
 		if at := s.OwedSince(); c.Oldest.IsZero() || at.Before(c.Oldest) {
 			c.Oldest = at
 		}
+		counts[s.Account] = c
 	}
 	d.countsMu.Lock()
 	defer d.countsMu.Unlock()
-	d.counts[tenant] = c
+	d.counts[tenant] = counts
 }
 
 // clean makes text what every store takes: valid UTF-8 without NUL.

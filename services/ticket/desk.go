@@ -100,7 +100,7 @@ type Desk struct {
 	late     map[tenants.TenantID]string // open alarms about what is owed, and what they say
 
 	countsMu sync.RWMutex // the owner writes, everybody reads
-	counts   map[tenants.TenantID]Count
+	counts   map[tenants.TenantID]map[tenants.AccountID]Count
 }
 
 // NewDesk restores what earlier processes of this node left open. Start begins to serve; what is asked before waits.
@@ -113,7 +113,7 @@ func NewDesk(cfg DeskConfig) *Desk {
 		cfg: cfg, counter: Counter{Dir: cfg.Dir}, ready: make(chan struct{}, 1), stopped: make(chan struct{}),
 		tickets: map[tenants.TicketID]State{}, told: map[tenants.TicketID]time.Time{}, byCall: map[tenants.CallID]tenants.TicketID{},
 		live: map[tenants.CallID]bool{}, numbers: map[tenants.TenantID]uint64{}, watchers: map[tenants.TenantID][]*Watcher{},
-		counts: map[tenants.TenantID]Count{}, mailed: map[string]bool{}, late: map[tenants.TenantID]string{},
+		counts: map[tenants.TenantID]map[tenants.AccountID]Count{}, mailed: map[string]bool{}, late: map[tenants.TenantID]string{},
 	}
 	for _, story := range cfg.Stories {
 		switch {

@@ -236,14 +236,14 @@ func TestOwedAreListedUrgentFirstThenOldestAndCounted(t *testing.T) {
 	if fmt.Sprint(got) != "[urgent, newest old new]" {
 		t.Fatalf("%q", got)
 	}
-	if c := o.desk.Count("harbor"); c.Owed != 3 || c.Urgent != 1 || !c.Oldest.Equal(owed[1].Saved.At) {
+	if c := o.desk.Count("harbor", nil); c.Owed != 3 || c.Urgent != 1 || !c.Oldest.Equal(owed[1].Saved.At) {
 		t.Fatalf("%+v", c)
 	}
 	good(t, 0, errOf(o.desk.Deliver(t.Context(), ben, owed[0].ID, "Dr. Lee", "phone")))
-	if c := o.desk.Count("harbor"); c.Owed != 2 || c.Urgent != 0 {
+	if c := o.desk.Count("harbor", nil); c.Owed != 2 || c.Urgent != 0 {
 		t.Fatalf("%+v", c)
 	}
-	if c := o.desk.Count("mesa"); c != (ticket.Count{}) {
+	if c := o.desk.Count("mesa", nil); c != (ticket.Count{}) {
 		t.Fatalf("another tenant's: %+v", c)
 	}
 }

@@ -159,6 +159,7 @@ func (s State) OwedSince() time.Time {
 type Filter struct {
 	State   Phase // "": all but the discarded
 	Account tenants.AccountID
+	Only    []tenants.AccountID // of these accounts alone; nil: of all
 	Call    tenants.CallID
 	Number  uint64
 	Cursor  string // as returned with the page before

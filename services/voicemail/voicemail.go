@@ -64,6 +64,7 @@ type Change struct {
 type Filter struct {
 	States  []State
 	Account tenants.AccountID
+	Only    []tenants.AccountID // left for these accounts alone; nil: for all, and for none
 	Call    tenants.CallID
 	Cursor  string // as returned with the page before
 	Limit   int    // 1 to 200; 0 means 50
@@ -71,9 +72,10 @@ type Filter struct {
 
 // Unhandled is the count of messages that nobody has handled, and when the oldest came; nil when there is none.
 type Unhandled struct {
-	Count  int
-	Urgent int
-	Oldest *time.Time
+	Account tenants.AccountID // whose; "": nobody's in particular, or all together
+	Count   int
+	Urgent  int
+	Oldest  *time.Time
 }
 
 // noteRunes bounds what may be written about a message.

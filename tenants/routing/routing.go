@@ -130,8 +130,8 @@ type Operator struct {
 	Email     string             `json:"email"`
 	Role      tenants.Role       `json:"role"`
 	Languages map[string]Grade   `json:"languages"`
-	// Accounts this operator may answer; nil: all of the tenant's.
-	Accounts []tenants.AccountID `json:"accounts,omitempty"`
+	// Accounts this operator may answer; nil: all of the tenant's. None is something else than all, in the copy on disk too.
+	Accounts []tenants.AccountID `json:"accounts,omitzero"`
 	Rights   []tenants.Right     `json:"rights,omitempty"`
 }
 
@@ -143,6 +143,12 @@ func (o *Operator) Has(r tenants.Right) bool {
 // Answers reports whether the operator may answer an account. Nobody in particular may answer all.
 func (o *Operator) Answers(account tenants.AccountID) bool {
 	return o == nil || o.Accounts == nil || slices.Contains(o.Accounts, account)
+}
+
+// Sees reports whether somebody may see what belongs to an account: its callers, messages and people. An operator who may
+// answer some accounts only sees no other's; whoever leads sees all.
+func (c *Copy) Sees(actor tenants.Actor, account tenants.AccountID) bool {
+	return actor.May(tenants.RoleSupervisor) || c.Operator(actor.User).Answers(account)
 }
 
 // Grade is how well an operator speaks a language; higher is better.

@@ -11,16 +11,16 @@ import (
 
 // ListCalls lists calls: those in progress from the board, others from the call log.
 func (h *handlers) ListCalls(ctx context.Context, r ListCallsRequestObject) (ListCallsResponseObject, error) {
-	tenant, p := traceOf(ctx).actor.Tenant, r.Params
-	f := CallFilter{Number: value(p.Number), Since: value(p.Since), Cursor: value(p.Cursor), Limit: size(p.Limit)}
+	actor, p := traceOf(ctx).actor, r.Params
+	f := CallFilter{Number: value(p.Number), Since: value(p.Since), Only: h.only(actor), Cursor: value(p.Cursor), Limit: size(p.Limit)}
 	if value(p.State) == ListCallsParamsStateLive {
-		return ListCalls200JSONResponse{Items: h.liveCalls(tenant, f)}, nil
+		return ListCalls200JSONResponse{Items: h.liveCalls(actor, f)}, nil
 	}
 	if h.Calls == nil {
 		return nil, ErrAway
 	}
 	f.Ended = value(p.State) == ListCallsParamsStateEnded
-	found, err := h.Calls.ListCalls(ctx, tenant, f)
+	found, err := h.Calls.ListCalls(ctx, actor.Tenant, f)
 	if err != nil {
 		return nil, err
 	}
@@ -28,10 +28,10 @@ func (h *handlers) ListCalls(ctx context.Context, r ListCallsRequestObject) (Lis
 	return ListCalls200JSONResponse(found), nil
 }
 
-func (h *handlers) liveCalls(tenant tenants.TenantID, f CallFilter) []Call {
+func (h *handlers) liveCalls(actor tenants.Actor, f CallFilter) []Call {
 	out := []Call{}
-	for _, s := range h.Boards.Live(tenant) {
-		if f.Number != "" && s.Plan.Caller != f.Number && s.Plan.Called != f.Number || s.InvitedAt.Before(f.Since) {
+	for _, s := range h.Boards.Live(actor.Tenant) {
+		if !h.answers(actor, s.Plan.Account) || f.Number != "" && s.Plan.Caller != f.Number && s.Plan.Called != f.Number || s.InvitedAt.Before(f.Since) {
 			continue
 		}
 		out = append(out, CallOf(s))
@@ -41,9 +41,13 @@ func (h *handlers) liveCalls(tenant tenants.TenantID, f CallFilter) []Call {
 
 // GetCall finds a call on the board or in the call log.
 func (h *handlers) GetCall(ctx context.Context, r GetCallRequestObject) (GetCallResponseObject, error) {
-	c, err := h.call(ctx, traceOf(ctx).actor.Tenant, r.ID)
+	actor := traceOf(ctx).actor
+	c, err := h.call(ctx, actor.Tenant, r.ID)
 	if err != nil {
 		return nil, err
+	}
+	if !h.answers(actor, tenants.AccountID(c.Account)) {
+		return nil, notFound()
 	}
 	return GetCall200JSONResponse(c), nil
 }

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"net/http"
 	"net/netip"
+
+	"holdfast/tenants"
 )
 
 // ClientAddress is the address a request is counted for.
@@ -16,4 +18,15 @@ func PagesHandler(pages fs.FS) http.Handler {
 	mux := http.NewServeMux()
 	mountPages(mux, Config{Pages: pages})
 	return mux
+}
+
+// Scopes is how each operation for operators is held to the accounts of one who answers some only.
+func Scopes() map[string]string {
+	out := map[string]string{}
+	for id, r := range rules {
+		if r.least == tenants.RoleOperator {
+			out[id] = string(r.scope)
+		}
+	}
+	return out
 }

@@ -61,7 +61,15 @@ func (h *handlers) copyOf(t tenants.TenantID) *routing.Copy {
 
 // answers reports whether somebody sees an account: an operator who may answer some accounts only sees no other.
 func (h *handlers) answers(actor tenants.Actor, account tenants.AccountID) bool {
-	return actor.May(tenants.RoleSupervisor) || h.copyOf(actor.Tenant).Operator(actor.User).Answers(account)
+	return h.copyOf(actor.Tenant).Sees(actor, account)
+}
+
+// only is the accounts whose calls and messages somebody sees; nil: all.
+func (h *handlers) only(actor tenants.Actor) []tenants.AccountID {
+	if o := h.copyOf(actor.Tenant).Operator(actor.User); o != nil && !actor.May(tenants.RoleSupervisor) {
+		return o.Accounts
+	}
+	return nil
 }
 
 // pageSize is how many items a list has when nobody says, and at most.

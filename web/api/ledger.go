@@ -88,7 +88,7 @@ func (l Ledger) ListCalls(ctx context.Context, tenant tenants.TenantID, f CallFi
 		state = "ended"
 	}
 	found, cursor, err := l.History.ListCalls(ctx, tenant, journal.CallFilter{
-		Number: f.Number, Since: f.Since, State: state, Cursor: f.Cursor, Limit: f.Limit,
+		Number: f.Number, Since: f.Since, State: state, Only: f.Only, Cursor: f.Cursor, Limit: f.Limit,
 	})
 	if err != nil {
 		return CallList{}, Translate(err)
@@ -163,7 +163,7 @@ func (l Ledger) ListEndedAlarms(ctx context.Context, tenant tenants.TenantID, _ 
 
 // ListVoicemails lists kept messages, newest first.
 func (l Ledger) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f VoicemailFilter) (VoicemailList, error) {
-	filter := voicemail.Filter{Cursor: f.Cursor, Limit: f.Limit}
+	filter := voicemail.Filter{Only: f.Only, Cursor: f.Cursor, Limit: f.Limit}
 	if f.State != "" {
 		filter.States = []voicemail.State{voicemail.State(f.State)}
 	}

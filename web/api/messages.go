@@ -16,9 +16,9 @@ import (
 
 // ListMessages lists what is being written and what is owed from the desk, everything else from the archive.
 func (h *handlers) ListMessages(ctx context.Context, r ListMessagesRequestObject) (ListMessagesResponseObject, error) {
-	tenant, p := traceOf(ctx).actor.Tenant, r.Params
+	actor, p := traceOf(ctx).actor, r.Params
 	f := ticket.Filter{
-		State: ticket.Phase(value(p.State)), Account: tenants.AccountID(value(p.Account)), Call: tenants.CallID(value(p.Call)),
+		State: ticket.Phase(value(p.State)), Account: tenants.AccountID(value(p.Account)), Only: h.only(actor), Call: tenants.CallID(value(p.Call)),
 		Number: uint64(value(p.Number)), Cursor: value(p.Cursor), Limit: size(p.Limit),
 	}
 	var found []ticket.State
@@ -26,26 +26,24 @@ func (h *handlers) ListMessages(ctx context.Context, r ListMessagesRequestObject
 	var err error
 	switch {
 	case f.State == ticket.Draft || f.State == ticket.Owed:
-		found, cursor, err = h.onDesk(ctx, tenant, f)
+		found, cursor, err = h.onDesk(ctx, actor, f)
 	case h.Archive == nil:
 		return nil, ErrAway
 	default:
-		found, cursor, err = h.Archive.ListTickets(ctx, tenant, f)
+		found, cursor, err = h.Archive.ListTickets(ctx, actor.Tenant, f)
 	}
 	if err != nil {
 		return nil, Translate(err)
 	}
 	out := ListMessages200JSONResponse{Items: make([]Message, 0, len(found)), Next: next(cursor)}
-	for _, s := range found { // a page may be short for who sees some accounts only; its cursor goes on all the same
-		if h.answers(traceOf(ctx).actor, s.Account) {
-			out.Items = append(out.Items, ticketOf(s))
-		}
+	for _, s := range found {
+		out.Items = append(out.Items, ticketOf(s))
 	}
 	return out, nil
 }
 
 // onDesk lists a page of open messages in the desk's order.
-func (h *handlers) onDesk(ctx context.Context, tenant tenants.TenantID, f ticket.Filter) ([]ticket.State, string, error) {
+func (h *handlers) onDesk(ctx context.Context, actor tenants.Actor, f ticket.Filter) ([]ticket.State, string, error) {
 	if h.Desk == nil {
 		return nil, "", ErrAway
 	}
@@ -59,15 +57,15 @@ func (h *handlers) onDesk(ctx context.Context, tenant tenants.TenantID, f ticket
 	var open []ticket.State
 	var err error
 	if f.State == ticket.Owed {
-		open, err = h.Desk.Owed(ctx, tenant)
+		open, err = h.Desk.Owed(ctx, actor.Tenant)
 	} else {
-		open, err = h.Desk.Drafts(ctx, tenant, f.Call)
+		open, err = h.Desk.Drafts(ctx, actor.Tenant, f.Call)
 	}
 	if err != nil {
 		return nil, "", err
 	}
 	open = slices.DeleteFunc(open, func(s ticket.State) bool {
-		return f.Account != "" && s.Account != f.Account || f.Call != "" && s.Call != f.Call || f.Number != 0 && s.Number != f.Number ||
+		return !h.answers(actor, s.Account) || f.Account != "" && s.Account != f.Account || f.Call != "" && s.Call != f.Call || f.Number != 0 && s.Number != f.Number ||
 			f.Cursor != "" && placeOf(s).compare(after) <= 0
 	})
 	if len(open) <= f.Limit {

@@ -27,14 +27,15 @@ func (h *handlers) ListOperators(ctx context.Context, _ ListOperatorsRequestObje
 
 // GetQueue shows who waits, from the board.
 func (h *handlers) GetQueue(ctx context.Context, _ GetQueueRequestObject) (GetQueueResponseObject, error) {
-	board := h.Boards.Snapshot(traceOf(ctx).actor.Tenant)
-	q := board.Queue
+	actor := traceOf(ctx).actor
+	board := h.Boards.Snapshot(actor.Tenant)
+	q := h.Boards.QueueOf(actor)
 	out := GetQueue200JSONResponse{
 		Waiting: q.Waiting, OldestSince: moment(q.OldestSince), Talking: q.Talking, Ready: q.Ready, Operators: q.Operators,
 		NewVoicemail: q.NewVoicemail, OldestVoicemail: moment(q.OldestVoice), VoicemailKnown: q.VoicemailOK, Items: []LiveCall{},
 	}
 	for _, c := range board.Calls {
-		if c.State == string(call.Ringing) || c.State == string(call.Queued) {
+		if (c.State == string(call.Ringing) || c.State == string(call.Queued)) && h.answers(actor, c.Account) {
 			out.Items = append(out.Items, liveCallOf(c))
 		}
 	}

@@ -58,6 +58,7 @@ type CallFilter struct {
 	Number string
 	Since  time.Time
 	Ended  bool
+	Only   []tenants.AccountID // for these accounts alone; nil: for all
 	Cursor string
 	Limit  int
 }
@@ -72,6 +73,7 @@ type Calls interface {
 // VoicemailFilter chooses voicemails; an empty State means all.
 type VoicemailFilter struct {
 	State  VoicemailState
+	Only   []tenants.AccountID // for these accounts alone; nil: for all
 	Cursor string
 	Limit  int
 }

@@ -55,7 +55,7 @@ func guard(h *handlers, route *routers.Route) echo.MiddlewareFunc {
 			r := c.Request()
 			t := traceOf(r.Context())
 			t.route = pattern
-			if !known {
+			if !known || rule.least == tenants.RoleOperator && rule.scope == "" {
 				return forbidden()
 			}
 			actor, err := h.Sessions.Actor(bearer(r))

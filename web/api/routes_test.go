@@ -193,3 +193,21 @@ func TestANumberOfAnotherTenantIsExplainedLikeNobodys(t *testing.T) {
 		t.Errorf("a live call's candidates: %s", live)
 	}
 }
+
+func TestEveryOperationForOperatorsSaysHowItIsHeldToTheirAccounts(t *testing.T) {
+	t.Parallel()
+	spec, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scopes := api.Scopes()
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			scope, known := scopes[op.OperationID]
+			below := strings.HasPrefix(path, "/accounts/{id}")
+			if known && (scope == "" || below != (scope == "address")) {
+				t.Errorf("%s %s has the scope %q: say in the rules how an operator who answers some accounts only is held to them", method, path, scope)
+			}
+		}
+	}
+}

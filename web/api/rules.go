@@ -6,10 +6,20 @@ import "holdfast/tenants"
 type rule struct {
 	open  bool         // without a token; one that is sent and valid still says who asks
 	least tenants.Role // else: at least this role
+	scope scope        // of what operators may use: how one who answers some accounts only is held to them
 }
 
-// rules is who may do what, by operationId of the contract: the one table. An operation that is missing here is refused
-// for everybody, and a test fails.
+// scope says how an operation keeps an operator from what belongs to accounts that are not theirs. Whoever leads sees all.
+type scope string
+
+const (
+	byAddress scope = "address" // the account is in the address, and the guard looks
+	byRow     scope = "row"     // the handler leaves out, or does not find, what belongs to other accounts
+	ofNone    scope = "none"    // it shows and changes nothing of any account
+)
+
+// rules is who may do what, by operationId of the contract: the one table. An operation that is missing here, or that is for
+// operators and has no scope, is refused for everybody, and a test fails.
 var rules = map[string]rule{
 	"signIn":         {open: true},
 	"refresh":        {open: true},
@@ -17,40 +27,40 @@ var rules = map[string]rule{
 	"enterByLink":    {open: true},
 	"enter":          {open: true}, // a link stands for the password
 	"postTicket":     {open: true}, // bearer token or duty secret: the handler asks for one of them
-	"signOut":        {least: tenants.RoleOperator},
-	"getMe":          {least: tenants.RoleOperator},
+	"signOut":        {least: tenants.RoleOperator, scope: ofNone},
+	"getMe":          {least: tenants.RoleOperator, scope: ofNone},
 
 	// Whoever answers calls may look up what was called and said before, and take care of messages.
-	"listCalls":         {least: tenants.RoleOperator},
-	"getCall":           {least: tenants.RoleOperator},
-	"listVoicemails":    {least: tenants.RoleOperator},
-	"getVoicemail":      {least: tenants.RoleOperator},
-	"patchVoicemail":    {least: tenants.RoleOperator},
-	"getVoicemailAudio": {least: tenants.RoleOperator},
-	"listMessages":      {least: tenants.RoleOperator},
-	"postMessage":       {least: tenants.RoleOperator},
-	"getMessage":        {least: tenants.RoleOperator},
-	"patchMessage":      {least: tenants.RoleOperator},
-	"listAccounts":      {least: tenants.RoleOperator},
-	"getAccount":        {least: tenants.RoleOperator},
-	"getOnCall":         {least: tenants.RoleOperator},
-	"listDirectory":     {least: tenants.RoleOperator},
-	"listOperators":     {least: tenants.RoleOperator},
-	"getQueue":          {least: tenants.RoleOperator},
-	"getActivation":     {least: tenants.RoleOperator},
+	"listCalls":         {least: tenants.RoleOperator, scope: byRow},
+	"getCall":           {least: tenants.RoleOperator, scope: byRow},
+	"listVoicemails":    {least: tenants.RoleOperator, scope: byRow},
+	"getVoicemail":      {least: tenants.RoleOperator, scope: byRow},
+	"patchVoicemail":    {least: tenants.RoleOperator, scope: byRow},
+	"getVoicemailAudio": {least: tenants.RoleOperator, scope: byRow},
+	"listMessages":      {least: tenants.RoleOperator, scope: byRow},
+	"postMessage":       {least: tenants.RoleOperator, scope: byRow},
+	"getMessage":        {least: tenants.RoleOperator, scope: byRow},
+	"patchMessage":      {least: tenants.RoleOperator, scope: byRow},
+	"listAccounts":      {least: tenants.RoleOperator, scope: byRow},
+	"getAccount":        {least: tenants.RoleOperator, scope: byAddress},
+	"getOnCall":         {least: tenants.RoleOperator, scope: byAddress},
+	"listDirectory":     {least: tenants.RoleOperator, scope: byAddress},
+	"listOperators":     {least: tenants.RoleOperator, scope: ofNone},
+	"getQueue":          {least: tenants.RoleOperator, scope: byRow},
+	"getActivation":     {least: tenants.RoleOperator, scope: ofNone},
 
 	// Schedules are read by whoever answers; overrides and notes also ask for the right to set them.
-	"listSchedules":  {least: tenants.RoleOperator},
-	"getSchedule":    {least: tenants.RoleOperator},
-	"getTimeline":    {least: tenants.RoleOperator},
-	"listNotes":      {least: tenants.RoleOperator},
-	"postNote":       {least: tenants.RoleOperator},
-	"deleteNote":     {least: tenants.RoleOperator},
-	"postOverride":   {least: tenants.RoleOperator},
-	"deleteOverride": {least: tenants.RoleOperator},
+	"listSchedules":  {least: tenants.RoleOperator, scope: byAddress},
+	"getSchedule":    {least: tenants.RoleOperator, scope: byAddress},
+	"getTimeline":    {least: tenants.RoleOperator, scope: byAddress},
+	"listNotes":      {least: tenants.RoleOperator, scope: byAddress},
+	"postNote":       {least: tenants.RoleOperator, scope: byAddress},
+	"deleteNote":     {least: tenants.RoleOperator, scope: byAddress},
+	"postOverride":   {least: tenants.RoleOperator, scope: byAddress},
+	"deleteOverride": {least: tenants.RoleOperator, scope: byAddress},
 	"getCalendar":    {open: true}, // the token of a feed: the handler asks for it
 
-	"postSchedulePreview": {least: tenants.RoleOperator},
+	"postSchedulePreview": {least: tenants.RoleOperator, scope: byAddress},
 	"postSchedule":        {least: tenants.RoleSupervisor},
 	"patchSchedule":       {least: tenants.RoleSupervisor},
 	"deleteSchedule":      {least: tenants.RoleSupervisor},
@@ -84,8 +94,8 @@ var rules = map[string]rule{
 	"postActivation": {least: tenants.RoleAdmin},
 
 	// What callers meet is an administrator's to change; whoever answers them may see and hear it.
-	"getGreeting":    {least: tenants.RoleOperator},
-	"getTenant":      {least: tenants.RoleOperator},
+	"getGreeting":    {least: tenants.RoleOperator, scope: byAddress},
+	"getTenant":      {least: tenants.RoleOperator, scope: ofNone},
 	"postAccount":    {least: tenants.RoleAdmin},
 	"patchAccount":   {least: tenants.RoleAdmin},
 	"deleteAccount":  {least: tenants.RoleAdmin},

@@ -14,8 +14,9 @@ func (h *handlers) ListVoicemails(ctx context.Context, r ListVoicemailsRequestOb
 	if h.Voicemails == nil {
 		return nil, ErrAway
 	}
-	f := VoicemailFilter{State: value(r.Params.State), Cursor: value(r.Params.Cursor), Limit: size(r.Params.Limit)}
-	found, err := h.Voicemails.ListVoicemails(ctx, traceOf(ctx).actor.Tenant, f)
+	actor := traceOf(ctx).actor
+	f := VoicemailFilter{State: value(r.Params.State), Only: h.only(actor), Cursor: value(r.Params.Cursor), Limit: size(r.Params.Limit)}
+	found, err := h.Voicemails.ListVoicemails(ctx, actor.Tenant, f)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +45,13 @@ func (h *handlers) voicemail(ctx context.Context, raw string) (Voicemail, error)
 	if h.Voicemails == nil {
 		return Voicemail{}, ErrAway
 	}
-	v, err := h.Voicemails.GetVoicemail(ctx, traceOf(ctx).actor.Tenant, tenants.VoicemailID(id))
+	actor := traceOf(ctx).actor
+	v, err := h.Voicemails.GetVoicemail(ctx, actor.Tenant, tenants.VoicemailID(id))
 	if err != nil {
 		return Voicemail{}, err
+	}
+	if !h.answers(actor, tenants.AccountID(v.Account)) {
+		return Voicemail{}, notFound()
 	}
 	v.AudioURL = audioURL(v.ID)
 	return v, nil

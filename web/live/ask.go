@@ -17,7 +17,7 @@ func (b *Boards) copyOf(t tenants.TenantID) *routing.Copy {
 
 // Snapshot is the whole live picture of a tenant.
 func (b *Boards) Snapshot(t tenants.TenantID) Board {
-	c, owed, version := b.copyOf(t), b.owed(t), uint64(0)
+	c, owed, version := b.copyOf(t), b.owed(t, nil), uint64(0)
 	if b.cfg.Activation != nil {
 		version = b.cfg.Activation(t)
 	}
@@ -29,23 +29,34 @@ func (b *Boards) Snapshot(t tenants.TenantID) Board {
 	return out
 }
 
-// owed is what the tenant owes now.
-func (b *Boards) owed(t tenants.TenantID) ticket.Count {
+// owed is what the tenant owes now, for the accounts that are seen.
+func (b *Boards) owed(t tenants.TenantID, sees func(tenants.AccountID) bool) ticket.Count {
 	if b.cfg.Owed == nil {
 		return ticket.Count{}
 	}
-	return b.cfg.Owed(t)
+	return b.cfg.Owed(t, sees)
 }
 
 func (q *Queue) owes(c ticket.Count) { q.Owed, q.OwedUrgent, q.OldestOwed = c.Owed, c.Urgent, c.Oldest }
 
 // Queue is what every desk of the tenant sees of its queue.
-func (b *Boards) Queue(t tenants.TenantID) Queue {
-	c, owed := b.copyOf(t), b.owed(t)
+func (b *Boards) Queue(t tenants.TenantID) Queue { return b.queue(b.copyOf(t), nil) }
+
+// QueueOf is what the actor sees of the tenant's queue: callers, messages and voicemails of no account that is not theirs.
+func (b *Boards) QueueOf(actor tenants.Actor) Queue {
+	c := b.copyOf(actor.Tenant)
+	if o := c.Operator(actor.User); o == nil || o.Accounts == nil || actor.May(tenants.RoleSupervisor) {
+		return b.Queue(actor.Tenant)
+	}
+	return b.queue(c, func(a tenants.AccountID) bool { return c.Sees(actor, a) })
+}
+
+func (b *Boards) queue(c *routing.Copy, sees func(tenants.AccountID) bool) Queue {
+	owed := b.owed(c.Tenant, sees)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.picture(t)
-	q := p.queue(len(p.operators(c)))
+	p := b.picture(c.Tenant)
+	q := p.queue(len(p.operators(c)), sees)
 	q.owes(owed)
 	return q
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,28 +21,29 @@ type Book interface {
 	Copy(tenants.TenantID) *routing.Copy
 }
 
-// Counter counts a tenant's voicemails that are not handled, and says since when the oldest waits.
+// Counter counts a tenant's voicemails that are not handled, by account.
 type Counter interface {
-	Unhandled(context.Context, tenants.TenantID) (n int, oldest time.Time, err error)
+	Unhandled(context.Context, tenants.TenantID) ([]Count, error)
 }
 
-// Count is what was last read from a Counter. Known is false when it could not be read.
+// Count is how many voicemails of one account nobody has handled, and since when the oldest waits.
 type Count struct {
+	Account   tenants.AccountID
 	Unhandled int
 	Oldest    time.Time
-	Known     bool
 }
 
 // BoardsConfig is what Boards needs. Book has no default, and nor has Subscribe where Boards is started.
 type BoardsConfig struct {
-	Book       Book
-	Subscribe  func(buffer int) (<-chan journal.Event, func()) // journal.Journal.Subscribe
-	Stories    []journal.Story                                 // open at start: journal.Journal.OpenStories
-	Alarms     []journal.OpenAlarm                             // raised since, by the journal's own opening: journal.Journal.Alarms
-	Counter    Counter                                         // nil: the count stays unknown
-	Owed       func(tenants.TenantID) ticket.Count             // ticket.Desk.Count; must not block. nil: nothing is owed
-	Activation func(tenants.TenantID) uint64                   // activation.Service.Version; must not block. nil: 0
-	Ended      func(call.State)                                // told of every call that ended; for metrics; must not block
+	Book      Book
+	Subscribe func(buffer int) (<-chan journal.Event, func()) // journal.Journal.Subscribe
+	Stories   []journal.Story                                 // open at start: journal.Journal.OpenStories
+	Alarms    []journal.OpenAlarm                             // raised since, by the journal's own opening: journal.Journal.Alarms
+	Counter   Counter                                         // nil: the count stays unknown
+	// Owed is ticket.Desk.Count; it must not block. nil: nothing is owed.
+	Owed       func(t tenants.TenantID, sees func(tenants.AccountID) bool) ticket.Count
+	Activation func(tenants.TenantID) uint64 // activation.Service.Version; must not block. nil: 0
+	Ended      func(call.State)              // told of every call that ended; for metrics; must not block
 	Log        *slog.Logger
 	Now        func() time.Time
 }
@@ -300,19 +302,19 @@ func (b *Boards) dueNow() []tenants.TenantID {
 func (b *Boards) countOne(ctx context.Context, t tenants.TenantID) {
 	ctx, cancel := context.WithTimeout(ctx, countLimit)
 	defer cancel()
-	n, oldest, err := b.cfg.Counter.Unhandled(ctx, t)
+	now, err := b.cfg.Counter.Unhandled(ctx, t)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, now := b.picture(t), Count{Unhandled: n, Oldest: oldest, Known: true}
+	p, known := b.picture(t), err == nil
 	if err != nil {
 		// The old figure would look true: it is not shown.
-		now = Count{}
+		now = nil
 		if retry := b.cfg.Now().Add(countRetry); b.due[t].at.After(retry) {
 			b.due[t] = countDue{at: retry}
 		}
 	}
-	if p.voicemail != now {
-		p.voicemail = now
+	if p.counted != known || !slices.Equal(p.voicemail, now) {
+		p.voicemail, p.counted = now, known
 		b.notify(t)
 	}
 }

@@ -161,11 +161,11 @@ func TestBoardsGoOnAfterBeingCutOff(t *testing.T) {
 
 type counter struct{ away atomic.Bool }
 
-func (c *counter) Unhandled(context.Context, tenants.TenantID) (int, time.Time, error) {
+func (c *counter) Unhandled(context.Context, tenants.TenantID) ([]live.Count, error) {
 	if c.away.Load() {
-		return 0, time.Time{}, errors.New("away")
+		return nil, errors.New("away")
 	}
-	return 4, time.Unix(100, 0), nil
+	return []live.Count{{Account: "lakeside", Unhandled: 3, Oldest: time.Unix(200, 0)}, {Account: "prairie", Unhandled: 1, Oldest: time.Unix(100, 0)}}, nil
 }
 
 func TestTheVoicemailCountIsKnownOrSaidToBeUnknown(t *testing.T) {
@@ -179,7 +179,7 @@ func TestTheVoicemailCountIsKnownOrSaidToBeUnknown(t *testing.T) {
 	for !b.Queue("harbor").VoicemailOK {
 		within(t, changes)
 	}
-	if q := b.Queue("harbor"); q.NewVoicemail != 4 || q.OldestVoice.IsZero() {
+	if q := b.Queue("harbor"); q.NewVoicemail != 4 || !q.OldestVoice.Equal(time.Unix(100, 0)) {
 		t.Errorf("%+v", q)
 	}
 	c.away.Store(true)

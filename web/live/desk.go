@@ -249,7 +249,7 @@ func (d *desk) showQueue(ctx context.Context) {
 			free = now
 			d.prove()
 		}
-		if q := d.server.cfg.Boards.Queue(d.actor.Tenant); first || q != last {
+		if q := d.server.cfg.Boards.QueueOf(d.actor); first || q != last {
 			last = q
 			d.socket.show(Message{Type: "queue", Queue: &q})
 		}

@@ -54,6 +54,7 @@ type Supervisor interface {
 // Messages is the desk on which messages are written: ticket.Desk.
 type Messages interface {
 	ForCall(ctx context.Context, tenant tenants.TenantID, call tenants.CallID) (ticket.State, error)
+	Get(ctx context.Context, tenant tenants.TenantID, id tenants.TicketID) (ticket.State, error)
 	Drafts(ctx context.Context, tenant tenants.TenantID, call tenants.CallID) ([]ticket.State, error)
 	Change(ctx context.Context, actor tenants.Actor, id tenants.TicketID, field, value string, base uint64) (ticket.State, error)
 	Save(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)

@@ -27,7 +27,8 @@ type picture struct {
 	duties    map[tenants.DutyID]*liveDuty
 	alarms    map[string]*liveAlarm
 
-	voicemail Count
+	voicemail []Count // as last read; counted is false when it could not be
+	counted   bool
 }
 
 type liveCall struct {

@@ -56,11 +56,31 @@ func (d *desk) note(ctx context.Context, c Command) (ticket.State, error) {
 		}
 		id = s.ID
 	}
+	if err := d.mine(ctx, m, id); err != nil {
+		return ticket.State{}, err
+	}
 	s, err := d.change(ctx, m, id, c)
 	if err == nil {
 		d.touch(id)
 	}
 	return s, err
+}
+
+// mine refuses a message of an account that this operator does not answer, as if it did not exist. What the operator holds
+// stays theirs: it was theirs when it was begun.
+func (d *desk) mine(ctx context.Context, m Messages, id tenants.TicketID) error {
+	c := d.server.cfg.Boards.copyOf(d.actor.Tenant)
+	if o := c.Operator(d.actor.User); o == nil || o.Accounts == nil || d.actor.May(tenants.RoleSupervisor) {
+		return nil
+	}
+	s, err := m.Get(ctx, d.actor.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if !c.Sees(d.actor, s.Account) && s.Holder().Operator != d.actor.User {
+		return ticket.ErrNotFound
+	}
+	return nil
 }
 
 func (d *desk) change(ctx context.Context, m Messages, id tenants.TicketID, c Command) (ticket.State, error) {

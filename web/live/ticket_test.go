@@ -154,7 +154,7 @@ func TestCommandsAboutNoMessageAreRefusedInWords(t *testing.T) {
 func TestTheQueueSaysWhatIsOwed(t *testing.T) {
 	t.Parallel()
 	oldest := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
-	boards := live.NewBoards(live.BoardsConfig{Book: book{}, Owed: func(tenants.TenantID) ticket.Count {
+	boards := live.NewBoards(live.BoardsConfig{Book: book{}, Owed: func(tenants.TenantID, func(tenants.AccountID) bool) ticket.Count {
 		return ticket.Count{Owed: 2, Urgent: 1, Oldest: oldest}
 	}})
 	for _, q := range []live.Queue{boards.Queue("harbor"), boards.Snapshot("harbor").Queue} {

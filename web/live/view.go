@@ -104,13 +104,21 @@ func grades(languages map[string]routing.Grade) map[string]int {
 	return out
 }
 
-// queue counts who waits and who could answer.
-func (p *picture) queue(operators int) Queue {
-	q := Queue{
-		Operators: operators, NewVoicemail: p.voicemail.Unhandled, OldestVoice: p.voicemail.Oldest, VoicemailOK: p.voicemail.Known,
+// queue counts who waits and who could answer; sees, where not nil, says whose callers and voicemails are counted.
+func (p *picture) queue(operators int, sees func(tenants.AccountID) bool) Queue {
+	q := Queue{Operators: operators, VoicemailOK: p.counted}
+	for _, v := range p.voicemail {
+		if sees != nil && !sees(v.Account) {
+			continue
+		}
+		q.NewVoicemail += v.Unhandled
+		if q.OldestVoice.IsZero() || v.Oldest.Before(q.OldestVoice) {
+			q.OldestVoice = v.Oldest
+		}
 	}
 	for _, c := range p.calls {
 		switch {
+		case sees != nil && !sees(c.state.Plan.Account):
 		case c.state.Waiting():
 			q.Waiting++
 			if q.OldestSince.IsZero() || c.state.InvitedAt.Before(q.OldestSince) {
@@ -173,7 +181,7 @@ func (p *picture) board(c *routing.Copy) Board {
 	}
 	return Board{
 		Tenant: c.Tenant, TenantName: c.Name, State: string(c.State), Since: c.Since, CallersHear: p.callersHear(c),
-		Queue: p.queue(len(operators)), Calls: p.liveCalls(), Operators: operators, Alarms: p.openAlarms(), Numbers: numbers,
+		Queue: p.queue(len(operators), nil), Calls: p.liveCalls(), Operators: operators, Alarms: p.openAlarms(), Numbers: numbers,
 	}
 }
 

@@ -27,6 +27,7 @@ WHERE tenant_id = $1
   AND ($3::timestamptz IS NULL OR invited_at >= $3)
   AND ($4 = '' OR ($4 = 'live') = (ended_at IS NULL))
   AND ($5::timestamptz IS NULL OR (invited_at, call_id) < ($5, $6))
+  AND ($8::text[] IS NULL OR account_id = ANY ($8))
 ORDER BY invited_at DESC, call_id DESC
 LIMIT $7`
 
@@ -44,7 +45,7 @@ func (q Queries) ListCalls(ctx context.Context, tenant tenants.TenantID, f journ
 	limit := journal.PageLimit(f.Limit)
 	var out []journal.CallRecord
 	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, listCalls, tenant, f.Number, instant(f.Since), f.State, after, afterID, limit+1)
+		rows, err := tx.Query(ctx, listCalls, tenant, f.Number, instant(f.Since), f.State, after, afterID, limit+1, f.Only)
 		if err != nil {
 			return fmt.Errorf("list calls: %w", err)
 		}

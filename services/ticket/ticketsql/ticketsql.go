@@ -152,6 +152,7 @@ WHERE tenant_id = $1
   AND ($4 = '' OR call_id = $4)
   AND ($5 = 0::bigint OR number = $5)
   AND ($6::timestamptz IS NULL OR (begun_at, ticket_id) < ($6, $7))
+  AND ($9::text[] IS NULL OR account_id = ANY ($9))
 ORDER BY begun_at DESC, ticket_id DESC
 LIMIT $8`
 
@@ -169,7 +170,7 @@ func (q Queries) ListTickets(ctx context.Context, tenant tenants.TenantID, f tic
 	limit := journal.PageLimit(f.Limit)
 	var out []ticket.State
 	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, listTickets, tenant, f.State, f.Account, f.Call, int64(f.Number), after, afterID, limit+1)
+		rows, err := tx.Query(ctx, listTickets, tenant, f.State, f.Account, f.Call, int64(f.Number), after, afterID, limit+1, f.Only)
 		if err != nil {
 			return fmt.Errorf("list tickets: %w", err)
 		}

@@ -102,6 +102,7 @@ WHERE tenant_id = $1
   AND ($3 = '' OR account_id = $3)
   AND ($4 = '' OR call_id = $4)
   AND ($5::timestamptz IS NULL OR (at, voicemail_id) < ($5, $6))
+  AND ($8::text[] IS NULL OR account_id = ANY ($8))
 ORDER BY at DESC, voicemail_id DESC
 LIMIT $7`
 
@@ -123,7 +124,7 @@ func (q Queries) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f 
 	limit := journal.PageLimit(f.Limit)
 	var out []voicemail.Voicemail
 	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, list, tenant, states, f.Account, f.Call, after, afterID, limit+1)
+		rows, err := tx.Query(ctx, list, tenant, states, f.Account, f.Call, after, afterID, limit+1, f.Only)
 		if err != nil {
 			return fmt.Errorf("list voicemails: %w", err)
 		}
@@ -161,13 +162,16 @@ func (q Queries) GetVoicemail(ctx context.Context, tenant tenants.TenantID, id t
 	return out, err
 }
 
-// CountUnhandled returns how many messages wait for somebody, and since when.
-func (q Queries) CountUnhandled(ctx context.Context, tenant tenants.TenantID) (voicemail.Unhandled, error) {
-	var out voicemail.Unhandled
+// CountUnhandled returns how many messages of each account wait for somebody, and since when; accounts without any are missing.
+func (q Queries) CountUnhandled(ctx context.Context, tenant tenants.TenantID) ([]voicemail.Unhandled, error) {
+	var out []voicemail.Unhandled
 	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE urgent), min(at) FROM voicemails
-			WHERE tenant_id = $1 AND state <> 'handled'`, tenant).Scan(&out.Count, &out.Urgent, &out.Oldest)
+		rows, err := tx.Query(ctx, `SELECT account_id, count(*), count(*) FILTER (WHERE urgent), min(at) FROM voicemails
+			WHERE tenant_id = $1 AND state <> 'handled' GROUP BY account_id ORDER BY account_id`, tenant)
 		if err != nil {
+			return fmt.Errorf("count voicemails: %w", err)
+		}
+		if out, err = pgx.CollectRows(rows, pgx.RowToStructByPos[voicemail.Unhandled]); err != nil {
 			return fmt.Errorf("count voicemails: %w", err)
 		}
 		return nil

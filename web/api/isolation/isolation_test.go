@@ -53,6 +53,11 @@ const (
 
 	harborTicket = "0192f0c4-0000-7000-8000-000000000006"
 	mesaTicket   = "0192f0c4-0000-7000-8000-000000000007"
+
+	prairieCall   = "0192f0c4-0000-7000-8000-000000000008"
+	prairieLive   = "0192f0c4-0000-7000-8000-000000000009"
+	prairieVoice  = "0192f0c4-0000-7000-8000-00000000000a"
+	prairieTicket = "0192f0c4-0000-7000-8000-00000000000b"
 )
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -69,6 +74,7 @@ type house struct {
 	t       *testing.T
 	handler http.Handler
 	book    *routing.Book
+	compile func() error
 	tokens  map[string]string // by e-mail
 	person  string            // one of harbor's
 	user    string            // Ada's
@@ -135,8 +141,8 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, handler: handler, book: book, user: string(book.Copy("harbor").Operators[0].ID), tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
-	for _, email := range []string{"ada@harbor.example", "admin@harbor.example", "zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
+	h := &house{t: t, handler: handler, book: book, compile: func() error { return compiler.Check(t.Context()) }, user: string(book.Copy("harbor").Operators[0].ID), tokens: map[string]string{}, person: string(book.Copy("harbor").PeopleOf("lakeside-cardiology")[0].ID)}
+	for _, email := range []string{"ada@harbor.example", "ben@harbor.example", "admin@harbor.example", "zoe@mesa.example", "admin@mesa.example", "noc@holdfast.example"} {
 		var s api.Session
 		got := h.do("POST", "/api/v1/sessions", "", `{"email":"`+email+`","password":"`+demo.Password+`"}`)
 		if err := json.Unmarshal(got.Body.Bytes(), &s); err != nil || got.Code != 201 {
@@ -157,6 +163,7 @@ func ship(t *testing.T, s *journalsql.Store, boards *live.Boards) {
 		caller    string
 	}{
 		{"harbor", "lakeside-cardiology", harborCall, harborVoice, "+16085550177"},
+		{"harbor", "prairie-plumbing", prairieCall, prairieVoice, "+16085550166"},
 		{"mesa", "red-rock-dental", mesaCall, mesaVoice, "+16085550188"},
 	} {
 		events := told(c.tenant, c.id,
@@ -180,10 +187,16 @@ func ship(t *testing.T, s *journalsql.Store, boards *live.Boards) {
 		t.Fatal(err)
 	}
 	boards.Fold(alarm)
-	for _, e := range told("harbor", harborLive, call.Event{Type: call.Invited, Call: harborLive, Plan: &call.Plan{
-		Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Caller: "+16085550177", Kind: call.ForQueue, OnDuty: 1,
-	}}) {
-		boards.Fold(e)
+	for _, l := range []struct {
+		id      string
+		account tenants.AccountID
+		caller  string
+	}{{harborLive, "lakeside-cardiology", "+16085550177"}, {prairieLive, "prairie-plumbing", "+16085550166"}} {
+		for _, e := range told("harbor", l.id, call.Event{Type: call.Invited, Call: tenants.CallID(l.id), Plan: &call.Plan{
+			Tenant: "harbor", Account: l.account, AccountName: string(l.account), Caller: l.caller, Kind: call.ForQueue, OnDuty: 1,
+		}}, call.Event{Type: call.Answering}) {
+			boards.Fold(e)
+		}
 	}
 }
 
@@ -197,6 +210,7 @@ func shipTickets(t *testing.T, s *journalsql.Store) {
 		caller   string
 	}{
 		{"harbor", "lakeside-cardiology", harborTicket, harborCall, "+16085550177"},
+		{"harbor", "prairie-plumbing", prairieTicket, prairieCall, "+16085550166"},
 		{"mesa", "red-rock-dental", mesaTicket, mesaCall, "+16085550188"},
 	} {
 		for i, e := range []ticket.Event{
@@ -449,7 +463,7 @@ func TestEachPortalsSocketShowsItsOwnTenantAndEndsWithTheSignIn(t *testing.T) {
 	t.Cleanup(s.Close)
 	conn, harbor := h.portal(s.URL, "admin@harbor.example")
 	_, mesa := h.portal(s.URL, "admin@mesa.example")
-	if harbor.TenantName != "Harbor Answering" || len(harbor.Calls) != 1 || len(harbor.Alarms) != 1 || len(harbor.Operators) != 2 {
+	if harbor.TenantName != "Harbor Answering" || len(harbor.Calls) != 2 || len(harbor.Alarms) != 1 || len(harbor.Operators) != 2 {
 		t.Errorf("harbor sees %+v", harbor)
 	}
 	if text, _ := json.Marshal(mesa); mesa.Tenant != "mesa" || containsAny(string(text), secrets) {
