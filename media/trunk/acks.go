@@ -27,10 +27,8 @@ func (d *dialog) expect(seq uint32, offered bool) *ackWait {
 	return wait
 }
 
-// offering says whether an offer of ours is unanswered.
+// offering says whether an offer of ours in a 200 is unanswered. The caller holds d.mu.
 func (d *dialog) offering() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for _, w := range d.waits {
 		if w.offered {
 			return true

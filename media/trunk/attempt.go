@@ -31,6 +31,7 @@ type attempt struct {
 	invite  *sip.Request
 	tx      *sip.ClientTx
 	replied bool // something came: only then may it be cancelled
+	least   int  // Min-SE that a 422 asked for
 
 	mu   sync.Mutex
 	acks map[string]*sip.Request // of each 2xx, by its tag: who answers again is acknowledged again
@@ -66,7 +67,7 @@ func (a *attempt) run(ring <-chan time.Time) (media.Ending, verdict) {
 				a.progress(res)
 			case res.IsSuccess():
 				return a.answer(res)
-			case a.challenged(res): // a new INVITE, to which nothing was said yet
+			case a.challenged(res) || a.lengthened(res): // a new INVITE, to which nothing was said yet
 				a.replied = false
 				mute.Reset(a.o.s.timing.noReply)
 			default:
@@ -113,7 +114,8 @@ func (a *attempt) send() error {
 func (d *dialog) localOffer() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return sdp.Offer(d.localSDP())
+	d.described = sdp.Offer(d.localSDP())
+	return d.described
 }
 
 // request builds the INVITE (RFC 3261 section 8.1.1).
@@ -140,6 +142,9 @@ func (a *attempt) request(body []byte) *sip.Request {
 		req.AppendHeader(sip.NewHeader("P-Asserted-Identity", "<"+us.String()+">"))
 	}
 	for _, h := range a.digest.headers(string(sip.INVITE), whom.String()) {
+		req.AppendHeader(h)
+	}
+	for _, h := range (term{usualSession, true}).ask(a.least) {
 		req.AppendHeader(h)
 	}
 	req.AppendHeader(sip.NewHeader("Content-Type", sdpType))
@@ -175,11 +180,24 @@ func (a *attempt) challenged(res *sip.Response) bool {
 		a.o.s.cfg.Log.Warn("a carrier's challenge is not answered", "trunk", a.trunk.Name, "error", clean(err.Error()))
 		return false
 	}
+	return a.resend()
+}
+
+func (a *attempt) resend() bool {
 	if err := a.send(); err != nil {
 		a.o.s.cfg.Log.Info("INVITE not sent", "trunk", a.trunk.Name, "error", clean(err.Error()))
 		return false
 	}
 	return true
+}
+
+// lengthened sends the INVITE again with the session's length that a 422 asks for, once.
+func (a *attempt) lengthened(res *sip.Response) bool {
+	if least := wishOf(res).least; res.StatusCode == 422 && a.least == 0 && least > 0 {
+		a.least = max(shortestSession, min(least, longestLeast))
+		return a.resend()
+	}
+	return false
 }
 
 // progress takes a provisional response: it rings, or is heard already (early media, RFC 3960).
@@ -219,6 +237,8 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 	o.s.keep(o.dialog)
 	a.acknowledge(won)
 	o.confirm()
+	o.learn(res)
+	o.lasts(wishOf(res).accepted(term{}))
 	m, err := accept(res, local)
 	switch {
 	case err == nil:

@@ -63,7 +63,7 @@ func TestAnINFOOfAnyShapeIsSurvived(t *testing.T) {
 	}
 	c.next("INFO", "<xml/>", "Content-Type: application/media_control+xml")
 	p.response(sip.INFO, 415)
-	for _, method := range []string{"NOTIFY", "REFER", "MESSAGE", "UPDATE", "PRACK"} {
+	for _, method := range []string{"NOTIFY", "REFER", "MESSAGE", "PUBLISH"} {
 		c.next(method, "")
 		p.response(sip.RequestMethod(method), 405)
 	}

@@ -35,8 +35,14 @@ type dialog struct {
 	localSeq  uint32  // last CSeq of ours
 	sdpID     uint64
 	version   uint64
+	described []byte // our description as it was said the last time
+	eventIn   uint8  // payload type under which the peer sends us keys; 0: none
 	held      bool
 	ended     bool
+	changing  bool // a change of the peer's is being looked at
+	asking    bool // a change of ours is out
+	updates   bool // the peer takes UPDATE
+	life      lifetime
 	waits     map[uint32]*ackWait // our 200s that the peer has not acknowledged, by CSeq
 	lastKey   byte
 	lastKeyAt time.Time
@@ -113,38 +119,6 @@ func (d *dialog) localSDP() sdp.Local {
 	return sdp.Local{Addr: d.session.Addr(), SessionID: d.sdpID, Version: d.version}
 }
 
-// agree puts a negotiation's outcome to work and tells when the peer holds us or takes us back.
-func (d *dialog) agree(m *sdp.Media) {
-	if m == nil {
-		return
-	}
-	d.session.Set(*m)
-	held := !m.Send
-	d.mu.Lock()
-	changed := held != d.held
-	d.held = held
-	d.mu.Unlock()
-	if !changed {
-		return
-	}
-	kind := media.Resumed
-	if held {
-		kind = media.Held
-	}
-	d.events.tell(media.Event{Kind: kind, At: d.s.cfg.Now()})
-}
-
-// okWith builds a 200 with our description.
-func (d *dialog) okWith(req *sip.Request, body []byte) *sip.Response {
-	res := d.s.response(req, answer{status: 200, reason: "OK", headers: []sip.Header{
-		sip.NewHeader(callHeader, d.callID), d.s.contact(d.callID, d.transport),
-		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType),
-		sip.NewHeader("Content-Type", sdpType),
-	}})
-	res.SetBody(body)
-	return res
-}
-
 // takeSeq takes the CSeq of a request of the peer, unless it is not higher than the last.
 func (d *dialog) takeSeq(seq uint32) bool {
 	d.mu.Lock()
@@ -156,11 +130,15 @@ func (d *dialog) takeSeq(seq uint32) bool {
 	return true
 }
 
-// request takes a BYE or INFO of the peer.
+// request takes a BYE, UPDATE or INFO of the peer.
 func (d *dialog) request(req *sip.Request, tx *sip.ServerTx) {
 	if req.Method == sip.BYE {
 		d.s.reply(req, tx, success)
 		d.finish(media.Ending{By: media.ByPeer, Reason: "bye"}, false)
+		return
+	}
+	if req.Method == sip.UPDATE {
+		d.update(req, tx)
 		return
 	}
 	if d.over() {
@@ -177,38 +155,6 @@ func (d *dialog) request(req *sip.Request, tx *sip.ServerTx) {
 		d.pressed(media.Event{Kind: media.Digit, At: d.s.cfg.Now(), Digit: key}, true)
 	}
 	d.s.reply(req, tx, success)
-}
-
-// reinvite takes a change of the call: hold, resume, another address, or the question for our offer.
-func (d *dialog) reinvite(req *sip.Request, tx *sip.ServerTx) {
-	if d.over() {
-		d.s.reply(req, tx, noSuchCall)
-		return
-	}
-	if d.offering() { // our offer is out and not answered yet (RFC 3261 section 14.2)
-		d.s.reply(req, tx, answer{status: 491, reason: "Request Pending"})
-		return
-	}
-	offer, refused := sdpOf(req)
-	if refused.status != 0 {
-		d.s.reply(req, tx, refused)
-		return
-	}
-	body, agreed, err := d.negotiate(offer)
-	if err != nil { // the call stays as it was
-		d.s.reply(req, tx, badMedia)
-		return
-	}
-	d.agree(agreed)
-	d.mu.Lock()
-	d.setTarget(req)
-	d.mu.Unlock()
-	wait := d.expect(req.CSeq().SeqNo, offer == nil)
-	res := d.okWith(req, body)
-	if err := tx.Respond(res); err != nil {
-		d.s.cfg.Log.Debug("answer to re-INVITE not sent", "call", d.callID, "error", clean(err.Error()))
-	}
-	d.s.spawn(func() { d.repeat(tx, res, wait) })
 }
 
 func (d *dialog) over() bool {
@@ -251,6 +197,7 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 		return
 	}
 	d.ended = true
+	d.life.stop()
 	d.mu.Unlock()
 	d.s.spawn(func() {
 		defer d.s.recovered("end of call", nil)

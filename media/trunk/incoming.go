@@ -11,7 +11,6 @@ import (
 
 	"holdfast/media"
 	"holdfast/media/rtp"
-	"holdfast/media/sdp"
 	"holdfast/tenants/routing"
 )
 
@@ -147,7 +146,9 @@ func (in *incoming) answer(callID string, session *rtp.Session) (*dialog, error)
 		in.refuse(unavailable.status, unavailable.reason)
 		return nil, err
 	}
-	res := d.okWith(in.req, body)
+	w := wishOf(in.req)
+	t := w.grant()
+	res := d.okWith(in.req, body, t.headers(w)...)
 	err = in.tx.Respond(res)
 	if in.cancelled.Load() {
 		err = media.ErrGone
@@ -158,6 +159,8 @@ func (in *incoming) answer(callID string, session *rtp.Session) (*dialog, error)
 		in.s.remove(d)
 		return nil, err
 	}
+	d.learn(in.req)
+	d.lasts(t)
 	session.Listen(d.fromMedia)
 	in.s.spawn(func() { d.repeat(in.tx, res, wait) })
 	return d, nil
@@ -170,27 +173,4 @@ func (s *Server) forgetInvite(id inviteID) {
 		defer s.mu.Unlock()
 		delete(s.invites, id)
 	})
-}
-
-// negotiate answers the peer's offer, or makes ours when there is none (then the outcome comes with the ACK).
-func (d *dialog) negotiate(offer []byte) (body []byte, agreed *sdp.Media, err error) {
-	d.mu.Lock()
-	d.version++
-	local := d.localSDP()
-	d.mu.Unlock()
-	if offer == nil {
-		return sdp.Offer(local), nil, nil
-	}
-	desc, err := sdp.Parse(offer)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", media.ErrNoCodec, err)
-	}
-	body, m, err := sdp.Answer(desc, local)
-	switch {
-	case errors.Is(err, media.ErrNoCodec):
-		return nil, nil, err
-	case err != nil:
-		return nil, nil, fmt.Errorf("%w: %w", media.ErrNoCodec, err)
-	}
-	return body, &m, nil
 }

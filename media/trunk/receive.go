@@ -99,11 +99,11 @@ func (s *Server) request(req *sip.Request, tx *sip.ServerTx) {
 		s.invited(req, tx)
 	case sip.OPTIONS:
 		s.options(req, tx)
-	case sip.BYE, sip.INFO:
+	case sip.BYE, sip.INFO, sip.UPDATE:
 		if d := s.inDialog(req, tx); d != nil {
 			d.request(req, tx)
 		}
-	default: // a CANCEL that matched nothing (RFC 3261 section 9.2)
+	default: // a CANCEL that matched nothing (RFC 3261 section 9.2), a PRACK: nothing of ours before the 200 wants one
 		s.reply(req, tx, noSuchCall)
 	}
 }
@@ -122,7 +122,7 @@ func (s *Server) options(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	s.reply(req, tx, answer{status: 200, reason: "OK", headers: []sip.Header{
-		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType),
+		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType), sip.NewHeader("Supported", extensions),
 	}})
 }
 
@@ -175,6 +175,9 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	body, refused := sdpOf(req)
+	if refused.status == 0 {
+		refused = wishOf(req).tooShort()
+	}
 	if refused.status != 0 {
 		s.reply(req, tx, refused)
 		return

@@ -55,7 +55,15 @@ func (d *dialog) bye() {
 func (d *dialog) newRequest(method sip.RequestMethod) *sip.Request {
 	d.mu.Lock()
 	d.localSeq++
-	seq, target := d.localSeq, *d.target.Clone()
+	seq := d.localSeq
+	d.mu.Unlock()
+	return d.build(method, seq)
+}
+
+// build writes a request with a given number: that of its INVITE for an ACK.
+func (d *dialog) build(method sip.RequestMethod, seq uint32) *sip.Request {
+	d.mu.Lock()
+	target := *d.target.Clone()
 	d.mu.Unlock()
 	routes := d.routes
 	hop := target
@@ -125,23 +133,32 @@ func (s *Server) address(req *sip.Request, transport, to string) {
 
 // ask sends a request and waits for its final status.
 func (s *Server) ask(ctx context.Context, req *sip.Request) (int, error) {
+	res, err := s.exchange(ctx, req)
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, nil
+}
+
+// exchange sends a request and waits for its final response.
+func (s *Server) exchange(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	tx, err := s.tx.Request(ctx, req)
 	if err != nil {
-		return 0, err //nolint:wrapcheck // logged by the caller with what it was for
+		return nil, err //nolint:wrapcheck // logged by the caller with what it was for
 	}
 	defer tx.Terminate()
 	for {
 		select {
 		case res := <-tx.Responses():
 			if !res.IsProvisional() {
-				return res.StatusCode, nil
+				return res, nil
 			}
 		case <-tx.Done():
-			return 0, tx.Err() //nolint:wrapcheck // as above
+			return nil, tx.Err() //nolint:wrapcheck // as above
 		case <-ctx.Done():
-			return 0, ctx.Err() //nolint:wrapcheck // as above
+			return nil, ctx.Err() //nolint:wrapcheck // as above
 		case <-s.quit:
-			return 0, errStopped
+			return nil, errStopped
 		}
 	}
 }

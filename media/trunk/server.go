@@ -47,6 +47,7 @@ type timing struct {
 	farewell  time.Duration // how long Stop waits for peers to confirm our BYEs
 	noReply   time.Duration // how long a trunk may take to say anything to our INVITE before the next one is tried
 	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
+	second    time.Duration // a second of session timers
 }
 
 // Server is the SIP end of all trunks.
@@ -118,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
 			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second,
-			farewell: 2 * time.Second, noReply: 4 * time.Second,
+			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
 		invites:   make(map[inviteID]struct{}),

@@ -13,7 +13,7 @@ const maxHeaders = 256
 
 // methods are what we understand; the Allow header says so.
 const (
-	allowed   = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+	allowed   = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
 	sdpType   = "application/sdp"
 	infoTypes = "application/dtmf-relay, application/dtmf"
 )
@@ -22,10 +22,11 @@ const (
 var (
 	understood = map[sip.RequestMethod]bool{
 		sip.INVITE: true, sip.ACK: true, sip.CANCEL: true, sip.BYE: true, sip.OPTIONS: true, sip.INFO: true,
+		sip.UPDATE: true, sip.PRACK: true,
 	}
 	known = map[sip.RequestMethod]bool{
 		sip.REGISTER: true, sip.SUBSCRIBE: true, sip.NOTIFY: true, sip.REFER: true, sip.MESSAGE: true,
-		sip.PRACK: true, sip.UPDATE: true, sip.PUBLISH: true,
+		sip.PUBLISH: true,
 	}
 	// once are headers that may stand in a request only once (RFC 3261 section 7.3.1), with their compact forms.
 	once = map[string][]string{
@@ -113,16 +114,22 @@ func refuseMethod(m sip.RequestMethod) answer {
 	return answer{status: 501, reason: "Not Implemented", headers: allow}
 }
 
-// required lists the extensions the caller insists on; we have none.
+// required lists the extensions the caller insists on and we have not. Who requires reliable provisional responses
+// (RFC 3262) gets none at all, which is allowed: we answer at once, and say nothing before.
 func required(req *sip.Request) string {
 	var tags []string
 	for _, h := range req.GetHeaders("Require") {
-		if v := clean(h.Value()); v != "" {
-			tags = append(tags, v)
+		for _, v := range split(h.Value(), ',', 2*maxOfKind) {
+			if v = clean(v); v != "" && !ours[strings.ToLower(v)] {
+				tags = append(tags, v)
+			}
 		}
 	}
 	return strings.Join(tags, ", ")
 }
+
+// ours are the words of extensions.
+var ours = map[string]bool{"timer": true, "100rel": true}
 
 // values returns the texts of all headers of a name, in the order written.
 func values(msg message, name string) []string {

@@ -335,7 +335,7 @@ func (m *move) gone(usual string) (Result, string) {
 	switch {
 	case !m.s.ConnectedAt.IsZero():
 		return Answered, reason
-	case reason != usual && reason != "media_timeout":
+	case reason != usual && reason != "media_timeout" && reason != "session_expired":
 		return Failed, reason
 	default:
 		return Abandoned, reason

@@ -30,7 +30,7 @@ func (r *Refusal) Error() string {
 // *Refusal when e has no effect. It never changes what s refers to.
 //
 // Reasons of an ended call: caller_hangup, operator_hangup, third_hangup, too_long, hung_up_in_queue, hung_up_before_beep, cancelled, message,
-// message_empty, recording_failed, keep_failed, no_ack, no_codec, media_timeout, answer_failed, loop, fraud, panic, node_lost,
+// message_empty, recording_failed, keep_failed, no_ack, no_codec, media_timeout, session_expired, answer_failed, loop, fraud, panic, node_lost,
 // and whatever other reason the caller's leg gave for its end.
 func Step(s State, e Event) (State, []Effect, error) {
 	m := move{s: s.clone(), e: e}

@@ -122,6 +122,7 @@ export const desk = {
   'third.reason.dropped': 'has left the call',
   'third.reason.lost': 'lost the connection',
   'third.reason.media_timeout': 'lost the connection',
+  'third.reason.session_expired': 'lost the connection',
   'third.reason.other': 'the call ended',
 
   'announce.offer': 'Call for {account}. Say: {phrase}',

@@ -234,6 +234,7 @@ export const portal = {
   'reason.caller_hangup': 'caller hung up',
   'reason.operator_hangup': 'operator hung up',
   'reason.media_timeout': 'the caller’s audio stopped',
+  'reason.session_expired': 'the caller’s side gave no sign of life',
   'reason.message': 'message left',
   'reason.message_empty': 'message without sound',
   'reason.bye': 'caller hung up',

@@ -124,6 +124,7 @@ export const desk: Record<keyof typeof en, string> = {
   'third.reason.dropped': 'kilépett a hívásból',
   'third.reason.lost': 'megszakadt a kapcsolata',
   'third.reason.media_timeout': 'megszakadt a kapcsolata',
+  'third.reason.session_expired': 'megszakadt a kapcsolata',
   'third.reason.other': 'a hívás véget ért',
 
   'announce.offer': 'Hívás: {account}. Mondja: {phrase}',

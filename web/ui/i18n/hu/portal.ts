@@ -237,6 +237,7 @@ export const portal: Record<keyof typeof en, string> = {
   'reason.caller_hangup': 'a hívó letette',
   'reason.operator_hangup': 'a kezelő letette',
   'reason.media_timeout': 'a hívó hangja megszűnt',
+  'reason.session_expired': 'a hívó oldala nem adott életjelet',
   'reason.message': 'üzenetet hagyott',
   'reason.message_empty': 'hang nélküli üzenet',
   'reason.bye': 'a hívó letette',
