@@ -23,6 +23,7 @@ const (
 // TestAnAccountMadeInTheBrowserIsHeardByTheNextCaller: an administrator makes an account, a colleague changes it at the same time,
 // the platform gives it a number, a greeting is recorded; who calls as soon as the page says so hears it.
 func TestAnAccountMadeInTheBrowserIsHeardByTheNextCaller(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"node", "chromium"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("there is no " + program)

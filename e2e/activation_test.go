@@ -30,6 +30,7 @@ type activation struct {
 }
 
 func TestACentreActivatesWithBothStoresAwayAndStaysLiveOverARestart(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(eszter)
 	api := n.SignIn(duna)

@@ -37,6 +37,7 @@ func hear(t *testing.T, c *carrier.Call, o *operator.Operator) {
 }
 
 func TestACallIsAnsweredAndBothAreHeard(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	for _, codec := range []media.Codec{media.PCMU, media.PCMA} {
 		o := n.Operator(ada)
@@ -72,6 +73,7 @@ func TestACallIsAnsweredAndBothAreHeard(t *testing.T) {
 }
 
 func TestACallerHangsUpAndTheNextCallComes(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	for _, to := range []string{prairie, lakeside} {
@@ -87,6 +89,7 @@ func TestACallerHangsUpAndTheNextCallComes(t *testing.T) {
 }
 
 func TestACallerWhoGivesUpIsAbandoned(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	c := n.Call(prairie)

@@ -24,6 +24,7 @@ func tool(t *testing.T, n *harness.Node, args ...string) (string, error) {
 // A machine is lost with all that is on it. What was kept while calls were answered comes back on another: the people who
 // sign in, the calls, and every byte that a caller said.
 func TestALostMachineComesBackFromItsBackup(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t, harness.Options{Up: true})
 	c := n.Call(lakeside, func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)

@@ -14,6 +14,7 @@ import (
 
 // TestACallerOfAnotherMakeAndARealBrowser has no telephone of ours in it: SIPp and pion on one side, Chromium on the other.
 func TestACallerOfAnotherMakeAndARealBrowser(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"node", "chromium", "sipp"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("there is no " + program)

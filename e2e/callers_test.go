@@ -20,6 +20,7 @@ import (
 // TestCallersOfAnotherMake runs SIPp's callers, and some who mean no good, against one node, and at the end holds all that
 // it kept against what happened.
 func TestCallersOfAnotherMake(t *testing.T) {
+	t.Parallel()
 	w := build(t)
 	t.Run("nobody on duty", func(t *testing.T) {
 		for name, story := range map[string]func(*testing.T, *world){

@@ -41,6 +41,7 @@ func say(t *testing.T, hz float64) string {
 }
 
 func TestTheCommandsCallAndOperatorTalkToEachOther(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	heard := filepath.Join(t.TempDir(), "operator.wav")
 	duty := exec.CommandContext(t.Context(), harness.Binary(t), "operator", "--url", n.URL, "--sign-in", ada, "--answer", "1",
@@ -90,6 +91,7 @@ func TestTheCommandsCallAndOperatorTalkToEachOther(t *testing.T) {
 }
 
 func TestTheOperatorCommandEndsWithAStatusAndOneLine(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	for name, c := range map[string]struct {
 		args []string

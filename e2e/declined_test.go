@@ -10,6 +10,7 @@ import (
 )
 
 func TestADeclinedCallGoesToTheNextOperator(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first, second := n.Operator(ada), n.Operator(ben)
 	c := n.Call(prairie)
@@ -27,6 +28,7 @@ func TestADeclinedCallGoesToTheNextOperator(t *testing.T) {
 }
 
 func TestAnOperatorWhoDoesNotAnswerRestsAndTheNextIsAsked(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first, second := n.Operator(ada), n.Operator(ben)
 	c := n.Call(prairie)
@@ -41,6 +43,7 @@ func TestAnOperatorWhoDoesNotAnswerRestsAndTheNextIsAsked(t *testing.T) {
 }
 
 func TestATabThatClosesPassesTheCallOn(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first, second := n.Operator(ada), n.Operator(ben)
 	c := n.Call(prairie)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAnOperatorWhoReloadsIsBackWithTheSameCaller(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	c := n.Call(prairie)
@@ -30,6 +31,7 @@ func TestAnOperatorWhoReloadsIsBackWithTheSameCaller(t *testing.T) {
 }
 
 func TestACallerWhoseOperatorIsLostGoesFirst(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first := n.Operator(ada)
 	lost := n.Call(prairie)
@@ -59,6 +61,7 @@ func TestACallerWhoseOperatorIsLostGoesFirst(t *testing.T) {
 }
 
 func TestAChangedNetworkKeepsTheCall(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	c := n.Call(prairie)

@@ -33,6 +33,7 @@ func reads(name, text string) func(ticket.State) bool {
 }
 
 func TestTheMessageOutlivesItsOperatorAndItsServer(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first := n.Operator(ada)
 	c := n.Call(prairie)

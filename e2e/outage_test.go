@@ -12,6 +12,7 @@ import (
 )
 
 func TestWithBothStoresAwayCallsGoOnAndNothingIsLost(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	live := n.Call(prairie)
@@ -59,6 +60,7 @@ func TestWithBothStoresAwayCallsGoOnAndNothingIsLost(t *testing.T) {
 }
 
 func TestHoldfastKilledAndStartedWithoutItsStoresAnswersAndTheOperatorIsBack(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	n.StoresDown()
@@ -81,6 +83,7 @@ func TestHoldfastKilledAndStartedWithoutItsStoresAnswersAndTheOperatorIsBack(t *
 }
 
 func TestAKilledNodeKeepsTheMessageThatWasBeingRecorded(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	c := n.Call(prairie, func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)

@@ -29,6 +29,7 @@ func raised(t *testing.T, api *harness.Client, text string) {
 }
 
 func TestASupervisorPausesAnOperatorAndTakesThePauseBack(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o, api := n.Operator(ada), n.SignIn(admin)
 	who := o.View().Operator
@@ -43,6 +44,7 @@ func TestASupervisorPausesAnOperatorAndTakesThePauseBack(t *testing.T) {
 }
 
 func TestASupervisorGivesAWaitingCallerToAnOperator(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first, second, api := n.Operator(ada), n.Operator(ben), n.SignIn(admin)
 	c := n.Call(prairie)
@@ -55,6 +57,7 @@ func TestASupervisorGivesAWaitingCallerToAnOperator(t *testing.T) {
 }
 
 func TestASupervisorSendsTheQueueToVoicemail(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o, api := n.Operator(ada), n.SignIn(admin)
 	joined(t, n, n.Call(prairie), o)
@@ -68,6 +71,7 @@ func TestASupervisorSendsTheQueueToVoicemail(t *testing.T) {
 }
 
 func TestTheAPIShowsWhatGoesOn(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o, api := n.Operator(ada), n.SignIn(admin)
 	c := n.Call(prairie)

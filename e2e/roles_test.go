@@ -12,6 +12,7 @@ import (
 const fanOutBar = 5 * time.Second
 
 func TestAWebProcessShowsTheCallsOfACallProcess(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	web := harness.Start(t, harness.Options{
 		Beside: n, Env: []string{"HOLDFAST_ROLES=web", "HOLDFAST_NODE=web-only"},

@@ -16,6 +16,7 @@ const options = "OPTIONS sip:holdfast SIP/2.0\r\nVia: SIP/2.0/%T 127.66.0.1;bran
 	"To: <sip:holdfast>\r\nCall-ID: stranger\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
 
 func TestAStrangerGetsNoByte(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	for network, local := range map[string]net.Addr{
 		"udp": &net.UDPAddr{IP: net.IPv4(127, 66, 0, 1)},

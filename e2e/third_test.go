@@ -119,6 +119,7 @@ func dialled(t *testing.T, o *operator.Operator, x *carrier.Exchange) *carrier.R
 }
 
 func TestACallerIsHeldAndJoinedWithSomebodyOutsideAndLeftToThem(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	x := wayOut(t, n)
 	o := n.Operator(ada)
@@ -157,6 +158,7 @@ func TestACallerIsHeldAndJoinedWithSomebodyOutsideAndLeftToThem(t *testing.T) {
 }
 
 func TestTwoGoOnTalkingWhenTheOperatorWhoJoinedThemIsLost(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	x := wayOut(t, n)
 	o := n.Operator(ada)
@@ -188,6 +190,7 @@ func TestTwoGoOnTalkingWhenTheOperatorWhoJoinedThemIsLost(t *testing.T) {
 }
 
 func TestACallerIsGivenToAnotherOperatorOrComesBack(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	first := n.Operator(ada)
 	c := n.Call(prairie)
@@ -229,6 +232,7 @@ func TestACallerIsGivenToAnotherOperatorOrComesBack(t *testing.T) {
 }
 
 func TestCallsToTheOutsideStayWithinTheirBounds(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	x := wayOut(t, n)
 	o := n.Operator(ada)

@@ -78,6 +78,7 @@ func toldOf(t *testing.T, n *harness.Node, id string) letter {
 }
 
 func TestSomebodyLearnsOfAVoicemailAndTheLinkOpensIt(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"node", "chromium"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("there is no " + program)
@@ -110,6 +111,7 @@ func TestSomebodyLearnsOfAVoicemailAndTheLinkOpensIt(t *testing.T) {
 }
 
 func TestAVoicemailIsToldOfWhenTheServerDiesWithItsCaller(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	c := n.Call(lakeside, func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)

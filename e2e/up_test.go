@@ -33,6 +33,7 @@ func pids(t *testing.T, n *harness.Node) map[string]int {
 func running(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func TestUpRunsEverythingRestartsWhatDiesAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t, harness.Options{Up: true})
 	before := pids(t, n)
 	for name, pid := range before {
@@ -87,6 +88,7 @@ func TestUpRunsEverythingRestartsWhatDiesAndLeavesNothing(t *testing.T) {
 }
 
 func TestTheFirstUserOfAnInstallationComesByALinkThatIsGoodOnce(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t, harness.Options{Up: true, Env: []string{"HOLDFAST_DEMO=0"}})
 	out, err := tool(t, n, "user", "add", "first@holdfast.example", "--name", "First")
 	if err != nil {
@@ -112,6 +114,7 @@ func TestTheFirstUserOfAnInstallationComesByALinkThatIsGoodOnce(t *testing.T) {
 }
 
 func TestABusyPortIsOneClearLine(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	other := exec.Command(harness.Binary(t), "up")
 	other.Env = append(os.Environ(), "HOLDFAST_DATA="+filepath.Join(harness.Folder(t), "data"), "HOLDFAST_HTTP="+n.Host+":8080", "HOLDFAST_SIP="+n.Host+":9060")

@@ -39,6 +39,7 @@ func speak(t *testing.T, c *carrier.Call, long time.Duration) {
 }
 
 func TestACallerWhomNobodyCanAnswerLeavesAMessage(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	c := n.Call(lakeside, func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)
@@ -70,6 +71,7 @@ func TestACallerWhomNobodyCanAnswerLeavesAMessage(t *testing.T) {
 }
 
 func TestTheStarKeyLeavesTheQueueForVoicemail(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	o := n.Operator(ada)
 	c := n.Call(prairie, func(o *carrier.Options) { o.Tone = 0 })
@@ -95,6 +97,7 @@ func TestTheStarKeyLeavesTheQueueForVoicemail(t *testing.T) {
 }
 
 func TestACallerMarksAMessageUrgent(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	c := n.Call(prairie, func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)
@@ -109,6 +112,7 @@ func TestACallerMarksAMessageUrgent(t *testing.T) {
 }
 
 func TestATenantInStandbyHasItsOwnVoicemailAndAnAlarm(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	c := n.Call(kovacs, func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)
@@ -125,6 +129,7 @@ func TestATenantInStandbyHasItsOwnVoicemailAndAnAlarm(t *testing.T) {
 }
 
 func TestAnUnknownNumberIsNeverA404(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	c := n.Call("+16085559999", func(o *carrier.Options) { o.Tone = 0 })
 	id := n.Answered(c, 5*time.Second)

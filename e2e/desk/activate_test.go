@@ -13,6 +13,7 @@ import (
 )
 
 func TestACentreIsActivatedFromAPhone(t *testing.T) {
+	t.Parallel()
 	ready(t)
 	n := harness.Start(t)
 	voice := filepath.Join(t.TempDir(), "voice.wav")

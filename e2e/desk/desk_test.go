@@ -62,6 +62,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestABrowserAnswersAndComesBackFromAReload(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
@@ -112,6 +113,7 @@ func silent(t *testing.T, d *desk.Desk) {
 // TestTheFirstLoadIsSmall: whoever is paged at night opens the desk over a telephone. How long that takes hangs on
 // this machine: it is told, not judged.
 func TestTheFirstLoadIsSmall(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
 	for _, when := range []string{"signed out", "signed in"} {
@@ -128,6 +130,7 @@ func TestTheFirstLoadIsSmall(t *testing.T) {
 }
 
 func TestADeclinedOfferAndAKeyInNoField(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
@@ -143,6 +146,7 @@ func TestADeclinedOfferAndAKeyInNoField(t *testing.T) {
 }
 
 func TestAReloadedPageIsBackOnDutyWhileTheStoresAreAway(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
@@ -164,6 +168,7 @@ func TestAReloadedPageIsBackOnDutyWhileTheStoresAreAway(t *testing.T) {
 }
 
 func TestEveryPageIsAccessibleInBothLanguages(t *testing.T) {
+	t.Parallel()
 	ready(t)
 	n := harness.Start(t)
 	cmd := exec.CommandContext(t.Context(), "node", "pages.mjs")

@@ -41,6 +41,7 @@ type storm struct {
 // call, writes the message, joins the doctor and leaves; the message is handed over. Her browser dies in the next call, and
 // Gábor finds her words. Then the centre stands down.
 func TestANightOfStorm(t *testing.T) {
+	t.Parallel()
 	languages := []string{"hu"}
 	if os.Getenv("HOLDFAST_LONG") == "1" {
 		languages = append(languages, "en")

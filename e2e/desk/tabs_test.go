@@ -17,6 +17,7 @@ const (
 // TestTheNewerTabTakesOver: one operator, two tabs, a call. The older says that it is closed and lets go of the microphone;
 // the newer says why, and has the call.
 func TestTheNewerTabTakesOver(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
@@ -48,6 +49,7 @@ func TestTheNewerTabTakesOver(t *testing.T) {
 
 // TestAMissedOfferIsAPauseOfHalfAMinute, and one key ends it.
 func TestAMissedOfferIsAPauseOfHalfAMinute(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	d, ctx := open(t, n), t.Context()
 	must(t, d.TakeCalls(ctx, ada))

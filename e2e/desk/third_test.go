@@ -40,6 +40,7 @@ func glance(t *testing.T, d *desk.Desk, name string) {
 
 // A caller is held, the doctor on call is called by one key, all three are joined and the two are left, by keyboard alone.
 func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	host := strings.TrimSuffix(n.Host, ".1") + ".77"
 	x, err := carrier.Listen(host+":0", func(string) carrier.Plan { return carrier.Plan{Rings: true, Waits: true, Tone: thirdHz} })

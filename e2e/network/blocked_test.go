@@ -14,6 +14,7 @@ const (
 
 // TestANetworkThatBlocksAudioIsNamed: everything works but UDP, as in many an office and hotel.
 func TestANetworkThatBlocksAudioIsNamed(t *testing.T) {
+	t.Parallel()
 	net, _ := start(t)
 	for _, c := range []struct{ language, email, blocked, help, over string }{
 		{

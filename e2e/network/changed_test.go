@@ -20,6 +20,7 @@ const (
 
 // TestACallOutlivesAChangedNetwork: everything that happens to the network of somebody who works at home, in one call.
 func TestACallOutlivesAChangedNetwork(t *testing.T) {
+	t.Parallel()
 	net, _ := start(t)
 	d, ctx := browser(t, net), t.Context()
 	must(t, d.TakeCalls(ctx, ada))

@@ -25,6 +25,7 @@ const (
 
 // TestAnOperatorAtHomeTakesACall: by browser, and by "holdfast operator", which trusts the server's certificate and no other.
 func TestAnOperatorAtHomeTakesACall(t *testing.T) {
+	t.Parallel()
 	net, n := start(t)
 	if !strings.Contains(n.Log(), "certificate=self-signed") {
 		t.Error("the ready line does not say that the certificate is our own")

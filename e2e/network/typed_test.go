@@ -15,6 +15,7 @@ const (
 // TestWhatIsTypedOutlivesNetworkAndBrowser: Ada types while her network is away, and then her browser is gone for good. Ben gets
 // the caller back, and the message with every word in it.
 func TestWhatIsTypedOutlivesNetworkAndBrowser(t *testing.T) {
+	t.Parallel()
 	net, _ := start(t)
 	d, ctx := browser(t, net), t.Context()
 	must(t, d.TakeCalls(ctx, ada))

@@ -57,6 +57,8 @@ export class DeskStore {
   tookOver = $state(false);
   private fresh = false;
   private first = false;
+  /** An earlier try of this page to connect failed on our side: the server may still count its socket. */
+  private retried = false;
   speakingSince = $state(0);
   devices = $state<Devices>(readDevices());
   private accepting = false;
@@ -75,6 +77,7 @@ export class DeskStore {
       onConnection: (connection) => {
         this.happen({ is: 'connection', connection });
         if (connection.state === 'ended') this.ended(connection.why ?? '');
+        if (connection.state === 'retrying') this.retried = true;
         if (connection.state === 'open') {
           this.audio.nudge();
           this.work.drafts.flush();
@@ -147,6 +150,7 @@ export class DeskStore {
     this.check = null;
     this.recheck = this.fresh = this.tookOver = false;
     this.first = true;
+    this.retried = false;
     this.happen({ is: 'reset', now: Date.now() });
     this.socket.start();
   }
@@ -206,7 +210,7 @@ export class DeskStore {
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
     if (duty && this.first) {
       this.first = false;
-      this.tookOver = duty.socket; // ours is not counted yet
+      this.tookOver = duty.socket && !this.retried; // ours is not counted yet
     }
     if (duty && this.fresh) {
       // A duty that another page began was proven there; this machine's line was not.
