@@ -169,8 +169,8 @@ func TestCarriersOfAnotherMake(t *testing.T) {
 			leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
 		}, "hangup"},
 		"a session timer": {[]string{
-			recv("INVITE"), say("422 Session Interval Too Small", "p", "", "Min-SE: 100"), recv("ACK"),
-			`<recv request="INVITE" crlf="true"><action><ereg regexp="100;refresher=uac" search_in="hdr" header="Session-Expires:" check_it="true" assign_to="se"/></action></recv><Reference variables="se"/>`,
+			recv("INVITE"), say("422 Session Interval Too Small", "p", "", "Min-SE: 2000"), recv("ACK"),
+			`<recv request="INVITE" crlf="true"><action><ereg regexp="2000;refresher=uac" search_in="hdr" header="Session-Expires:" check_it="true" assign_to="se"/></action></recv><Reference variables="se"/>`,
 			say("200 OK", "p", sdpBody, "Session-Expires: 100;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE, UPDATE"), recv("ACK"),
 			recv("UPDATE"), say("200 OK", "", "", "Session-Expires: 100;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE"),
 			recv("INVITE"), say("200 OK", "", sdpBody+"a=sendonly\r\n", "Session-Expires: 100;refresher=uac", "Require: timer"), recv("ACK"),
