@@ -63,6 +63,7 @@ const (
 	TimerWait     = "wait"     // the longest wait is over
 	TimerPosition = "position" // say the place in the queue
 	TimerRejoin   = "rejoin"   // the operator did not come back
+	TimerGuest    = "guest"    // the operator who was asked in did not come back
 	TimerHold     = "hold"     // the caller waits on hold: remind the operator
 	TimerWatchdog = "watchdog" // the phase has lasted too long
 )

@@ -84,7 +84,7 @@ func stages(t *testing.T) []struct {
 	asking := append(talking[:4:4], askBen)
 	asked := append(asking[:5:5], Event{Type: Accepted, Operator: ben, Epoch: 2})
 	passing := append(talking[:4:4], giveBen)
-	lost := Event{Type: OperatorLost, Operator: ada}
+	lost, guestLost := Event{Type: OperatorLost, Operator: ada}, Event{Type: OperatorLost, Operator: ben}
 	return []struct {
 		name  string
 		state State
@@ -109,6 +109,8 @@ func stages(t *testing.T) []struct {
 		{"asking an operator", mustFold(t, asking...)},
 		{"aside with an operator", mustFold(t, asked...)},
 		{"three with an operator", mustFold(t, append(asked[:6:6], Event{Type: JoinAll, Operator: ada})...)},
+		{"aside with an operator who is lost", mustFold(t, append(asked[:6:6], guestLost)...)},
+		{"three with an operator who is lost", mustFold(t, append(asked[:6:6], Event{Type: JoinAll, Operator: ada}, guestLost)...)},
 		{"passing", mustFold(t, passing...)},
 		{"passing, lost", mustFold(t, append(passing[:5:5], lost)...)},
 		{"announcing", mustFold(t, announcing...)},
@@ -157,6 +159,7 @@ func facts(s State) []Event {
 		{Type: Accepted, Operator: ben, Epoch: s.Epoch},
 		{Type: OfferEnded, Operator: ben, Epoch: s.Epoch, Reason: "declined"},
 		{Type: OperatorLost, Operator: ben},
+		{Type: OperatorBack, Operator: ben},
 		{Type: Hold, Operator: ada},
 		{Type: Hold, Operator: ben},
 		{Type: Resume, Operator: ada},
@@ -174,7 +177,7 @@ func facts(s State) []Event {
 	for _, d := range []string{"1", "2", "3", "5", "#", "*"} {
 		events = append(events, Event{Type: Digit, Digit: d})
 	}
-	for _, timer := range []string{TimerRing, TimerWait, TimerPosition, TimerRejoin, TimerHold, TimerWatchdog} {
+	for _, timer := range []string{TimerRing, TimerWait, TimerPosition, TimerRejoin, TimerGuest, TimerHold, TimerWatchdog} {
 		events = append(events, Event{Type: TimerFired, Timer: timer})
 	}
 	for i := range events {

@@ -31,6 +31,7 @@ type Third struct {
 	At         time.Time          `json:"at"`
 	RangAt     time.Time          `json:"rang_at,omitzero"`
 	AnsweredAt time.Time          `json:"answered_at,omitzero"`
+	LostAt     time.Time          `json:"lost_at,omitzero"` // of an operator: the connection is away since then, and the others go on
 	EndedAt    time.Time          `json:"ended_at,omitzero"`
 	Outcome    string             `json:"outcome,omitempty"` // stable; a leg's reason, "cancelled", "dropped", "took_over", "call_ended" ...
 }
@@ -38,8 +39,11 @@ type Third struct {
 // Inside reports whether the third party is another operator.
 func (t *Third) Inside() bool { return t != nil && t.Operator != "" }
 
-// Up reports whether the third party has answered and is still there.
+// Up reports whether the third party has answered and is still in the call.
 func (t *Third) Up() bool { return t != nil && !t.AnsweredAt.IsZero() && t.EndedAt.IsZero() }
+
+// Here reports whether the third party is in the call and can hear: not so an operator whose connection is away.
+func (t *Third) Here() bool { return t.Up() && t.LostAt.IsZero() }
 
 // Talked is how long the third party was connected, until now where it still is.
 func (t *Third) Talked(now time.Time) time.Duration {
@@ -99,15 +103,23 @@ func (m *move) connect() {
 	case Caller:
 		m.do(Join{m.s.Operator})
 	case Aside:
+		if t.Up() && !t.Here() {
+			m.do(Part{})
+			return
+		}
 		m.do(Consult{m.s.Operator, t.N})
 		return
 	case All:
+		if !t.Here() {
+			m.do(Join{m.s.Operator})
+			return
+		}
 		m.do(Confer{m.s.Operator, t.N})
 		return
 	case Nobody, Passing:
 		m.do(Part{})
 	}
-	if t.Up() {
+	if t.Here() {
 		m.do(Soothe{t.N})
 	}
 }
@@ -115,6 +127,9 @@ func (m *move) connect() {
 // close takes note that the third party is gone.
 func (m *move) close(outcome string) {
 	t := m.s.third()
+	if t.Up() && !t.Here() {
+		m.do(ClearTimer{TimerGuest})
+	}
 	t.EndedAt, t.Outcome = m.e.At, outcome
 }
 
@@ -150,7 +165,14 @@ func (m *move) inTalking() error {
 		return m.colleague()
 	case ThirdRinging, ThirdAnswered, ThirdEnded:
 		return m.thirdTold()
+	case OperatorBack:
+		return m.guestBack()
 	case TimerFired:
+		if t := m.s.third(); m.e.Timer == TimerGuest && t.Up() && !t.Here() {
+			m.do(Withdraw{t.Operator, t.Epoch, "consult_lost"})
+			m.thirdGone("lost")
+			return nil
+		}
 		if m.e.Timer != TimerHold || !waits(m.s.With) {
 			return ErrStale
 		}
@@ -168,14 +190,20 @@ func (m *move) inTalking() error {
 func (m *move) operatorGone() error {
 	t := m.s.third()
 	if t.Up() && t.Operator == m.e.Operator {
-		if m.e.Type == OperatorLost { // who comes back comes back to no call
-			m.do(Withdraw{t.Operator, t.Epoch, "consult_lost"})
-		}
-		m.thirdGone(cmp.Or(m.e.Reason, "lost"))
-		return nil
+		return m.guestGone(t)
 	}
 	if m.e.Operator != m.s.Operator {
 		return ErrStale
+	}
+	if t.Up() && !t.Here() { // nobody is left to wait for a guest who is away
+		m.do(Withdraw{t.Operator, t.Epoch, "consult_lost"})
+		m.close("lost")
+		if waits(m.s.With) {
+			m.s.With = Nobody
+		} else {
+			m.s.With = Caller
+		}
+		t = nil
 	}
 	switch {
 	case t.Inside() && t.Up():
@@ -189,6 +217,40 @@ func (m *move) operatorGone() error {
 	default:
 		m.do(Part{})
 		m.end(Answered, "operator_hangup")
+	}
+	return nil
+}
+
+// guestGone: an operator who was asked in has hung up, or has lost the connection. Caller and operator go on either way; who
+// was lost has a moment to come back to the same place.
+func (m *move) guestGone(t *Third) error {
+	switch {
+	case m.e.Type == OperatorEnded:
+		m.thirdGone(cmp.Or(m.e.Reason, "lost"))
+		return nil
+	case !t.Here():
+		return ErrStale
+	}
+	t.LostAt = m.e.At
+	m.do(SetTimer{TimerGuest, RejoinFor})
+	if m.s.With == All || m.s.With == Aside {
+		m.connect()
+	}
+	return nil
+}
+
+// guestBack puts an operator who was asked in, and lost, back into the place they had.
+func (m *move) guestBack() error {
+	t := m.s.third()
+	if !t.Up() || t.Here() || t.Operator != m.e.Operator {
+		return ErrStale
+	}
+	t.LostAt = time.Time{}
+	m.do(ClearTimer{TimerGuest})
+	if m.s.With == All || m.s.With == Aside {
+		m.connect()
+	} else {
+		m.do(Soothe{t.N})
 	}
 	return nil
 }

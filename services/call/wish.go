@@ -63,7 +63,7 @@ func (m *move) resume() error {
 func (m *move) ask() error {
 	asked := m.e.Third
 	if t := m.s.third(); t != nil {
-		if m.e.Type == Transfer && t.Up() && asked != nil && t.Operator == asked.Operator { // spoken with: now they take it
+		if m.e.Type == Transfer && t.Here() && asked != nil && t.Operator == asked.Operator { // spoken with: now they take it
 			m.promote(true)
 			return nil
 		}
@@ -98,8 +98,8 @@ func (m *move) ask() error {
 // three is what needs a third party who has answered.
 func (m *move) three() error {
 	t := m.s.third()
-	if !t.Up() {
-		return m.deny("no_third", "Nobody else has answered yet.")
+	if !t.Here() {
+		return m.deny("no_third", "Nobody else is there to speak with now.")
 	}
 	switch {
 	case m.e.Type == LeaveTwo && t.Inside():

@@ -100,6 +100,7 @@ const (
 	ThirdCalling ThirdState = "calling" // nothing is heard of it yet
 	ThirdRinging ThirdState = "ringing"
 	ThirdUp      ThirdState = "up"   // has answered
+	ThirdLost    ThirdState = "lost" // an operator who has lost the connection: back in a moment, or over
 	ThirdOver    ThirdState = "over" // is gone, or never came: Reason
 )
 
@@ -115,11 +116,11 @@ type State struct {
 	Phase     Phase                    `json:"state"`
 	Since     time.Time                `json:"since"`
 	Until     time.Time                `json:"until,omitzero"` // end of offer, wrap-up, rest or rejoin
-	Why       string                   `json:"why,omitempty"`  // of Paused, Away: "asked", "missed", "connection_lost", "supervisor", "went_home", "replaced"
+	Why       string                   `json:"why,omitempty"`  // of Paused, Away: "asked", "missed", "connection_lost", "cut_off", "supervisor", "went_home", "replaced"
 	Resume    Phase                    `json:"resume,omitempty"`
 	Epoch     uint64                   `json:"epoch"`          // of the newest offer granted
 	Card      *Card                    `json:"card,omitempty"` // the call of Offered, Talking, Lost in a call, WrapUp
-	Line      *Line                    `json:"line,omitempty"` // of Talking, and Lost in a call; nil: caller and operator hear each other
+	Line      *Line                    `json:"line,omitempty"` // of Talking, and Lost in a call; nil: caller and operator hear each other. Of Paused as cut_off: whose call it was
 	Socket    bool                     `json:"socket"`
 	Media     bool                     `json:"media"`
 	Checked   bool                     `json:"checked"`

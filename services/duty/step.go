@@ -335,6 +335,10 @@ func (m *move) withdrawn() error {
 		m.callGone()
 	case Lost:
 		m.do(ClearTimer{TimerRejoin})
+		if l := m.s.Line; l != nil && l.Guest {
+			m.cutOff(l.Host)
+			return nil
+		}
 		if m.e.Reason == RejoinOver {
 			m.gaveUp()
 			return nil
@@ -364,6 +368,15 @@ func (m *move) gaveUp() {
 		return
 	}
 	m.enter(Paused, "connection_lost", time.Time{})
+}
+
+// cutOff: a lost operator was a guest in the call of another, and it went on without them. They are told so when they are back,
+// and say themselves when they are ready.
+func (m *move) cutOff(host string) {
+	m.gaveUp()
+	if m.s.Phase == Paused {
+		m.s.Why, m.s.Line = "cut_off", &Line{Guest: true, Host: host}
+	}
 }
 
 func (m *move) afterCall() {

@@ -32,6 +32,7 @@ var (
 	accept    = Event{Type: Accept, Call: "c1", Epoch: 1}
 	joined    = Event{Type: Joined, Call: "c1"}
 	lined     = Event{Type: LineTold, Call: "c1", Line: &Line{With: "nobody"}}
+	invited   = Event{Type: LineTold, Call: "c1", Line: &Line{With: "all", Guest: true, Host: "Ben Ito"}}
 	withdrawn = Event{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: "caller_hung_up"}
 )
 
@@ -73,6 +74,8 @@ func stages(t *testing.T) []struct {
 		{"lost, was talking", mustFold(t, append(talking[:8:8], Event{Type: SocketDown})...)},
 		{"talking, held", mustFold(t, append(talking[:8:8], lined)...)},
 		{"lost, was holding", mustFold(t, append(talking[:8:8], lined, Event{Type: SocketDown})...)},
+		{"lost, was a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown})...)},
+		{"paused, cut off as a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown}, withdrawn)...)},
 		{"lost, was available", mustFold(t, append(open[:5:5], Event{Type: SocketDown})...)},
 		{"lost, media only", mustFold(t, append(open[:5:5], Event{Type: MediaDown})...)},
 		{"wrap-up", mustFold(t, append(talking[:8:8], withdrawn)...)},

@@ -210,7 +210,7 @@ func (c *liveCall) settleThirds() {
 			delete(c.thirds, t.N)
 		}
 	}
-	if t, ok := c.state.Present(); !ok || !t.Up() {
+	if t, ok := c.state.Present(); !ok || !t.Here() {
 		c.unsoothe()
 	}
 }
@@ -264,6 +264,8 @@ func thirdOf(t call.Third) *duty.Third {
 	switch {
 	case !t.EndedAt.IsZero():
 		out.State, out.Since = duty.ThirdOver, t.EndedAt
+	case t.Up() && !t.Here():
+		out.State, out.Since = duty.ThirdLost, t.LostAt
 	case t.Up():
 		out.State, out.Since = duty.ThirdUp, t.AnsweredAt
 	case !t.RangAt.IsZero():

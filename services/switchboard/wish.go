@@ -85,6 +85,9 @@ func (d *liveDuty) endPart(e duty.Event) (w Wish, ok bool) {
 	}
 	switch call.With(l.With) {
 	case call.All:
+		if l.Third.State == duty.ThirdLost {
+			return Wish{}, false // who is away is left with nobody: it ends as with the caller alone
+		}
 		return Wish{Do: call.LeaveTwo, Call: e.Call}, true
 	case call.Aside:
 		return Wish{Do: call.Drop, Call: e.Call}, true

@@ -383,13 +383,71 @@ func TestAnOperatorWhoWasAskedFirstTakesOverOrGoes(t *testing.T) {
 				t.Errorf("%s", s.Operator)
 			}
 		},
-		"the second is lost": func(h *house, ada, ben *desk, _ *caller, all []party) {
+		"the second is lost aside, and comes back": func(h *house, ada, ben *desk, _ *caller, all []party) {
 			ben.seat.Leave()
 			h.pass(time.Second)
-			h.hears(map[string]string{"ada": "caller", "caller": "ada"}, all...)
-			if l := ada.line(); l.Third.Reason != "lost" {
+			h.hears(nil, all...) // the caller waits as before; nobody is suddenly heard
+			if l := ada.line(); l.Third.State != duty.ThirdLost || l.With != string(call.Aside) {
+				t.Errorf("%+v %+v", l, l.Third)
+			}
+			all[2].leg = h.open("ben", ben.state().Duty).leg
+			h.hears(map[string]string{"ada": "ben", "ben": "ada"}, all...)
+			if l := ada.line(); l.Third.State != duty.ThirdUp {
 				t.Errorf("%+v", l.Third)
 			}
+		},
+		"the second is lost in three, and comes back": func(h *house, ada, ben *desk, _ *caller, all []party) {
+			ada.wish(Wish{Do: call.JoinAll})
+			ben.seat.Leave()
+			h.pass(call.RejoinFor - time.Second)
+			h.hears(map[string]string{"ada": "caller", "caller": "ada"}, all...)
+			ada.denied("no_third", Wish{Do: call.LeaveTwo})
+			all[2].leg = h.open("ben", ben.state().Duty).leg
+			h.hears(map[string]string{"ada": "ben caller", "ben": "ada caller", "caller": "ada ben"}, all...)
+		},
+		"the second is lost in three, for good": func(h *house, ada, ben *desk, c *caller, all []party) {
+			ada.wish(Wish{Do: call.JoinAll})
+			ben.seat.Leave()
+			h.pass(call.RejoinFor)
+			h.hears(map[string]string{"ada": "caller", "caller": "ada"}, all...)
+			if l := ada.line(); l.With != "" || l.Third.State != duty.ThirdOver || l.Third.Reason != "lost" {
+				t.Errorf("%+v %+v", l, l.Third)
+			}
+			again := h.open("ben", ben.state().Duty)
+			if s := again.state(); s.Phase != duty.Paused || s.Why != "cut_off" || s.Line.Host != "Ada Novak" || s.Card != nil {
+				t.Errorf("told on return: %+v", s)
+			}
+			if err := again.ask(duty.Event{Type: duty.Ready}); err != nil {
+				t.Fatal(err)
+			}
+			again.want(duty.Available)
+			ada.want(duty.Talking)
+		},
+		"the second is lost in three, and the first hangs up": func(h *house, ada, ben *desk, c *caller, all []party) {
+			ada.wish(Wish{Do: call.JoinAll})
+			ben.seat.Leave()
+			h.pass(time.Second)
+			if err := ada.ask(duty.Event{Type: duty.HangUp, Call: ada.state().Card.Call}); err != nil {
+				t.Fatal(err)
+			}
+			h.pass(0)
+			if s := h.story(c); s.Phase != call.Ended || s.Reason != "operator_hangup" {
+				t.Errorf("%s %s", s.Phase, s.Reason)
+			}
+			h.open("ben", ben.state().Duty).want(duty.Paused)
+		},
+		"both are lost": func(h *house, ada, ben *desk, c *caller, all []party) {
+			ada.wish(Wish{Do: call.JoinAll})
+			ben.seat.Leave()
+			h.pass(time.Second)
+			ada.seat.Leave()
+			h.pass(time.Second)
+			if s := h.story(c); s.Phase != call.Rejoining || s.Operator != "ada" {
+				t.Errorf("%s %s", s.Phase, s.Operator)
+			}
+			all[1].leg = h.open("ada", ada.state().Duty).leg
+			h.hears(map[string]string{"ada": "caller", "caller": "ada"}, all...)
+			h.open("ben", ben.state().Duty).want(duty.Paused)
 		},
 		"the caller goes": func(h *house, ada, ben *desk, c *caller, _ []party) {
 			c.leg.Leave()

@@ -42,6 +42,8 @@ describe('the controls of a call', () => {
       'drop join leave resume swap',
     ],
     ['back with the caller', { with: '', third: ortiz('up') }, 'digits drop hold join leave swap'],
+    ['all three, an operator is lost', { with: 'all', third: ortiz('lost', { operator: 'ben' }) }, 'drop'],
+    ['aside, an operator is lost', { with: 'third', third: ortiz('lost', { operator: 'ben' }) }, 'drop resume'],
     ['all three', { with: 'all', third: ortiz('up') }, 'digits drop leave'],
     ['called in vain', { with: 'nobody', third: ortiz('over', { reason: 'busy' }) }, 'dial resume transfer'],
     ['being given away', { with: 'passing', third: ortiz('ringing', { operator: 'ben', blind: true }) }, 'drop resume'],

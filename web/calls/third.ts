@@ -93,6 +93,7 @@ export function thirdWords(c: Controls): string {
   const t = c.third;
   if (!t) return c.with === 'nobody' ? 'held' : '';
   if (t.state === 'over') return c.with === 'nobody' ? 'over.held' : 'over';
+  if (t.state === 'lost') return c.with === 'all' ? 'lost.all' : c.with === 'third' ? 'lost.third' : 'lost';
   if (t.state !== 'up') return t.state;
   return { '': 'up.waits', nobody: 'up.nobody', third: 'up', all: 'all' }[c.with as string] ?? 'up';
 }

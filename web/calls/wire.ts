@@ -144,7 +144,7 @@ export interface Third {
   number?: string;
   operator?: string;
   blind?: boolean;
-  state: 'calling' | 'ringing' | 'up' | 'over';
+  state: 'calling' | 'ringing' | 'up' | 'lost' | 'over';
   since: string;
   reason?: string;
 }

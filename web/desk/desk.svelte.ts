@@ -112,6 +112,11 @@ export class DeskStore {
   get controls(): Controls | null {
     return this.band?.card.practice ? null : controls(this.desk, now());
   }
+  /** The operator in whose call this one is a guest, or was when the line went away; '' else. */
+  get host(): string {
+    const line = this.desk.duty?.line;
+    return line?.guest ? (line.host ?? '') : '';
+  }
   /** The account in hand: of the call, of the message on the desk, of the offer, or the one that was chosen. */
   get place(): Place | null {
     const band = this.band;
