@@ -129,6 +129,7 @@ type node struct {
 	activation *activation.Service
 	interim    *interim.Board
 	guard      *oncall.Guard
+	warden     *warden
 }
 
 // newNode makes everything, in the order of need: disk, then what answers, then stores, then pages. Nothing of it
@@ -147,7 +148,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
+	if n.tapes, err = record.New(record.Config{Dir: s.dir("recordings"), Second: secondDisk(s, log), Keys: keys, Log: log, Alarm: n.tapeAlarm}); err != nil {
 		return nil, err
 	}
 	n.outbox = newOutbox(n)
@@ -168,6 +169,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	})
 	n.activation = newActivation(n)
 	n.staff = newStaff(n)
+	n.warden = newWarden(n)
 	n.site, err = newSite(n)
 	return n, err
 }
@@ -225,6 +227,7 @@ func (n *node) start() error {
 		n.guard.Start()
 	}
 	n.stores.start(n.prepare)
+	n.warden.start()
 	if err := n.site.start(n.failed); err != nil {
 		return err
 	}
@@ -338,6 +341,9 @@ func (n *node) stop() {
 	}
 	if n.guard != nil {
 		n.guard.Stop()
+	}
+	if n.warden != nil {
+		n.warden.stop()
 	}
 	if n.compiler != nil {
 		n.compiler.Stop()

@@ -28,6 +28,8 @@ const (
 	Marked       = "marked"       // marked as urgent
 	Saved        = "saved"        // said only when it is true
 	NotSaved     = "not-saved"    // the message could not be stored
+	NoRoom       = "no-room"      // no message can be taken: please call again
+	NoRoomWait   = "no-room-wait" // no message can be taken: an operator will answer
 	CheckStart   = "check-start"  // operator's line check: speak after the tone
 	CheckPassed  = "check-passed"
 	CheckFailed  = "check-failed"

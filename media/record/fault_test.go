@@ -219,3 +219,45 @@ func TestAfterAFailedSyncTheFileIsMadeAnew(t *testing.T) {
 	}
 	mustHear(t, s, take.id, said)
 }
+
+func TestADiskThatFillsUpTakesNoNewRecordingsButEndsThoseUnderWay(t *testing.T) {
+	t.Parallel()
+	first, second := t.TempDir(), t.TempDir()
+	var firstUsed, secondUsed atomic.Uint64
+	s := newStore(t, Config{Dir: first, Second: second, Space: func(dir string) (Space, error) {
+		used := &firstUsed
+		if dir == second {
+			used = &secondUsed
+		}
+		return Space{Free: 100 - used.Load(), Total: 100}, nil
+	}})
+	said := noise(1, 3*chunkBytes)
+	underWay := create(t, s, Limits{Longest: time.Minute}, nil)
+	say(underWay, media.PCMU, 0, said[:2*chunkBytes])
+	eventually(t, "two seconds are on disk", func() bool { return fileSize(first, underWay.id, partSuffix) == headerBytes+2*sealedChunk })
+	firstUsed.Store(97)
+	s.measure()
+	next := create(t, s, Limits{Longest: time.Minute}, nil)
+	say(next, media.PCMU, 0, said)
+	say(underWay, media.PCMU, 2*chunkBytes, said[2*chunkBytes:])
+	for _, take := range []*Take{underWay, next} {
+		if _, err := take.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustHear(t, s, take.id, said)
+	}
+	if fileSize(first, underWay.id, fullSuffix) < 0 || fileSize(second, next.id, fullSuffix) < 0 {
+		t.Error("the take under way belongs to the first folder, the new one to the second")
+	}
+	for _, is := range []struct {
+		first, second uint64
+		room          bool
+	}{{97, 96, true}, {99, 97, false}, {96, 99, true}} {
+		firstUsed.Store(is.first)
+		secondUsed.Store(is.second)
+		s.measure()
+		if s.Room() != is.room {
+			t.Errorf("at %d and %d %% there is room: %v", is.first, is.second, !is.room)
+		}
+	}
+}

@@ -34,9 +34,10 @@ func (s *Store) Keys() *Keys { return s.cfg.Keys }
 // Config is what a Store needs; Dir and Keys have no default.
 type Config struct {
 	Dir    string // recordings are in a folder for each tenant below it
-	Second string // where takes go on when Dir fails; "" for nowhere
+	Second string // where takes go on when Dir fails or is full; "" for nowhere
 	Keys   *Keys
 	Files  Opener
+	Space  func(dir string) (Space, error) // measures a folder's disk; default SpaceOf
 	Log    *slog.Logger
 	Now    func() time.Time
 	// Alarm is told when a folder begins to fail (open, with a text for a person) and when all is well again. It is called
@@ -86,6 +87,7 @@ type place struct {
 	dir     string
 	mu      sync.Mutex
 	stalled int       // writers that hang in it
+	full    bool      // new takes go elsewhere
 	failing bool      // the last thing done there failed
 	avoid   time.Time // until then others are preferred
 }
@@ -97,6 +99,9 @@ func New(cfg Config) (*Store, error) {
 	}
 	if cfg.Files == nil {
 		cfg.Files = OpenFile
+	}
+	if cfg.Space == nil {
+		cfg.Space = SpaceOf
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -126,6 +131,7 @@ func (s *Store) Start() {
 		s.startWriter(q)
 	}
 	s.wait.Go(s.clock)
+	s.wait.Go(s.measuring)
 }
 
 // Stop ends writing. Takes must be stopped before; what is not durable by now stays behind as a crash would leave it. It

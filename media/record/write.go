@@ -170,7 +170,7 @@ func (t *Take) hasWork() bool {
 	return t.attempt.synced < t.first+len(t.chunks)
 }
 
-// newAttempt chooses a place for t's file: one that is well, or at least one that answers. Under t.mu. It returns nil when
+// newAttempt chooses a place for t's file: one that is well and has room, or at least one that answers. Under t.mu. It returns nil when
 // there is none, or when the beginning of t is no longer in memory.
 func (s *Store) newAttempt(t *Take) *attempt {
 	if t.first > 0 {
@@ -180,7 +180,7 @@ func (s *Store) newAttempt(t *Take) *attempt {
 	var chosen *place
 	for _, p := range s.places {
 		p.mu.Lock()
-		answers, well := p.stalled == 0, now.After(p.avoid)
+		answers, well := p.stalled == 0, now.After(p.avoid) && !p.full
 		p.mu.Unlock()
 		if answers && (well || chosen == nil) {
 			chosen = p

@@ -15,24 +15,26 @@ type Prompt string
 // The prompts of a call.
 const (
 	Ringback     Prompt = "ringback"
-	Greeting     Prompt = "greeting"      // the account's own, else the generic one
-	Named        Prompt = "named"         // the account's own greeting, else nothing
-	Music        Prompt = "music"         // comfort audio
-	Comfort      Prompt = "comfort"       // "please stay on the line, or press star"
-	Position     Prompt = "position"      // "you are caller number ..."
-	Unavailable  Prompt = "unavailable"   // nobody can take the call: leave a message
-	Standby      Prompt = "standby"       // the same for a tenant that is not activated
-	Unknown      Prompt = "unknown"       // the same for a number that nobody owns
-	TooLong      Prompt = "long-wait"     // all are still busy: leave a message
-	Leave        Prompt = "leave-message" // the caller asked for it: leave a message
-	Emergency    Prompt = "emergency"     // the emergency-number notice of the country
+	Greeting     Prompt = "greeting"    // the account's own, else the generic one
+	Named        Prompt = "named"       // the account's own greeting, else nothing
+	Music        Prompt = "music"       // comfort audio
+	Comfort      Prompt = "comfort"     // "please stay on the line, or press star"
+	Position     Prompt = "position"    // "you are caller number ..."
+	Unavailable  Prompt = "unavailable" // nobody can take the call: leave a message
+	Standby      Prompt = "standby"     // the same for a tenant that is not activated
+	Unknown      Prompt = "unknown"     // the same for a number that nobody owns
+	TooLong      Prompt = "too-long"    // all are still busy: leave a message
+	Leave        Prompt = "leave"       // the caller asked for it: leave a message
+	Emergency    Prompt = "emergency"   // the emergency-number notice of the country
 	Beep         Prompt = "beep"
 	Menu         Prompt = "menu"
-	Again        Prompt = "record-again"  // speak again; the earlier take is kept until then
-	Reconnecting Prompt = "reconnecting"  // the operator was lost: please stay on the line
-	Marked       Prompt = "marked-urgent" // "marked as urgent"
+	Again        Prompt = "record-again" // speak again; the earlier take is kept until then
+	Reconnecting Prompt = "reconnecting" // the operator was lost: please stay on the line
+	Marked       Prompt = "marked"       // "marked as urgent"
 	Saved        Prompt = "saved"
-	NotSaved     Prompt = "not-saved" // the truth, when nothing could be kept
+	NotSaved     Prompt = "not-saved"    // the truth, when nothing could be kept
+	NoRoom       Prompt = "no-room"      // no message can be taken: please call again
+	NoRoomWait   Prompt = "no-room-wait" // no message can be taken: an operator will answer
 )
 
 type (

@@ -27,6 +27,7 @@ const (
 	Ordered       Type = "ordered"        // Order, Operator, Name, By: a supervisor's command
 	TimerFired    Type = "timer"          // Timer
 	CallerEnded   Type = "caller_ended"   // Reason: the caller's leg is over
+	DiskFull      Type = "disk_full"      // Staffed: no disk would take a message, and the caller is about to be asked for one
 	TakeStarted   Type = "take_started"   // Take (N, Voicemail)
 	TakeEnded     Type = "take_ended"     // Take (all), Reason: "key", "silence", "limit", "hangup", "failed"
 	MessageKept   Type = "message_kept"   // the take is durable and journaled
@@ -85,7 +86,8 @@ type Event struct {
 	Reason   string             `json:"reason,omitempty"`
 	Take     *Take              `json:"take,omitempty"`
 	Third    *Third             `json:"third,omitempty"`
-	N        int                `json:"n,omitempty"`    // which third party
-	Keys     int                `json:"keys,omitempty"` // how many
-	Digits   string             `json:"-"`              // the keys: they may be somebody's PIN, and are written nowhere
+	N        int                `json:"n,omitempty"`       // which third party
+	Keys     int                `json:"keys,omitempty"`    // how many
+	Staffed  bool               `json:"staffed,omitempty"` // somebody who may take the call is on duty
+	Digits   string             `json:"-"`                 // the keys: they may be somebody's PIN, and are written nowhere
 }

@@ -28,6 +28,8 @@ func (m *move) inAnnouncing() error {
 	case m.e.Type == Played && m.e.Token == m.s.Token,
 		m.e.Type == TimerFired && m.e.Timer == TimerWatchdog:
 		m.record()
+	case m.e.Type == DiskFull:
+		m.noRoom()
 	case m.e.Type == Digit && m.e.Digit == "#":
 		// Whoever knows the announcement skips it; the beep is still owed.
 		m.play(false, Beep)
@@ -35,6 +37,22 @@ func (m *move) inAnnouncing() error {
 		return ErrStale
 	}
 	return nil
+}
+
+// noRoom: no disk would take the message. The caller is told before the beep, not after speaking to nobody, and goes to a
+// human where there is one.
+func (m *move) noRoom() {
+	m.do(Raise{"recording_disk", "callers cannot leave messages: no disk takes them"})
+	switch t := m.s.take(); {
+	case t != nil && t.Stopped: // was to be spoken again; what there is stands
+		m.keep()
+	case m.e.Staffed:
+		m.enter(Queued)
+		m.do(ClearTimer{TimerWatchdog}, Enqueue{Front: m.s.Front}, SetTimer{TimerWait, m.s.Plan.LongestWait})
+		m.play(false, NoRoomWait)
+	default:
+		m.farewell(NoRoom, Failed, "no_room")
+	}
 }
 
 func (m *move) record() {

@@ -152,6 +152,8 @@ func facts(s State) []Event {
 		{Type: TakeStarted, Take: &Take{N: 1, Voicemail: "v1"}},
 		{Type: TakeEnded, Reason: "silence", Take: take},
 		{Type: TakeEnded, Reason: "failed", Take: take},
+		{Type: DiskFull},
+		{Type: DiskFull, Staffed: true},
 		{Type: MessageKept},
 		{Type: KeepFailed, Reason: "disk"},
 		{Type: Panicked},
@@ -191,6 +193,9 @@ func label(e Event) string {
 	called := ""
 	if e.Third != nil {
 		called = e.Third.Name
+	}
+	if e.Staffed {
+		parts = append(parts, "staffed")
 	}
 	for _, p := range []string{e.Digit, e.Timer, e.Order, e.Reason, string(e.Operator), called} {
 		if p != "" {

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"holdfast/media"
@@ -174,7 +175,19 @@ func (c *liveCall) quiet() {
 	}
 }
 
-func (c *liveCall) play(e call.Play) { c.sound(e.Token, c.clips(e.Prompts), e.Loop) }
+// play plays prompts; a beep only where what follows it can be kept.
+func (c *liveCall) play(e call.Play) {
+	if slices.Contains(e.Prompts, call.Beep) && !c.board.cfg.Recorder.Room() {
+		staffed := false
+		if c.state.Plan.Kind == call.ForQueue {
+			onDuty, _ := c.board.cfg.Queue.Staff(waiting(c.id, c.state.Plan, c.state.InvitedAt, c.state.Front))
+			staffed = onDuty > 0
+		}
+		c.post(call.Event{Type: call.DiskFull, Staffed: staffed})
+		return
+	}
+	c.sound(e.Token, c.clips(e.Prompts), e.Loop)
+}
 
 // sound plays clips instead of whatever is playing. What cannot be played counts as heard: a missing prompt must not
 // hold a caller up.

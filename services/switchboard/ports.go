@@ -84,6 +84,8 @@ type Summary struct {
 
 // Recorder makes recordings.
 type Recorder interface {
+	// Room says whether a disk would take another recording now. It never blocks.
+	Room() bool
 	// Create begins one. ended is called when it ends by itself, with "silence", "limit" or "failed", and with "late" when
 	// it became durable after Stop had said that it was not.
 	Create(tenant tenants.TenantID, id tenants.VoicemailID, l Limits, ended func(why string)) (Take, error)

@@ -385,6 +385,7 @@ type tapes struct {
 	mu     sync.Mutex
 	made   []*tapeTake
 	broken error
+	full   bool
 }
 
 type tapeTake struct {
@@ -407,6 +408,8 @@ func (r *tapes) Create(_ tenants.TenantID, _ tenants.VoicemailID, _ Limits, ende
 	r.made = append(r.made, t)
 	return t, nil
 }
+
+func (r *tapes) Room() bool { r.mu.Lock(); defer r.mu.Unlock(); return !r.full }
 
 func (r *tapes) newest() *tapeTake {
 	r.mu.Lock()

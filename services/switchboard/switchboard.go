@@ -38,6 +38,9 @@ type Config struct {
 	Spend  *spend.Meter // nil: the same
 	// MaxCalls is how many calls may live at once; more are refused with 503 (0: 5,000).
 	MaxCalls int
+	// Sabotage lets a caller break the own call with the key D, for tests of what a defect costs the others. Nobody outside
+	// a test sets it.
+	Sabotage bool
 	Log      *slog.Logger
 	Now      func() time.Time
 }

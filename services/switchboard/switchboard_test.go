@@ -99,7 +99,7 @@ func TestWithNobodyOnDutyTheCallerLeavesAMessageAndHearsThatItIsSaved(t *testing
 		if s.Result != call.Voicemail || s.Message == nil || s.Message.DurationMS != 3000 || !s.Urgent {
 			t.Fatalf("%s %+v urgent %v", s.Result, s.Message, s.Urgent)
 		}
-		if want := "unavailable+beep | menu | marked-urgent+menu | saved"; h.player.heard() != want {
+		if want := "unavailable+beep | menu | marked+menu | saved"; h.player.heard() != want {
 			t.Errorf("heard %q\nwant  %q", h.player.heard(), want)
 		}
 		if h.tapes.newest().discarded {
@@ -131,6 +131,37 @@ func TestADiskThatTakesNothingIsToldToTheCaller(t *testing.T) {
 		}
 		if !strings.HasSuffix(h.player.heard(), "not-saved") || !h.ledger.raised("harbor recording_disk") {
 			t.Errorf("heard %q, alarms %v", h.player.heard(), h.ledger.alarms)
+		}
+	})
+}
+
+// A caller who cannot leave a message learns it before the beep, and hears a human where there is one.
+func TestWithAFullDiskNobodySpeaksIntoTheVoid(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.tapes.full = true
+		alone := h.dial(lakeside)
+		h.pass(5 * clipTime)
+		if s := h.story(alone); s.Result != call.Failed || s.Reason != "no_room" {
+			t.Errorf("with nobody on duty: %s %s", s.Result, s.Reason)
+		}
+		if heard := h.player.heard(); !strings.HasSuffix(heard, "no-room") || strings.Contains(heard, "beep") || !h.ledger.raised("harbor recording_disk") {
+			t.Errorf("heard %q, alarms %v", heard, h.ledger.alarms)
+		}
+		ada := h.ready("ada")
+		h.dial(lakeside)
+		ada.accept()
+		starred := h.dial(lakeside)
+		h.pass(0)
+		starred.leg.Press("*")
+		h.pass(5 * clipTime)
+		if s := h.story(starred); s.Phase != call.Queued || strings.Contains(h.player.heard(), "beep") {
+			t.Errorf("with ada on duty: %s, heard %q", s.Phase, h.player.heard())
+		}
+		h.tapes.full = false
+		starred.leg.Press("*")
+		h.pass(2 * clipTime)
+		if s := h.story(starred); s.Phase != call.Recording {
+			t.Errorf("with room again: %s", s.Phase)
 		}
 	})
 }

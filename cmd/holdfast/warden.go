@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"holdfast/media/record"
+	"holdfast/services/journal"
+	"holdfast/tenants"
+)
+
+const (
+	// wardenEvery is how often the warden looks.
+	wardenEvery = 5 * time.Second
+	// nearlyFull is how much of a disk may be used before somebody is told; calmAt is where that ends.
+	nearlyFull = 0.90
+	calmAt     = 0.89
+	// reserve is how much there must be room for: two hours of as many callers speaking as were ever there at once.
+	reserve = 2 * time.Hour
+	// voice is the bytes of a second of a recording.
+	voice = 8000
+)
+
+// warden looks after what runs out slowly, and says so before it has.
+type warden struct {
+	disks []watchedDisk
+	space func(dir string) (record.Space, error)
+	calls func() int // live
+	raise func(key, text string, severity journal.Severity)
+	clear func(key string)
+	log   *slog.Logger
+
+	peak   int // most calls at once so far
+	quit   chan struct{}
+	once   sync.Once
+	worker sync.WaitGroup
+}
+
+// watchedDisk is a folder whose disk is watched, and what it is for.
+type watchedDisk struct{ key, dir, what string }
+
+func newWarden(n *node) *warden {
+	s, j := n.settings, n.journal
+	w := &warden{
+		space: record.SpaceOf, calls: n.answering.board.Calls, log: n.log, quit: make(chan struct{}),
+		raise: func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
+		clear: func(key string) { j.Clear(tenants.Platform, key) },
+	}
+	seen := map[uint64]bool{} // one alarm a disk
+	for _, f := range []watchedDisk{
+		{"disk_recordings", s.dir("recordings"), "recordings"},
+		{"disk_recordings_2", s.dir(secondFolder), "further recordings"},
+		{"disk_journal", s.dir("spool"), "journal"},
+	} {
+		if disk, ok := deviceOf(f.dir); ok && !seen[disk] {
+			seen[disk] = true
+			w.disks = append(w.disks, f)
+		}
+	}
+	return w
+}
+
+func (w *warden) start() { w.worker.Go(w.run) }
+
+func (w *warden) stop() {
+	w.once.Do(func() { close(w.quit) })
+	w.worker.Wait()
+}
+
+func (w *warden) run() {
+	tick := time.NewTicker(wardenEvery)
+	defer tick.Stop()
+	for {
+		w.look()
+		select {
+		case <-w.quit:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *warden) look() {
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.Error("recovered", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	w.peak = max(w.peak, w.calls())
+	for _, d := range w.disks {
+		w.disk(d)
+	}
+}
+
+// disk raises the alarm of a disk that is nearly full, or has no room for two hours of what this node has seen.
+func (w *warden) disk(d watchedDisk) {
+	space, err := w.space(d.dir)
+	if err != nil {
+		return // what writes there tells
+	}
+	need := float64(w.peak) * voice * reserve.Seconds()
+	left := float64(space.Free)
+	switch used := space.Used(); {
+	case used >= nearlyFull || left < need:
+		severity := journal.Warning
+		if used >= 0.97 {
+			severity = journal.Critical
+		}
+		text := fmt.Sprintf("the disk of the %s (%s) is %.0f %% full: %.1f GB are left", d.what, d.dir, 100*used, left/1e9)
+		if w.peak > 0 {
+			text += fmt.Sprintf(", which is %.1f hours of %d callers speaking at once", left/float64(w.peak)/voice/3600, w.peak)
+		}
+		w.raise(d.key, text, severity)
+	case used < calmAt && left > 1.1*need:
+		w.clear(d.key)
+	}
+}
+
+// secondFolder is where recordings go when the disk of the first folder is full or fails.
+const secondFolder = "recordings-2"
+
+// secondDisk is that folder where it is on another disk than the first, or was used before; "" where it would be no help.
+func secondDisk(s *settings, log *slog.Logger) string {
+	dir := s.dir(secondFolder)
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	first, ok1 := deviceOf(s.dir("recordings"))
+	second, ok2 := deviceOf(s.Data)
+	if !ok1 || !ok2 || first == second {
+		return ""
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		log.Error("the second folder for recordings cannot be made", "folder", dir, "err", err)
+		return ""
+	}
+	return dir
+}
+
+// deviceOf tells disks apart.
+func deviceOf(dir string) (uint64, bool) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return 0, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Dev, true
+}
