@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,6 +123,36 @@ func (n *Node) Operator(email string) *operator.Operator {
 		}
 	})
 	return o
+}
+
+// Operators is Operator for several people at once.
+func (n *Node) Operators(emails ...string) []*operator.Operator {
+	n.t.Helper()
+	all, errs := make([]*operator.Operator, len(emails)), make([]error, len(emails))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.t.Context()), dutyBar)
+	defer cancel()
+	var dials sync.WaitGroup
+	for i, email := range emails {
+		dials.Go(func() {
+			all[i], errs[i] = operator.Dial(ctx, operator.Options{URL: n.URL, SignIn: email, Password: Password})
+		})
+	}
+	dials.Wait()
+	for i, o := range all {
+		if errs[i] != nil {
+			n.t.Errorf("%s goes on duty: %v", emails[i], errs[i])
+			continue
+		}
+		n.t.Cleanup(func() {
+			if err := o.Close(); err != nil {
+				n.t.Error(err)
+			}
+		})
+	}
+	if n.t.Failed() {
+		n.t.FailNow()
+	}
+	return all
 }
 
 // Phase waits until an operator's duty is in one of the phases.

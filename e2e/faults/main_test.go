@@ -1,0 +1,139 @@
+package faults
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/e2e/harness"
+	"holdfast/e2e/operator"
+)
+
+// The numbers and people of the demonstration data.
+const (
+	lakeside = "+16085550101" // of harbor, live
+	prairie  = "+16085550102" // of harbor, live
+	kovacs   = "+3615550201"  // of duna, in standby
+	redRock  = "+16085550301" // of mesa, live
+	ada      = "ada@harbor.example"
+	ben      = "ben@harbor.example"
+	zoe      = "zoe@mesa.example"
+	admin    = "admin@harbor.example"
+	noc      = "noc@holdfast.example"
+)
+
+// The bars: how long each thing may take.
+const (
+	answerBar = time.Second      // INVITE to 200
+	offerBar  = 5 * time.Second  // until a waiting call is offered
+	joinBar   = 2 * time.Second  // from accepting until both hear each other
+	byeBar    = 3 * time.Second  // from one hanging up until the other is told
+	booksBar  = 30 * time.Second // from the end of a fault until everything is in the books
+)
+
+// operatorHz is what operators say in calls.
+const operatorHz = 1000
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// limited is the test's context with a limit.
+func limited(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// event waits for the operator's next event of a kind; others are passed over.
+func event(t *testing.T, o *operator.Operator, kind string, bar time.Duration) operator.Event {
+	t.Helper()
+	limit := time.NewTimer(bar)
+	defer limit.Stop()
+	for {
+		select {
+		case e := <-o.Events():
+			if e.Event == kind {
+				return e
+			}
+		case <-limit.C:
+			t.Fatalf("the operator has no %q within %v", kind, bar)
+		}
+	}
+}
+
+// joined lets an operator accept the call and waits until both hear each other.
+func joined(t *testing.T, l *harness.Ledger, e *harness.Entry, o *operator.Operator) {
+	t.Helper()
+	l.Answered(e, 5*time.Second)
+	event(t, o, operator.Offer, offerBar)
+	must(t, o.Accept(limited(t, joinBar)))
+	e.Say(e.Tone)
+	hear(t, e, o)
+}
+
+// hear waits until caller and operator hear each other.
+func hear(t *testing.T, e *harness.Entry, o *operator.Operator) {
+	t.Helper()
+	harness.Eventually(t, joinBar, "the operator hears the caller", func() bool { return o.Heard(e.Tone) })
+	harness.Eventually(t, joinBar, "the caller hears the operator", func() bool { return e.Heard(operatorHz) })
+}
+
+// raised waits for an open alarm whose key begins so, and returns its text.
+func raised(t *testing.T, api *harness.Client, key string, bar time.Duration) (found string) {
+	t.Helper()
+	harness.Eventually(t, bar, "the alarm "+key, func() bool {
+		for k, text := range api.Alarms() {
+			if strings.HasPrefix(k, key) {
+				found = text
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// over waits until no alarm is open whose key begins so.
+func over(t *testing.T, api *harness.Client, key string, bar time.Duration) {
+	t.Helper()
+	harness.Eventually(t, bar, "the end of the alarm "+key, func() bool {
+		open := api.Alarms()
+		for k := range open {
+			if strings.HasPrefix(k, key) {
+				return false
+			}
+		}
+		return open != nil
+	})
+}
+
+// ready waits until the node's dependencies are all there.
+func ready(t *testing.T, n *harness.Node, bar time.Duration) {
+	t.Helper()
+	harness.Eventually(t, bar, "the node is ready", func() bool {
+		status, _, err := n.Anybody().Try(http.MethodGet, "/readyz", nil)
+		return err == nil && status == http.StatusOK
+	})
+}
+
+// while lets time pass that a story is about.
+func while(t *testing.T, long time.Duration) {
+	t.Helper()
+	over := time.NewTimer(long)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-t.Context().Done():
+		t.Fatal("the story ended early")
+	}
+}

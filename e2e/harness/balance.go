@@ -1,0 +1,358 @@
+package harness
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"holdfast/e2e/sound"
+	"holdfast/media"
+	"holdfast/media/codec"
+	"holdfast/services/call"
+)
+
+// Record is a call as the API shows it.
+type Record struct {
+	ID         string     `json:"id"`
+	Tenant     string     `json:"tenant"`
+	Called     string     `json:"called"`
+	Caller     string     `json:"caller"`
+	State      string     `json:"state"`
+	Result     string     `json:"result"`
+	Reason     string     `json:"reason"`
+	AnsweredAt *time.Time `json:"answered_at"`
+	EndedAt    *time.Time `json:"ended_at"`
+}
+
+// Message is a voicemail as the API shows it.
+type Message struct {
+	ID         string `json:"id"`
+	CallID     string `json:"call_id"`
+	DurationMS int64  `json:"duration_ms"`
+	CutShort   bool   `json:"cut_short"`
+	Empty      bool   `json:"empty"`
+	SHA256     string `json:"sha256"`
+}
+
+// The demonstration's people who see the calls of each tenant, and of nobody.
+var watchers = []string{"admin@harbor.example", "admin@duna.example", "admin@mesa.example", "noc@holdfast.example"}
+
+const (
+	// lengthBar is how far a call's length may be off: what passes between a caller's clock and the node's on a busy machine.
+	lengthBar = 700 * time.Millisecond
+	// tailBar is how much of the end of what a caller said may be missing where the node died: a second, and the packets under way.
+	tailBar = 1300 * time.Millisecond
+	// edgeBar is how far a message's length may be off otherwise: the end of the beep, and the caller's own clock.
+	edgeBar = 700 * time.Millisecond
+)
+
+// books is all that the node has kept.
+type books struct {
+	calls    map[string][]Record // by id
+	messages map[string][]Message
+	api      map[string]*Client // by call, who may see it
+}
+
+// Differences waits until every call is over and kept, for at most bar, and names each difference between the ledger and
+// call log, journal and recordings.
+func (l *Ledger) Differences(bar time.Duration) (all []string) {
+	l.node.t.Helper()
+	entries := l.Entries()
+	for _, e := range entries {
+		select {
+		case <-e.Done():
+		default:
+			all = append(all, "a call of the ledger is not over: "+e.name())
+		}
+	}
+	apis := make([]*Client, len(watchers))
+	for i, who := range watchers {
+		apis[i] = l.node.SignIn(who)
+	}
+	began := time.Now()
+	limit := began.Add(bar)
+	var kept books
+	Eventually(l.node.t, bar+requestBar, "the books can be read", func() bool {
+		kept = l.read(apis)
+		return l.settled(entries, kept) || time.Now().After(limit)
+	})
+	if waited := time.Since(began); waited > bar {
+		all = append(all, fmt.Sprintf("the books are not closed after %v", waited.Round(time.Second)))
+	}
+	mine := map[string]bool{}
+	for _, e := range entries {
+		mine[e.CallID()] = true
+		all = append(all, l.check(e, kept)...)
+	}
+	byNumber := map[string]*Entry{}
+	for _, e := range entries {
+		byNumber[e.From] = e
+	}
+	for id, records := range kept.calls {
+		e := byNumber[records[0].Caller]
+		switch {
+		case mine[id]:
+		case e == nil:
+			all = append(all, fmt.Sprintf("the log has a call that nobody made: %+v", records[0]))
+		case e.Call.Result().Answered():
+			all = append(all, fmt.Sprintf("%s is in the log a second time: %+v", e.name(), records[0]))
+		case records[0].Result == "answered" || records[0].Result == "voicemail":
+			all = append(all, fmt.Sprintf("%s was never answered, and the log says %+v", e.name(), records[0]))
+		}
+	}
+	return all
+}
+
+// read reads the books as each tenant sees them.
+func (l *Ledger) read(apis []*Client) books {
+	kept := books{calls: map[string][]Record{}, messages: map[string][]Message{}, api: map[string]*Client{}}
+	for _, api := range apis {
+		for _, r := range pages[Record](api, "/calls") {
+			kept.calls[r.ID] = append(kept.calls[r.ID], r)
+			kept.api[r.ID] = api
+		}
+		for _, m := range pages[Message](api, "/voicemails") {
+			kept.messages[m.CallID] = append(kept.messages[m.CallID], m)
+		}
+	}
+	return kept
+}
+
+// pages reads a whole list.
+func pages[T any](api *Client, path string) (all []T) {
+	for cursor := ""; ; {
+		var page struct {
+			Items []T     `json:"items"`
+			Next  *string `json:"next"`
+		}
+		api.Get(path+"?limit=200"+cursor, &page)
+		all = append(all, page.Items...)
+		if page.Next == nil {
+			return all
+		}
+		cursor = "&cursor=" + *page.Next
+	}
+}
+
+// settled reports whether nothing more is to be waited for.
+func (l *Ledger) settled(entries []*Entry, kept books) bool {
+	for _, records := range kept.calls {
+		for _, r := range records {
+			if r.State != "ended" {
+				return false
+			}
+		}
+	}
+	for _, e := range entries {
+		if e.Call.Result().Answered() && len(kept.calls[e.CallID()]) == 0 || e.Said() > 0 && !e.Told && len(kept.messages[e.CallID()]) == 0 {
+			return false
+		}
+	}
+	behind, known := l.node.Metric("holdfast_spool_events")
+	return known && behind == 0
+}
+
+func (e *Entry) name() string {
+	return fmt.Sprintf("the call %s from %s to %s", e.CallID(), e.From, e.To)
+}
+
+// check compares one call.
+func (l *Ledger) check(e *Entry, kept books) (all []string) {
+	differ := func(format string, args ...any) {
+		all = append(all, e.name()+": "+fmt.Sprintf(format, args...))
+	}
+	knows := e.Call.Result()
+	if !knows.Answered() {
+		if e.Result != "" {
+			differ("was to end as %q, and had no answer: %+v", e.Result, knows)
+		}
+		return all
+	}
+	records := kept.calls[e.CallID()]
+	if len(records) != 1 {
+		differ("is in the log %d times", len(records))
+		return all
+	}
+	r := records[0]
+	if r.Caller != e.From || r.Called != e.To {
+		differ("the log has it from %s to %s", r.Caller, r.Called)
+	}
+	if r.State != "ended" || e.Result != "" && r.Result != e.Result {
+		differ("is %q, %q (%s), and should be %q", r.State, r.Result, r.Reason, e.Result)
+	}
+	if crashed := r.Reason == "node_lost"; crashed && !e.Crashed {
+		differ("is said to be lost with its node")
+	}
+	if r.AnsweredAt != nil && r.EndedAt != nil && !e.Crashed {
+		length, heard := r.EndedAt.Sub(*r.AnsweredAt), time.Duration(knows.DurationMS)*time.Millisecond
+		if off := length - heard; e.Said() == 0 && off.Abs() > lengthBar { // a message is kept, and told, before its call is over
+			differ("lasted %v, by the log %v", heard, length)
+		}
+	}
+	all = append(all, l.checkStory(e, r, kept.api[r.ID])...)
+	return append(all, l.checkMessage(e, r, kept)...)
+}
+
+// checkStory folds the call's journal again: each event once, in order, and their outcome is the record's.
+func (l *Ledger) checkStory(e *Entry, r Record, api *Client) (all []string) {
+	type told struct {
+		Seq  uint64     `json:"seq"`
+		Data call.Event `json:"data"`
+	}
+	var events []call.Event
+	for i, one := range pages[told](api, "/calls/"+r.ID+"/events") {
+		if one.Seq != uint64(i)+1 {
+			all = append(all, fmt.Sprintf("%s: event %d of its journal has number %d", e.name(), i+1, one.Seq))
+		}
+		events = append(events, one.Data)
+	}
+	state, err := call.Fold(events)
+	switch {
+	case err != nil:
+		all = append(all, fmt.Sprintf("%s: its journal cannot be replayed: %v", e.name(), err))
+	case state.Phase != call.Ended || string(state.Result) != r.Result || state.Reason != r.Reason:
+		all = append(all, fmt.Sprintf("%s: its journal says %s %q (%s), the log %q (%s)", e.name(), state.Phase, state.Result, state.Reason, r.Result, r.Reason))
+	}
+	return all
+}
+
+// checkMessage compares what the caller said with what can be heard.
+func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
+	differ := func(format string, args ...any) {
+		all = append(all, e.name()+": "+fmt.Sprintf(format, args...))
+	}
+	messages, said := kept.messages[r.ID], e.Said()
+	switch {
+	case len(messages) > 1:
+		differ("has %d voicemails", len(messages))
+		return all
+	case len(messages) == 0 && e.Told:
+		return all
+	case len(messages) == 0 && (said > 0 || r.Result == "voicemail"):
+		differ("said %v, ended as %q (%s), and has no voicemail", said.Round(time.Millisecond), r.Result, r.Reason)
+		return all
+	case len(messages) == 0:
+		return all
+	}
+	m := messages[0]
+	samples, sum, err := kept.api[r.ID].Audio(l.node.t.TempDir(), m.ID)
+	if err != nil {
+		differ("its voicemail cannot be heard: %v", err)
+		return all
+	}
+	if sum != m.SHA256 {
+		differ("its voicemail is not the audio that was stored")
+	}
+	length, missing := time.Duration(m.DurationMS)*time.Millisecond, edgeBar
+	if e.Crashed {
+		missing = tailBar
+	}
+	if length < said-missing {
+		differ("said %v, and %v are kept", said.Round(time.Millisecond), length)
+	}
+	if m.CutShort && !e.Crashed {
+		differ("its voicemail is said to be cut short")
+	}
+	heard, foreign := tone(samples, e.Tone)
+	if off := said - heard; off > missing || off < -edgeBar {
+		differ("said its tone for %v, and it can be heard for %v of %v", said.Round(time.Millisecond), heard, length)
+	}
+	if foreign > 0 && !e.Lossy {
+		differ("%v of another sound are in its voicemail", foreign)
+	}
+	return all
+}
+
+// tone says how long a tone can be heard, and how long anything else as loud.
+func tone(samples []int16, hz float64) (heard, foreign time.Duration) {
+	const window = media.SampleRate / 10
+	mixed := 0 // windows in a row that are neither: at its ends a tone fills a part of one
+	for at := 0; at+window <= len(samples); at += window {
+		part := samples[at : at+window]
+		switch {
+		case sound.Has(part, hz):
+			heard += 100 * time.Millisecond
+			mixed = 0
+		case loud(part):
+			if mixed++; mixed > 1 {
+				foreign += 100 * time.Millisecond
+			}
+		default:
+			mixed = 0
+		}
+	}
+	return heard, foreign
+}
+
+func loud(samples []int16) bool {
+	var sum float64
+	for _, s := range samples {
+		sum += float64(s) * float64(s)
+	}
+	return math.Sqrt(sum/float64(len(samples))) > 500
+}
+
+// Audio downloads a voicemail: its samples, and the hash of its µ-law bytes.
+func (c *Client) Audio(dir, id string) (samples []int16, sum string, err error) {
+	status, raw, err := c.Try(http.MethodGet, "/api/v1/voicemails/"+id+"/audio", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if status != http.StatusOK || !bytes.HasPrefix(raw, []byte("RIFF")) {
+		return nil, "", fmt.Errorf("%d %.200s", status, raw)
+	}
+	path := filepath.Join(dir, id+".wav")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		return nil, "", err
+	}
+	clip, err := sound.LoadWAV(path, media.PCMU)
+	if err != nil {
+		return nil, "", err
+	}
+	hash := sha256.Sum256(clip)
+	return codec.Decode(nil, media.PCMU, clip), hex.EncodeToString(hash[:]), nil
+}
+
+// Metric reads one of the node's metrics, named with its labels as the node prints them. It reports false when it is not
+// there.
+func (n *Node) Metric(name string) (float64, bool) {
+	status, raw, err := n.Anybody().Try(http.MethodGet, "/metrics", nil)
+	if err != nil || status != http.StatusOK {
+		return 0, false
+	}
+	for line := range bytes.Lines(raw) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
+			v, err := strconv.ParseFloat(string(bytes.TrimSpace(rest)), 64)
+			return v, err == nil
+		}
+	}
+	return 0, false
+}
+
+// Alarms are the open alarms that a user sees, by key.
+func (c *Client) Alarms() map[string]string {
+	c.t.Helper()
+	status, raw, err := c.Try(http.MethodGet, "/api/v1/alarms?state=open&limit=200", nil)
+	var page struct {
+		Items []struct {
+			Key  string `json:"key"`
+			Text string `json:"text"`
+		} `json:"items"`
+	}
+	if err != nil || status != http.StatusOK || json.Unmarshal(raw, &page) != nil {
+		return nil // asked again
+	}
+	open := map[string]string{}
+	for _, a := range page.Items {
+		open[a.Key] = a.Text
+	}
+	return open
+}

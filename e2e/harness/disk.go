@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// mount makes a folder a disk of its own, of so many MiB of memory, until the end of the test.
+func mount(t testing.TB, folder string, size int) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root mounts disks")
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0711", size)); err != nil {
+		t.Fatalf("mount a disk at %s: %v", folder, err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", folder, err)
+		}
+	})
+}
+
+// Fill makes the disk of a folder of the data folder so many per cent full by a file that nobody needs; 0 removes that.
+func (n *Node) Fill(folder string, percent int) {
+	n.t.Helper()
+	dir := filepath.Join(n.Data, folder)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.Remove(ballast); err != nil && !os.IsNotExist(err) {
+		n.t.Fatal(err)
+	}
+	if percent == 0 {
+		return
+	}
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		n.t.Fatal(err)
+	}
+	used := int64(st.Blocks-st.Bfree) * st.Bsize
+	want := int64(st.Blocks)*st.Bsize*int64(percent)/100 - used
+	f, err := os.OpenFile(ballast, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	err = syscall.Fallocate(int(f.Fd()), 0, 0, want)
+	_ = f.Close()
+	if err != nil {
+		n.t.Fatalf("fill %s with %d bytes: %v", dir, want, err)
+	}
+}

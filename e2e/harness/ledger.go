@@ -1,0 +1,162 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"holdfast/e2e/carrier"
+)
+
+// beepHz is the tone after which a message is recorded.
+const beepHz = 1000
+
+const (
+	beepLimit   = 15 * time.Second // from the answer to the beep, the longest announcement included
+	firstTone   = 320.0            // Hz; of the first call of a ledger
+	toneStep    = 25.0             // Hz; an ear tells tones apart that are 10 Hz apart
+	tones       = 90               // then they come again
+	farFromBeep = 60.0             // Hz; as near as a caller's tone comes to the beep and to what operators say
+)
+
+// Ledger is what the callers of a story know: each has a number and a tone of its own. After whatever happened it is
+// held against what Holdfast says happened, with [Ledger.Balance]: nothing lost, nothing twice, nothing that nobody did.
+type Ledger struct {
+	node *Node
+
+	mu      sync.Mutex
+	entries []*Entry
+}
+
+// Entry is one call of a ledger, from the caller's side. What the story knows of the call's end it says before the
+// ledger is compared.
+type Entry struct {
+	*carrier.Call
+	To, From string
+	Tone     float64
+	// Result is how the call must have ended ("answered", "voicemail", ...); "" when the story cannot know.
+	Result string
+	// Crashed says that the node died in this call: its end is the node's to find, and of its message the last second may be missing.
+	Crashed bool
+	// Told says that the caller was told that the message was not stored: it may be there all the same.
+	Told bool
+	// Lossy says that packets of this call were lost on the way by the story's own doing.
+	Lossy bool
+
+	mu   sync.Mutex
+	said time.Duration // into a message
+}
+
+// Ledger opens a ledger for the node's calls.
+func (n *Node) Ledger() *Ledger { return &Ledger{node: n} }
+
+// Call lets somebody call a number, silent at first.
+func (l *Ledger) Call(to string, change ...func(*carrier.Options)) *Entry {
+	l.node.t.Helper()
+	e, err := l.Try(l.node.SIP, to, change...)
+	if err != nil {
+		l.node.t.Fatal(err)
+	}
+	l.node.t.Cleanup(func() { e.Hangup(); <-e.Done() })
+	return e
+}
+
+// Try is Call from any goroutine, towards any node; the caller of it hangs up.
+func (l *Ledger) Try(node, to string, change ...func(*carrier.Options)) (*Entry, error) {
+	l.mu.Lock()
+	n := len(l.entries)
+	e := &Entry{To: to, From: fmt.Sprintf("+1202556%04d", n), Tone: toneOf(n)}
+	l.entries = append(l.entries, e)
+	l.mu.Unlock()
+	o := carrier.Options{To: to, From: e.From, Node: node, Seconds: 3600}
+	for _, fn := range change {
+		fn(&o)
+	}
+	var err error
+	e.Call, err = carrier.Start(context.WithoutCancel(l.node.t.Context()), o)
+	return e, err
+}
+
+func toneOf(n int) float64 {
+	hz := firstTone + toneStep*float64(n%tones)
+	if hz > beepHz-farFromBeep && hz < beepHz+farFromBeep {
+		hz += tones * toneStep
+	}
+	return hz
+}
+
+// Answered waits until the call is answered, and returns its id.
+func (l *Ledger) Answered(e *Entry, bar time.Duration) string {
+	l.node.t.Helper()
+	return l.node.Answered(e.Call, bar)
+}
+
+// Leave waits for the beep and lets the caller say its tone for so long.
+func (l *Ledger) Leave(e *Entry, long time.Duration) {
+	l.node.t.Helper()
+	if err := e.Leave(l.node.t.Context(), long); err != nil {
+		l.node.t.Fatal(err)
+	}
+}
+
+// Leave waits for the beep and says the caller's tone for so long, from any goroutine.
+func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
+	limit := time.NewTimer(beepLimit)
+	defer limit.Stop()
+	ask := time.NewTicker(tick)
+	defer ask.Stop()
+	for beeped := false; ; {
+		heard := e.Heard(beepHz)
+		if beeped && !heard {
+			break // what follows is recorded
+		}
+		beeped = heard
+		select {
+		case <-ask.C:
+		case <-e.Done():
+			return fmt.Errorf("the call to %s ended before the beep: %+v", e.To, e.Call.Result())
+		case <-limit.C:
+			return fmt.Errorf("the call to %s heard no beep in %v", e.To, beepLimit)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	began := time.Now()
+	e.Say(e.Tone)
+	over := time.NewTimer(long)
+	defer over.Stop()
+	select {
+	case <-over.C:
+		e.Say(0)
+	case <-e.Done():
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	e.said += time.Since(began)
+	e.mu.Unlock()
+	return ctx.Err()
+}
+
+// Said is how long the caller spoke into a message.
+func (e *Entry) Said() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.said
+}
+
+// Balance waits until every call is over and kept, and fails the test for each difference between the ledger and call log,
+// journal and recordings. The stores must be up.
+func (l *Ledger) Balance(bar time.Duration) {
+	l.node.t.Helper()
+	for _, d := range l.Differences(bar) {
+		l.node.t.Error(d)
+	}
+}
+
+// Entries are the calls so far.
+func (l *Ledger) Entries() []*Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]*Entry(nil), l.entries...)
+}
