@@ -9,6 +9,7 @@ package tenants
 import (
 	"errors"
 	"regexp"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -109,6 +110,12 @@ type Actor struct {
 	Email   string
 	Role    Role
 	Session string // the sign-in this comes from; "" for the system itself
+}
+
+// Mark is who changed something last, and when. By is a name; "": nobody knows.
+type Mark struct {
+	By string
+	At time.Time
 }
 
 // May reports whether the actor has at least role r.

@@ -43,7 +43,7 @@ type told struct {
 }
 
 func (s schedules) CreateSchedule(ctx context.Context, actor tenants.Actor, made roster.Schedule) error {
-	if err := s.store().Create(ctx, actor.Tenant, made); err != nil {
+	if err := s.store().Create(ctx, actor.Tenant, actor.Name, made); err != nil {
 		return api.Translate(err)
 	}
 	return s.done(ctx, actor, "schedule.create", told{Account: made.Account, Schedule: made.ID, Now: &made, By: actor.User, ByName: actor.Name})
@@ -52,7 +52,7 @@ func (s schedules) CreateSchedule(ctx context.Context, actor tenants.Actor, made
 func (s schedules) ChangeSchedule(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.ScheduleID, tag string,
 	change func(*roster.Schedule) error,
 ) (roster.Schedule, error) {
-	now, err := s.store().Change(ctx, actor.Tenant, account, id, tag, change)
+	now, err := s.store().Change(ctx, actor.Tenant, actor.Name, account, id, tag, change)
 	if err != nil {
 		return now, api.Translate(err)
 	}

@@ -26,8 +26,11 @@ var (
 	ErrHeir = errors.New("that person cannot take the turns")
 )
 
-// StaleError is an ErrStale with the listing as it is now.
-type StaleError struct{ Now people.Person }
+// StaleError is an ErrStale with the listing as it is now, and whose work that is.
+type StaleError struct {
+	Now  people.Person
+	Last tenants.Mark // a Store fills it in
+}
 
 func (e *StaleError) Error() string { return ErrStale.Error() }
 
@@ -55,19 +58,19 @@ func (e *NeededError) Error() string { return ErrNeeded.Error() }
 // Is makes a NeededError an ErrNeeded.
 func (e *NeededError) Is(target error) bool { return target == ErrNeeded }
 
-// Store keeps listings. Errors: ErrNoAccount, ErrNoPerson, and what the functions return, which rolls everything back.
+// Store keeps listings. by is the name of who does it. Errors: ErrNoAccount, ErrNoPerson, and what the functions return, which rolls everything back.
 type Store interface {
 	// Country is where an account's numbers are dialled from: how "06 1 555 0201" is read.
 	Country(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID) (string, error)
 	Person(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id tenants.PersonID) (people.Person, error)
-	Add(ctx context.Context, tenant tenants.TenantID, p people.Person) error
+	Add(ctx context.Context, tenant tenants.TenantID, by string, p people.Person) error
 	// Change locks a listing, asks what it becomes, and keeps that.
-	Change(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id tenants.PersonID, become func(people.Person) (people.Person, error)) error
+	Change(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, id tenants.PersonID, become func(people.Person) (people.Person, error)) error
 	// Remove takes a listing out. Its turns go to heir; without one a person with turns is a NeededError. judge sees the locked
 	// listing first. now parts overrides that are over, which go with the person, from those that hold.
-	Remove(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id, heir tenants.PersonID, now time.Time, judge func(people.Person) error) error
+	Remove(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, id, heir tenants.PersonID, now time.Time, judge func(people.Person) error) error
 	// Merge locks an account's listings, asks what to write, and writes it as one change. nil: look only.
-	Merge(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, decide func(have []people.Person) (write []people.Person, err error)) error
+	Merge(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, decide func(have []people.Person) (write []people.Person, err error)) error
 }
 
 // Done tells what was changed: to the journal, and to whoever compiles routing copies. what is "person.add", say.
@@ -117,7 +120,7 @@ func (e *Editor) Add(ctx context.Context, actor tenants.Actor, p people.Person) 
 	if err := p.Check(); err != nil {
 		return p, err
 	}
-	if err := e.store.Add(ctx, actor.Tenant, p); err != nil {
+	if err := e.store.Add(ctx, actor.Tenant, actor.Name, p); err != nil {
 		return p, err
 	}
 	return p, e.done(ctx, actor, "person.add", told(actor, p))
@@ -133,10 +136,10 @@ func (e *Editor) Change(ctx context.Context, actor tenants.Actor, account tenant
 		return people.Person{}, err
 	}
 	var was, is people.Person
-	err = e.store.Change(ctx, actor.Tenant, account, id, func(now people.Person) (people.Person, error) {
+	err = e.store.Change(ctx, actor.Tenant, actor.Name, account, id, func(now people.Person) (people.Person, error) {
 		was = now
 		if Tag(now) != tag {
-			return now, &StaleError{now}
+			return now, &StaleError{Now: now}
 		}
 		is = edit(now)
 		is.ID, is.Account = now.ID, now.Account
@@ -158,10 +161,10 @@ func (e *Editor) Change(ctx context.Context, actor tenants.Actor, account tenant
 // ErrNoPerson, StaleError, NeededError, ErrHeir.
 func (e *Editor) Remove(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID, tag string, heir tenants.PersonID) error {
 	var was people.Person
-	err := e.store.Remove(ctx, actor.Tenant, account, id, heir, e.now(), func(now people.Person) error {
+	err := e.store.Remove(ctx, actor.Tenant, actor.Name, account, id, heir, e.now(), func(now people.Person) error {
 		was = now
 		if Tag(now) != tag {
-			return &StaleError{now}
+			return &StaleError{Now: now}
 		}
 		return nil
 	})

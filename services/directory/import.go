@@ -53,7 +53,7 @@ func (e *Editor) Import(ctx context.Context, actor tenants.Actor, account tenant
 		return Import{}, err
 	}
 	out := Import{Encoding: read.Encoding, Ignored: read.Ignored}
-	err = e.store.Merge(ctx, actor.Tenant, account, func(have []people.Person) ([]people.Person, error) {
+	err = e.store.Merge(ctx, actor.Tenant, actor.Name, account, func(have []people.Person) ([]people.Person, error) {
 		out.Lines, out.Problems = read.Compare(account, have)
 		out.sum()
 		if dry || len(out.Problems) > 0 {
@@ -118,7 +118,7 @@ func (i *Import) sum() {
 // Export writes an account's listings, in the order of their names, as a file that Import takes back.
 func (e *Editor) Export(ctx context.Context, actor tenants.Actor, account tenants.AccountID, to io.Writer) error {
 	var all []people.Person
-	err := e.store.Merge(ctx, actor.Tenant, account, func(have []people.Person) ([]people.Person, error) {
+	err := e.store.Merge(ctx, actor.Tenant, actor.Name, account, func(have []people.Person) ([]people.Person, error) {
 		all = have
 		return nil, nil
 	})

@@ -38,7 +38,10 @@ var (
 )
 
 // ChangedError is an ErrChanged with the user as it is now.
-type ChangedError struct{ Now Member }
+type ChangedError struct {
+	Now  Member
+	Last tenants.Mark // Members fills it in
+}
 
 func (e *ChangedError) Error() string { return ErrChanged.Error() }
 
@@ -118,8 +121,8 @@ type Members interface {
 	// AddMember keeps a new user, who has no password yet, and the link to one.
 	AddMember(ctx context.Context, tenant tenants.TenantID, m Member, l Link) error
 	// ChangeMember locks a user and the tenant's administrators, asks what the user becomes, keeps that, and where ends says so
-	// ends every sign-in of the user. others is how many other administrators can sign in.
-	ChangeMember(ctx context.Context, tenant tenants.TenantID, id tenants.OperatorID, at time.Time,
+	// ends every sign-in of the user. others is how many other administrators can sign in, by the name of who does it.
+	ChangeMember(ctx context.Context, tenant tenants.TenantID, by string, id tenants.OperatorID, at time.Time,
 		become func(now Member, others int) (is Member, ends bool, err error)) ([]Revocation, error)
 	// PutLink replaces the user's link of its purpose.
 	PutLink(ctx context.Context, tenant tenants.TenantID, l Link, judge func(Member) error) (Member, error)
@@ -242,9 +245,9 @@ func (s *Staff) send(ctx context.Context, actor tenants.Actor, m Member, l Link,
 func (s *Staff) Change(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, tag string, edit func(Member) Member) (Member, error) {
 	var is Member
 	moved := false
-	ended, err := s.cfg.Members.ChangeMember(ctx, actor.Tenant, id, s.cfg.Now(), func(now Member, others int) (Member, bool, error) {
+	ended, err := s.cfg.Members.ChangeMember(ctx, actor.Tenant, actor.Name, id, s.cfg.Now(), func(now Member, others int) (Member, bool, error) {
 		if now.Tag() != tag {
-			return now, false, &ChangedError{now}
+			return now, false, &ChangedError{Now: now}
 		}
 		is = tidyMember(edit(now))
 		is.ID, is.Invited, is.Until = now.ID, now.Invited, now.Until

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"holdfast/tenants"
 	"holdfast/tenants/roster"
 )
 
@@ -11,7 +12,10 @@ import (
 var ErrNotFound = errors.New("no such schedule or feed")
 
 // Changed says that a schedule is not what its editor saw; nothing was changed.
-type Changed struct{ Now roster.Schedule }
+type Changed struct {
+	Now  roster.Schedule
+	Last tenants.Mark
+}
 
 // Error implements error.
 func (c *Changed) Error() string { return "the schedule was changed meanwhile" }

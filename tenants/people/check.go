@@ -24,6 +24,7 @@ const (
 type Problem struct {
 	Field string // "name", "methods[2].value"
 	Text  string // what is wrong and what would be right, in plain words
+	About string // whom it is about: the ID of a person that the field names; ""
 }
 
 // Error is "name: is empty".
@@ -38,7 +39,7 @@ var (
 func (p Person) Check() error {
 	var found []error
 	add := func(field, format string, args ...any) {
-		found = append(found, &Problem{field, fmt.Sprintf(format, args...)})
+		found = append(found, &Problem{Field: field, Text: fmt.Sprintf(format, args...)})
 	}
 	if _, err := tenants.ParseUUID(string(p.ID)); err != nil {
 		add("id", "is not a UUID")
@@ -82,13 +83,13 @@ func (p Person) Check() error {
 func (m ContactMethod) check(at string) error {
 	var found []error
 	if text := m.wrong(); text != "" {
-		found = append(found, &Problem{at + "value", text})
+		found = append(found, &Problem{Field: at + "value", Text: text})
 	}
 	if err := OneLine(at+"label", m.Label); err != nil {
 		found = append(found, err)
 	}
 	if len(m.Hours) > mostHours {
-		found = append(found, &Problem{at + "hours", fmt.Sprintf("are more than %d rules", mostHours)})
+		found = append(found, &Problem{Field: at + "hours", Text: fmt.Sprintf("are more than %d rules", mostHours)})
 	}
 	for i, h := range m.Hours {
 		if err := h.Check(fmt.Sprintf("%shours[%d]", at, i)); err != nil {
@@ -122,7 +123,7 @@ func (m ContactMethod) wrong() string {
 // Check returns a [*Problem] when the hours are no times of day. field names them in it.
 func (h Hours) Check(field string) error {
 	if !h.From.Valid() || h.From == midnight || !h.To.Valid() || h.Days >= 1<<7 {
-		return &Problem{field, "are not times of day from 00:00 to 24:00"}
+		return &Problem{Field: field, Text: "are not times of day from 00:00 to 24:00"}
 	}
 	return nil
 }
@@ -131,11 +132,11 @@ func (h Hours) Check(field string) error {
 // can make a name look like another.
 func OneLine(field, text string) error {
 	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > longestName {
-		return &Problem{field, fmt.Sprintf("is longer than %d characters", longestName)}
+		return &Problem{Field: field, Text: fmt.Sprintf("is longer than %d characters", longestName)}
 	}
 	for _, r := range text {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
-			return &Problem{field, "holds characters that cannot be seen"}
+			return &Problem{Field: field, Text: "holds characters that cannot be seen"}
 		}
 	}
 	return nil

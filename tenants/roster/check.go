@@ -92,7 +92,7 @@ func (c *checker) line(field, text string) {
 
 func (c *checker) person(field string, id tenants.PersonID) {
 	if _, err := tenants.ParseUUID(string(id)); err != nil || c.known != nil && !c.known(id) {
-		c.add(field, "is nobody of this account who can be on call")
+		c.found = append(c.found, &people.Problem{Field: field, Text: "is nobody of this account who can be on call", About: string(id)})
 	}
 }
 
@@ -133,8 +133,8 @@ func (c *checker) layer(at string, l *Layer) {
 			c.add(field, "is empty: a turn is somebody's")
 		}
 		c.most(field, len(turn), mostAtOnce)
-		for _, id := range turn {
-			c.person(field, id)
+		for k, id := range turn {
+			c.person(fmt.Sprintf("%s[%d]", field, k), id)
 		}
 	}
 	c.most(at+"windows", len(l.Windows), mostWindows)

@@ -190,7 +190,7 @@ func TestWhoeverIsOnCallForEverHasNoEnd(t *testing.T) {
 func TestASchedulesProblemsAreNamed(t *testing.T) {
 	t.Parallel()
 	s := daily()
-	if err := s.Check(func(p tenants.PersonID) bool { return p != id(2) }); err == nil || err.Error() != "layers[0].participants[1]: is nobody of this account who can be on call" {
+	if err := s.Check(func(p tenants.PersonID) bool { return p != id(2) }); err == nil || err.Error() != "layers[0].participants[1][0]: is nobody of this account who can be on call" {
 		t.Errorf("%v", err)
 	}
 	s.CatchAll, s.Layers[0].Every, s.Layers[0].From, s.Layers[0].Windows = "", 0, 0, []people.Hours{{From: -1}}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"holdfast/services/directory"
 	"holdfast/tenants"
@@ -263,7 +262,7 @@ func listingFault(err error) *fault {
 	case errors.Is(err, directory.ErrNoAccount), errors.Is(err, directory.ErrNoPerson):
 		return notFound()
 	case errors.As(err, &old):
-		f := changed(personOf(old.Now), 0, "", time.Time{}, err)
+		f := changed(personOf(old.Now), 0, old.Last.By, old.Last.At, err)
 		f.now.tag = quoted(directory.Tag(old.Now))
 		return f
 	case errors.As(err, &needed):

@@ -48,7 +48,7 @@ func (l listings) Add(_ context.Context, actor tenants.Actor, p people.Person) (
 func (l listings) Change(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.PersonID, tag string, edit func(people.Person) people.Person) (people.Person, error) {
 	p, err := l.Person(ctx, actor, account, id)
 	if err == nil && tag != "as-read" {
-		err = &directory.StaleError{Now: p}
+		err = &directory.StaleError{Now: p, Last: tenants.Mark{By: "Anna", At: noon}}
 	}
 	if err != nil {
 		return p, err
@@ -63,7 +63,7 @@ func (l listings) Remove(ctx context.Context, actor tenants.Actor, account tenan
 	case err != nil:
 		return err
 	case tag != "as-read":
-		return &directory.StaleError{Now: p}
+		return &directory.StaleError{Now: p, Last: tenants.Mark{By: "Anna", At: noon}}
 	case id == neededPerson && heir == "":
 		return &directory.NeededError{Uses: []directory.Use{{Schedule: "s", Name: "Cardiologist on call", Turns: true, CatchAll: true}}, Others: []people.Person{p}}
 	}
@@ -103,7 +103,7 @@ func TestAnEditOfAListingSaysWhyItIsRefused(t *testing.T) {
 		says                     []string
 	}{
 		{"PATCH", one, `{"role":"x"}`, "", 428, []string{"revision_needed"}},
-		{"PATCH", one, `{"role":"x"}`, `"something-else"`, 412, []string{`"code":"changed"`, `"current":{`, "Dr. Lakeside"}},
+		{"PATCH", one, `{"role":"x"}`, `"something-else"`, 412, []string{`"code":"changed"`, `"current":{`, "Dr. Lakeside", `"changed_by":"Anna"`, `"changed_at":"`}},
 		{"PATCH", one, `{"name":"","methods":[{"kind":"mobile","value":"12"}]}`, `"as-read"`, 422, []string{`"field":"name"`, `"field":"methods[0].value"`}},
 		{"PATCH", one, `{"methods":[{"kind":"mobile","value":"+16085550161","hours":[{"days":["mon"],"from":"08:00","to":"9"}]}]}`, `"as-read"`, 422, []string{`"field":"methods[0].hours"`}},
 		{"PATCH", one, `{"tenant_id":"mesa"}`, `"as-read"`, 400, nil},

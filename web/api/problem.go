@@ -190,7 +190,10 @@ func (f *fault) write(w http.ResponseWriter, requestID string) {
 		h.Set("ETag", f.now.tag)
 		p.Current = f.now.shape
 		if f.now.by != "" {
-			p.ChangedBy, p.ChangedAt = &f.now.by, &f.now.at
+			p.ChangedBy = &f.now.by
+		}
+		if !f.now.at.IsZero() {
+			p.ChangedAt = &f.now.at
 		}
 	}
 	w.WriteHeader(f.status)

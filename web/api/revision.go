@@ -67,7 +67,11 @@ func fieldErrors(err error) []FieldError {
 		}
 		found = append(found, e)
 	case errors.As(err, &person):
-		found = append(found, FieldError{Field: person.Field, Code: "not_" + leaf(person.Field), Text: person.Text})
+		e := FieldError{Field: person.Field, Code: "not_" + leaf(person.Field), Text: person.Text}
+		if person.About != "" {
+			e.About = &person.About
+		}
+		found = append(found, e)
 	}
 	return found
 }

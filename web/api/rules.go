@@ -75,14 +75,15 @@ var rules = map[string]rule{
 	"getForwarding":  {least: tenants.RoleSupervisor},
 	"postForwarding": {least: tenants.RoleSupervisor},
 
-	// Whoever leads a shift keeps the directory right.
+	// Whoever leads a shift sees all of the directory; what stands in it is the tenant's data, and an administrator's to change
+	// and to take away.
 	"listPeople":    {least: tenants.RoleSupervisor},
-	"postPerson":    {least: tenants.RoleSupervisor},
 	"getPerson":     {least: tenants.RoleSupervisor},
-	"patchPerson":   {least: tenants.RoleSupervisor},
-	"deletePerson":  {least: tenants.RoleSupervisor},
-	"getPeopleFile": {least: tenants.RoleSupervisor},
-	"importPeople":  {least: tenants.RoleSupervisor},
+	"postPerson":    {least: tenants.RoleAdmin},
+	"patchPerson":   {least: tenants.RoleAdmin},
+	"deletePerson":  {least: tenants.RoleAdmin},
+	"getPeopleFile": {least: tenants.RoleAdmin},
+	"importPeople":  {least: tenants.RoleAdmin},
 
 	"listUsers":        {least: tenants.RoleAdmin},
 	"postUser":         {least: tenants.RoleAdmin},

@@ -105,7 +105,7 @@ func (h *handlers) PostSchedule(ctx context.Context, r PostScheduleRequestObject
 		return nil, err
 	}
 	if err := h.Schedules.CreateSchedule(ctx, actor, s); err != nil {
-		return nil, err
+		return nil, named(c, s.Account, err)
 	}
 	shown := h.scheduleShown(h.copyOf(actor.Tenant), &s)
 	return PostSchedule201JSONResponse{Body: shown, Headers: PostSchedule201ResponseHeaders{ETag: tagged(shown.Etag)}}, nil
@@ -125,7 +125,7 @@ func (h *handlers) PatchSchedule(ctx context.Context, r PatchScheduleRequestObje
 	s, err := h.Schedules.ChangeSchedule(ctx, actor, tenants.AccountID(r.ID), tenants.ScheduleID(r.Schedule), tag,
 		func(s *roster.Schedule) error { return edit(s, *r.Body) })
 	if err != nil {
-		return nil, h.changedSchedule(c, err)
+		return nil, h.changedSchedule(c, tenants.AccountID(r.ID), err)
 	}
 	c = h.copyOf(actor.Tenant)
 	if fresh := find(c, r.ID, r.Schedule); fresh != nil {
@@ -146,7 +146,7 @@ func (h *handlers) DeleteSchedule(ctx context.Context, r DeleteScheduleRequestOb
 		return nil, err
 	}
 	if err := h.Schedules.DeleteSchedule(ctx, traceOf(ctx).actor, tenants.AccountID(r.ID), tenants.ScheduleID(r.Schedule), tag); err != nil {
-		return nil, h.changedSchedule(c, err)
+		return nil, h.changedSchedule(c, tenants.AccountID(r.ID), err)
 	}
 	return DeleteSchedule204Response{}, nil
 }
@@ -165,15 +165,29 @@ func (h *handlers) tagOf(header *IfMatch) (string, error) {
 }
 
 // changedSchedule answers an edit of something that somebody else changed meanwhile with what is there now.
-func (h *handlers) changedSchedule(c *routing.Copy, err error) error {
+func (h *handlers) changedSchedule(c *routing.Copy, account tenants.AccountID, err error) error {
 	var other *oncall.Changed
 	if !errors.As(err, &other) {
-		return err
+		return named(c, account, err)
 	}
 	shown := h.scheduleShown(c, &other.Now)
-	f := changed(shown, 0, "", time.Time{}, err)
+	f := changed(shown, 0, other.Last.By, other.Last.At, err)
 	f.now.tag = *tagged(shown.Etag)
 	return f
+}
+
+// named tells by name whom a problem is about: whoever has just left the directory still stands in the copy that was read before.
+func named(c *routing.Copy, account tenants.AccountID, err error) error {
+	var many interface{ Unwrap() []error }
+	var one *people.Problem
+	if errors.As(err, &many) {
+		for _, e := range many.Unwrap() {
+			_ = named(c, account, e)
+		}
+	} else if errors.As(err, &one) && one.About != "" {
+		one.About = oncall.NameOf(c, account, tenants.PersonID(one.About))
+	}
+	return err
 }
 
 // edit puts what was sent into a schedule.

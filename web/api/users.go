@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"holdfast/services/identity"
 	"holdfast/tenants"
@@ -215,7 +214,7 @@ func staffFault(err error) *fault {
 	case errors.Is(err, identity.ErrAway):
 		return away(err)
 	case errors.As(err, &old):
-		f := changed(userOf(old.Now), 0, "", time.Time{}, err)
+		f := changed(userOf(old.Now), 0, old.Last.By, old.Last.At, err)
 		f.now.tag = quoted(old.Now.Tag())
 		return f
 	case errors.Is(err, identity.ErrTaken):

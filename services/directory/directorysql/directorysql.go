@@ -78,12 +78,12 @@ func read(ctx context.Context, tx pgx.Tx, account tenants.AccountID, id tenants.
 }
 
 // Add implements directory.Store.
-func (s *Store) Add(ctx context.Context, tenant tenants.TenantID, p people.Person) error {
-	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error { return write(ctx, tx, tenant, []people.Person{p}) })
+func (s *Store) Add(ctx context.Context, tenant tenants.TenantID, by string, p people.Person) error {
+	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error { return write(ctx, tx, tenant, by, []people.Person{p}) })
 }
 
 // Change implements directory.Store.
-func (s *Store) Change(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id tenants.PersonID, become func(people.Person) (people.Person, error)) error {
+func (s *Store) Change(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, id tenants.PersonID, become func(people.Person) (people.Person, error)) error {
 	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error {
 		was, err := read(ctx, tx, account, id, "FOR UPDATE")
 		if err != nil {
@@ -91,14 +91,26 @@ func (s *Store) Change(ctx context.Context, tenant tenants.TenantID, account ten
 		}
 		is, err := become(was)
 		if err != nil || was.Equal(is) {
-			return err
+			return marked(ctx, tx, id, err)
 		}
-		return write(ctx, tx, tenant, []people.Person{is})
+		return write(ctx, tx, tenant, by, []people.Person{is})
 	})
 }
 
+// marked adds to a refusal who changed the listing last.
+func marked(ctx context.Context, tx pgx.Tx, id tenants.PersonID, err error) error {
+	var stale *directory.StaleError
+	if !errors.As(err, &stale) {
+		return err
+	}
+	if err := tx.QueryRow(ctx, "SELECT changed_by, changed_at FROM people WHERE person_id = $1", id).Scan(&stale.Last.By, &stale.Last.At); err != nil {
+		return fmt.Errorf("who changed the listing: %w", err)
+	}
+	return stale
+}
+
 // Merge implements directory.Store. The account's row is locked, so that two imports take turns.
-func (s *Store) Merge(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, decide func([]people.Person) ([]people.Person, error)) error {
+func (s *Store) Merge(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, decide func([]people.Person) ([]people.Person, error)) error {
 	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error {
 		if err := lockAccount(ctx, tx, account); err != nil {
 			return err
@@ -111,7 +123,7 @@ func (s *Store) Merge(ctx context.Context, tenant tenants.TenantID, account tena
 		if err != nil || len(changed) == 0 {
 			return err
 		}
-		return write(ctx, tx, tenant, changed)
+		return write(ctx, tx, tenant, by, changed)
 	})
 }
 
@@ -147,7 +159,7 @@ type row struct {
 }
 
 // write keeps listings, new or changed, in one statement: however many, routing copies count one change.
-func write(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID, all []people.Person) error {
+func write(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID, by string, all []people.Person) error {
 	rows := make([]row, len(all))
 	for i, p := range all {
 		rows[i] = row{p.ID, p.Account, p.Kind, p.Name, p.Role, p.Department, p.Languages, p.Methods, p.Visibility, p.Note}
@@ -163,12 +175,13 @@ func write(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID, all []people
 		return fmt.Errorf("write listings: %w", err)
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO people (tenant_id, person_id, account_id, kind, name, role, department, languages, methods, visibility, note)
-		SELECT $1, r.person_id, r.account_id, r.kind, r.name, r.role, r.department, r.languages, r.methods, r.visibility, r.note
+		INSERT INTO people (tenant_id, person_id, account_id, kind, name, role, department, languages, methods, visibility, note, changed_by)
+		SELECT $1, r.person_id, r.account_id, r.kind, r.name, r.role, r.department, r.languages, r.methods, r.visibility, r.note, $3
 		FROM jsonb_to_recordset($2::jsonb) AS r (person_id uuid, account_id text, kind text, name text, role text, department text,
 		  languages text[], methods jsonb, visibility text, note text)
 		ON CONFLICT (tenant_id, person_id) DO UPDATE SET kind = excluded.kind, name = excluded.name, role = excluded.role,
 		  department = excluded.department, languages = excluded.languages, methods = excluded.methods,
-		  visibility = excluded.visibility, note = excluded.note`, tenant, raw)
+		  visibility = excluded.visibility, note = excluded.note,
+		  changed_by = excluded.changed_by, changed_at = now()`, tenant, raw, by)
 	return err
 }

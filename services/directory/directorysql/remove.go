@@ -18,7 +18,7 @@ import (
 
 // Remove implements directory.Store. The account's row is locked against schedules that are being made, those there are against
 // changes, so that nobody gives a turn to somebody who is on the way out.
-func (s *Store) Remove(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id, heir tenants.PersonID, now time.Time,
+func (s *Store) Remove(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, id, heir tenants.PersonID, now time.Time,
 	judge func(people.Person) error,
 ) error {
 	return s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error {
@@ -30,7 +30,7 @@ func (s *Store) Remove(ctx context.Context, tenant tenants.TenantID, account ten
 			return err
 		}
 		if err := judge(was); err != nil {
-			return err
+			return marked(ctx, tx, id, err)
 		}
 		plan, err := schedulesOf(ctx, tx, account, id, now)
 		if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) Remove(ctx context.Context, tenant tenants.TenantID, account ten
 			return err
 		}
 		if heir != "" {
-			if err := inherit(ctx, tx, account, id, heir, plan); err != nil {
+			if err := inherit(ctx, tx, by, account, id, heir, plan); err != nil {
 				return err
 			}
 		}
@@ -121,7 +121,7 @@ func needed(ctx context.Context, tx pgx.Tx, account tenants.AccountID, id tenant
 }
 
 // inherit gives one person's turns to another.
-func inherit(ctx context.Context, tx pgx.Tx, account tenants.AccountID, id, heir tenants.PersonID, plan []planned) error {
+func inherit(ctx context.Context, tx pgx.Tx, by string, account tenants.AccountID, id, heir tenants.PersonID, plan []planned) error {
 	next, err := read(ctx, tx, account, heir, "FOR SHARE")
 	if err != nil || next.Kind != people.Human || heir == id {
 		return directory.ErrHeir
@@ -136,8 +136,8 @@ func inherit(ctx context.Context, tx pgx.Tx, account tenants.AccountID, id, heir
 		if err != nil {
 			return fmt.Errorf("layers of schedule %s: %w", p.use.Schedule, err)
 		}
-		if _, err := tx.Exec(ctx, `UPDATE schedules SET layers = $2, catch_all = CASE WHEN catch_all = $3 THEN $4::uuid ELSE catch_all END
-			WHERE schedule_id = $1`, p.use.Schedule, raw, id, heir); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE schedules SET layers = $2, catch_all = CASE WHEN catch_all = $3 THEN $4::uuid ELSE catch_all END,
+			changed_by = $5, changed_at = now() WHERE schedule_id = $1`, p.use.Schedule, raw, id, heir, by); err != nil {
 			return err
 		}
 	}

@@ -97,7 +97,7 @@ func rights(m identity.Member) []tenants.Right {
 }
 
 // ChangeMember implements identity.Members.
-func (s *Store) ChangeMember(ctx context.Context, tenant tenants.TenantID, id tenants.OperatorID, at time.Time,
+func (s *Store) ChangeMember(ctx context.Context, tenant tenants.TenantID, by string, id tenants.OperatorID, at time.Time,
 	become func(identity.Member, int) (identity.Member, bool, error),
 ) (ended []identity.Revocation, err error) {
 	err = s.db.InTenant(ctx, tenant, func(tx pgx.Tx) error {
@@ -124,10 +124,13 @@ func (s *Store) ChangeMember(ctx context.Context, tenant tenants.TenantID, id te
 		}
 		is, ends, err := become(was, others)
 		if err != nil {
-			return err
+			return marked(ctx, tx, id, err)
 		}
-		if _, err := tx.Exec(ctx, `UPDATE users SET name = $2, email = $3, role = $4, languages = $5, accounts = $6, rights = $7, disabled = $8
-			WHERE user_id = $1`, id, is.Name, is.Email, is.Role, languages(is), is.Accounts, rights(is), is.Disabled); err != nil {
+		if !ends && is.Tag() == was.Tag() {
+			return nil // whoever changed it last stays the last
+		}
+		if _, err := tx.Exec(ctx, `UPDATE users SET name = $2, email = $3, role = $4, languages = $5, accounts = $6, rights = $7, disabled = $8,
+			changed_by = $9, changed_at = now() WHERE user_id = $1`, id, is.Name, is.Email, is.Role, languages(is), is.Accounts, rights(is), is.Disabled, by); err != nil {
 			return err
 		}
 		if !ends {
@@ -140,6 +143,18 @@ func (s *Store) ChangeMember(ctx context.Context, tenant tenants.TenantID, id te
 		return err
 	})
 	return ended, ofMembers(err)
+}
+
+// marked adds to a refusal who changed the user last.
+func marked(ctx context.Context, tx pgx.Tx, id tenants.OperatorID, err error) error {
+	var old *identity.ChangedError
+	if !errors.As(err, &old) {
+		return err
+	}
+	if err := tx.QueryRow(ctx, "SELECT changed_by, changed_at FROM users WHERE user_id = $1", id).Scan(&old.Last.By, &old.Last.At); err != nil {
+		return fmt.Errorf("who changed the user: %w", err)
+	}
+	return old
 }
 
 // endAll ends every sign-in of a user.

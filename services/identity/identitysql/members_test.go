@@ -234,8 +234,9 @@ func TestWhoIsDisabledIsOutEverywhereAtOnceAndSomebodyAlwaysAdministers(t *testi
 	if _, err := b.service.Actor(left.Access); err != nil {
 		t.Errorf("the other one: %v", err)
 	}
-	if _, err := s.Change(ctx, admin, left.Actor.User, "another tag", demote); !errors.Is(err, identity.ErrChanged) {
-		t.Errorf("%v", err)
+	var old *identity.ChangedError
+	if _, err := s.Change(ctx, admin, gone.Actor.User, "another tag", demote); !errors.As(err, &old) || old.Last.By != admin.Name || old.Last.At.IsZero() {
+		t.Errorf("%v %+v", err, old)
 	}
 }
 

@@ -25,31 +25,33 @@ type DB interface {
 // *people.Problems, or the database's.
 type Store struct{ DB DB }
 
-const columns = `schedule_id::text, account_id, name, position, zone, layers::text, catch_all::text`
+const columns = `schedule_id::text, account_id, name, position, zone, layers::text, catch_all::text, changed_by, changed_at`
 
-// Create keeps a new schedule.
-func (s Store) Create(ctx context.Context, tenant tenants.TenantID, n roster.Schedule) error {
+// Create keeps a new schedule. by is the name of who made it.
+func (s Store) Create(ctx context.Context, tenant tenants.TenantID, by string, n roster.Schedule) error {
 	return s.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		var there bool
-		if err := tx.QueryRow(ctx, "SELECT true FROM accounts WHERE account_id = $1", n.Account).Scan(&there); err != nil {
-			return missing(err)
+		if err := held(ctx, tx, n.Account); err != nil {
+			return err
 		}
 		layers, err := check(ctx, tx, &n)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO schedules (tenant_id, schedule_id, account_id, name, position, zone, layers, catch_all)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, tenant, n.ID, n.Account, n.Name, n.Position, n.Zone, layers, n.CatchAll)
+		_, err = tx.Exec(ctx, `INSERT INTO schedules (tenant_id, schedule_id, account_id, name, position, zone, layers, catch_all, changed_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, tenant, n.ID, n.Account, n.Name, n.Position, n.Zone, layers, n.CatchAll, by)
 		return refused(err)
 	})
 }
 
 // Change changes a schedule whose tag is what its editor saw, and returns it as it is then, without its overrides.
-func (s Store) Change(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id tenants.ScheduleID, tag string,
+func (s Store) Change(ctx context.Context, tenant tenants.TenantID, by string, account tenants.AccountID, id tenants.ScheduleID, tag string,
 	change func(*roster.Schedule) error,
 ) (roster.Schedule, error) {
 	var now roster.Schedule
 	err := s.DB.InTenant(ctx, tenant, func(tx pgx.Tx) (err error) {
+		if err := held(ctx, tx, account); err != nil {
+			return err
+		}
 		if now, err = locked(ctx, tx, account, id, tag); err != nil {
 			return err
 		}
@@ -60,8 +62,9 @@ func (s Store) Change(ctx context.Context, tenant tenants.TenantID, account tena
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE schedules SET name = $3, position = $4, zone = $5, layers = $6, catch_all = $7
-			WHERE account_id = $1 AND schedule_id = $2`, account, id, now.Name, now.Position, now.Zone, layers, now.CatchAll)
+		_, err = tx.Exec(ctx, `UPDATE schedules SET name = $3, position = $4, zone = $5, layers = $6, catch_all = $7,
+			changed_by = $8, changed_at = now() WHERE account_id = $1 AND schedule_id = $2`,
+			account, id, now.Name, now.Position, now.Zone, layers, now.CatchAll, by)
 		return refused(err)
 	})
 	return now, err
@@ -78,15 +81,24 @@ func (s Store) Delete(ctx context.Context, tenant tenants.TenantID, account tena
 	})
 }
 
+// held keeps an account, and with it its people, from being taken away until the transaction ends. Whoever removes a person locks
+// the account first, then the person, then the schedules; whoever edits a schedule comes by the same way, or the two would each
+// wait for what the other has.
+func held(ctx context.Context, tx pgx.Tx, account tenants.AccountID) error {
+	var there bool
+	return missing(tx.QueryRow(ctx, "SELECT true FROM accounts WHERE account_id = $1 FOR KEY SHARE", account).Scan(&there))
+}
+
 // locked reads a schedule that nobody else changes until the transaction ends.
 func locked(ctx context.Context, tx pgx.Tx, account tenants.AccountID, id tenants.ScheduleID, tag string) (roster.Schedule, error) {
 	var now roster.Schedule
 	var layers string
+	var last tenants.Mark
 	if _, err := tenants.ParseUUID(string(id)); err != nil {
 		return now, oncall.ErrNotFound
 	}
 	err := tx.QueryRow(ctx, "SELECT "+columns+" FROM schedules WHERE account_id = $1 AND schedule_id = $2 FOR UPDATE", account, id).
-		Scan(&now.ID, &now.Account, &now.Name, &now.Position, &now.Zone, &layers, &now.CatchAll)
+		Scan(&now.ID, &now.Account, &now.Name, &now.Position, &now.Zone, &layers, &now.CatchAll, &last.By, &last.At)
 	if err != nil {
 		return now, missing(err)
 	}
@@ -94,14 +106,15 @@ func locked(ctx context.Context, tx pgx.Tx, account tenants.AccountID, id tenant
 		now.Layers = nil // not written by us: the editor sees none, and replaces it
 	}
 	if oncall.Tag(&now) != tag {
-		return now, &oncall.Changed{Now: now}
+		return now, &oncall.Changed{Now: now, Last: last}
 	}
 	return now, nil
 }
 
 // check looks at a whole schedule, holds on to the people it names until the transaction ends, and returns its layers as JSON.
 func check(ctx context.Context, tx pgx.Tx, s *roster.Schedule) (string, error) {
-	rows, err := tx.Query(ctx, "SELECT person_id::text FROM people WHERE account_id = $1 AND kind = $2 FOR KEY SHARE", s.Account, people.Human)
+	rows, err := tx.Query(ctx, `SELECT person_id::text FROM people WHERE account_id = $1 AND kind = $2 AND person_id::text = ANY($3)
+		ORDER BY person_id FOR KEY SHARE`, s.Account, people.Human, named(s))
 	if err != nil {
 		return "", fmt.Errorf("read the account's people: %w", err)
 	}
@@ -123,6 +136,19 @@ func check(ctx context.Context, tx pgx.Tx, s *roster.Schedule) (string, error) {
 	}
 	layers, err := json.Marshal(s.Layers)
 	return string(layers), err
+}
+
+// named is everybody whom a schedule names, outside of its overrides.
+func named(s *roster.Schedule) []string {
+	all := []string{string(s.CatchAll)}
+	for _, l := range s.Layers {
+		for _, turn := range l.Participants {
+			for _, p := range turn {
+				all = append(all, string(p))
+			}
+		}
+	}
+	return all
 }
 
 // ListFeeds returns a schedule's feeds, the oldest first.

@@ -11,6 +11,8 @@ import (
 
 	"holdfast/deploy/schema/demo"
 	"holdfast/deploy/servers/serverstest"
+	"holdfast/services/directory"
+	"holdfast/services/directory/directorysql"
 	"holdfast/services/numbers"
 	"holdfast/services/numbers/numbersql"
 	"holdfast/services/oncall"
@@ -57,7 +59,7 @@ func TestOfManyWhoEditOneStateOneSavesAndTheOthersAreTold(t *testing.T) {
 	results := make([]error, 8)
 	for i := range results {
 		wait.Go(func() {
-			_, results[i] = s.Change(t.Context(), "harbor", account, seen.ID, oncall.Tag(&seen), func(n *roster.Schedule) error {
+			_, results[i] = s.Change(t.Context(), "harbor", "by "+string(rune('A'+i)), account, seen.ID, oncall.Tag(&seen), func(n *roster.Schedule) error {
 				n.Name = "by " + string(rune('A'+i))
 				return nil
 			})
@@ -72,12 +74,107 @@ func TestOfManyWhoEditOneStateOneSavesAndTheOthersAreTold(t *testing.T) {
 			saved = "by " + string(rune('A'+i))
 		case err == nil:
 			t.Error("two saved over each other")
-		case !errors.As(err, &other) || other.Now.Name == seen.Name:
-			t.Errorf("%v", err)
+		case !errors.As(err, &other) || other.Now.Name == seen.Name || other.Last.By != other.Now.Name || time.Since(other.Last.At) > time.Minute:
+			t.Errorf("%v %+v", err, other)
 		}
 	}
 	if now := read().SchedulesOf(account)[0]; saved == "" || now.Name != saved || len(now.Layers) != 1 {
 		t.Errorf("%q saved, %+v there", saved, now)
+	}
+}
+
+// race is one who removes a person, and one who gives that person a turn at the same moment.
+type race struct {
+	t         *testing.T
+	db        *store.DB
+	schedules oncallsql.Store
+	listings  *directorysql.Store
+	seen      roster.Schedule
+	fresh     tenants.PersonID
+}
+
+func racing(t *testing.T) race {
+	t.Helper()
+	db, s, read := setup(t)
+	r := race{t: t, db: db, schedules: s, listings: directorysql.New(db), seen: read().SchedulesOf(account)[0], fresh: tenants.PersonID(tenants.NewID())}
+	r.seen.Overrides = nil
+	if err := r.listings.Add(t.Context(), "harbor", "Alice", people.Person{
+		ID: r.fresh, Account: account, Kind: people.Human, Name: "Dr. Fresh", Visibility: people.Everybody,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// give is an edit that gives the person a turn; during runs while its transaction is open.
+func (r race) give(during func()) error {
+	_, err := r.schedules.Change(r.t.Context(), "harbor", "Alice", account, r.seen.ID, oncall.Tag(&r.seen), func(s *roster.Schedule) error {
+		s.Layers[0].Participants = append(s.Layers[0].Participants, []tenants.PersonID{s.CatchAll, r.fresh})
+		during()
+		return nil
+	})
+	return err
+}
+
+func (r race) remove(during func()) error {
+	return r.listings.Remove(r.t.Context(), "harbor", "Bea", account, r.fresh, "", time.Now(), func(people.Person) error {
+		during()
+		return nil
+	})
+}
+
+// waits blocks until somebody in the database waits for somebody else.
+func (r race) waits() {
+	limit := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for blocked := 0; blocked == 0; {
+		if err := r.db.InTenant(r.t.Context(), "harbor", func(tx pgx.Tx) error {
+			return tx.QueryRow(r.t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").Scan(&blocked)
+		}); err != nil {
+			r.t.Error(err)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			r.t.Error("in 30 s nobody waited for anybody")
+			return
+		}
+	}
+}
+
+func TestWhoeverNamesSomebodyWhoIsBeingRemovedIsToldWho(t *testing.T) {
+	t.Parallel()
+	r := racing(t)
+	given := make(chan error, 1)
+	removed := r.remove(func() {
+		go func() { given <- r.give(func() {}) }()
+		r.waits()
+	})
+	var who *people.Problem
+	if err := <-given; !errors.As(err, &who) || who.Field != "layers[0].participants[2][1]" || who.About != string(r.fresh) {
+		t.Errorf("the edit: %v", err)
+	}
+	if removed != nil {
+		t.Errorf("the removal: %v", removed)
+	}
+}
+
+func TestWhoeverIsBeingGivenATurnIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	r := racing(t)
+	removed := make(chan error, 1)
+	given := r.give(func() {
+		go func() { removed <- r.remove(func() {}) }()
+		r.waits()
+	})
+	var needed *directory.NeededError
+	if err := <-removed; !errors.As(err, &needed) || len(needed.Uses) != 1 || needed.Uses[0].Schedule != r.seen.ID || !needed.Uses[0].Turns {
+		t.Errorf("the removal: %v", err)
+	}
+	if given != nil {
+		t.Errorf("the edit: %v", given)
 	}
 }
 
@@ -90,7 +187,7 @@ func TestASchedulesLifeInTheDatabase(t *testing.T) {
 		ID: tenants.ScheduleID(tenants.NewID()), Account: account, Name: "Backup", Position: 1, Zone: "America/Chicago", CatchAll: c.SchedulesOf(account)[0].CatchAll,
 		Layers: []roster.Layer{{ID: "a", Name: "Weeks", Rotation: roster.Weekly, Weekday: 1, Handover: 480, From: roster.On(2026, 1, 5), Participants: [][]tenants.PersonID{{c.SchedulesOf(account)[0].CatchAll}}}},
 	}
-	if err := s.Create(t.Context(), "harbor", made); err != nil {
+	if err := s.Create(t.Context(), "harbor", "Alice", made); err != nil {
 		t.Fatal(err)
 	}
 	if got := read().SchedulesOf(account); len(got) != 2 || oncall.Tag(&got[1]) != oncall.Tag(&made) {
@@ -104,11 +201,11 @@ func TestASchedulesLifeInTheDatabase(t *testing.T) {
 			bad.CatchAll = person.ID // a department answers no telephone at night
 		}
 	}
-	if err := s.Create(t.Context(), "harbor", bad); !errors.As(err, &p) || p.Field != "catch_all" {
+	if err := s.Create(t.Context(), "harbor", "Alice", bad); !errors.As(err, &p) || p.Field != "catch_all" {
 		t.Errorf("%v", err)
 	}
 	for name, err := range map[string]error{
-		"of another tenant":  s.Create(t.Context(), "mesa", made),
+		"of another tenant":  s.Create(t.Context(), "mesa", "Alice", made),
 		"of another account": s.Delete(t.Context(), "harbor", "prairie-plumbing", made.ID, oncall.Tag(&made)),
 		"as another tenant":  s.Delete(t.Context(), "mesa", account, made.ID, oncall.Tag(&made)),
 	} {
