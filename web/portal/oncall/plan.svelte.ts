@@ -8,6 +8,7 @@ import {
   type Preview,
   type Schedule,
   type ScheduleChange,
+  type Schemas,
   type Timeline,
 } from '../../ui/api/client';
 
@@ -22,6 +23,13 @@ export interface OverrideWish {
   replaces: 'all' | 'layer' | 'person';
   replaced?: string;
   note?: string;
+}
+
+/** What somebody else made of a schedule meanwhile. */
+export interface Theirs {
+  now: Schedule;
+  by: string;
+  at: string;
 }
 
 const refusal = (e: unknown) => (e instanceof Refusal ? e : new Refusal(0, '', ''));
@@ -138,15 +146,17 @@ export class PlanStore {
     await this.load();
   }
 
-  /** Saves a change of what was seen; gives back what is there now when somebody else was faster. */
-  async save(seen: string, change: ScheduleChange): Promise<Schedule | null> {
+  /** Saves a change of what was seen; gives back what is there now, and whose work it is, when somebody else was faster. */
+  async save(seen: string, change: ScheduleChange): Promise<Theirs | null> {
     const path = { id: this.account, schedule: this.schedule?.id ?? '' };
     const answer = await this.api.PATCH('/accounts/{id}/schedules/{schedule}', {
       params: { path, header: { 'If-Match': `"${seen}"` } },
       body: change,
     });
-    const theirs = (answer.error as { current?: Schedule } | undefined)?.current;
-    if (answer.response.status === 412 && theirs) return theirs;
+    const problem = (answer.error ?? {}) as Partial<Schemas['Problem']>;
+    if (answer.response.status === 412 && problem.current) {
+      return { now: problem.current as Schedule, by: problem.changed_by ?? '', at: problem.changed_at ?? '' };
+    }
     must(answer);
     await this.load();
     return null;

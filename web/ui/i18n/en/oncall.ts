@@ -130,9 +130,6 @@ export const oncall = {
   'edit.window.to': 'To',
   'edit.preview': 'Preview',
   'edit.plan.save': 'Save',
-  'edit.changed': 'Somebody else changed this schedule meanwhile. Nothing was overwritten.',
-  'edit.changed.theirs': 'Take theirs',
-  'edit.changed.mine': 'Keep mine, on top of theirs',
   'edit.plan.theirs': 'There now: {name}; {layers} layers; when nobody is scheduled: {catch}',
   'feed.title': 'Calendar addresses',
   'feed.more':

@@ -9,7 +9,7 @@ export const people = {
   'people.nobody': 'Nobody is found.',
   'people.none': 'Nobody is listed yet.',
   'people.none.more': 'Add the first person whom callers are put through to, or import a file.',
-  'people.locked': 'Supervisors and administrators change this; you may read it.',
+  'people.locked': 'Administrators change this; you may read it.',
   'people.import': 'Import …',
   'people.export': 'Export',
   'people.template': 'Empty template',

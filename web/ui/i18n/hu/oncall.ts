@@ -134,9 +134,6 @@ export const oncall: Record<keyof typeof en, string> = {
   'edit.window.to': 'Meddig',
   'edit.preview': 'Előnézet',
   'edit.plan.save': 'Mentés',
-  'edit.changed': 'Valaki más közben módosította ezt a beosztást. Semmit sem írtunk felül.',
-  'edit.changed.theirs': 'Az övét veszem át',
-  'edit.changed.mine': 'A sajátomat tartom meg, az övére építve',
   'edit.plan.theirs': 'Most ez van ott: {name}; {layers} réteg; ha nincs beosztva senki: {catch}',
   'feed.title': 'Naptárcímek',
   'feed.more':

@@ -11,7 +11,7 @@ export const people: Record<keyof typeof en, string> = {
   'people.nobody': 'Nincs találat.',
   'people.none': 'Még senki sincs a listán.',
   'people.none.more': 'Vegye fel az elsőt, akihez a hívókat kapcsolják, vagy importáljon egy fájlt.',
-  'people.locked': 'Ezt műszakvezetők és rendszergazdák módosíthatják; Ön elolvashatja.',
+  'people.locked': 'Ezt a rendszergazdák módosíthatják; Ön elolvashatja.',
   'people.import': 'Importálás …',
   'people.export': 'Exportálás',
   'people.template': 'Üres sablon',
