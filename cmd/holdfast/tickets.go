@@ -15,6 +15,7 @@ func newTickets(n *node) *ticket.Desk {
 	return ticket.NewDesk(ticket.DeskConfig{
 		Node: n.settings.Node, Journal: n.journal, Dir: n.settings.dir("tickets"), Stories: n.journal.OpenStories(),
 		Archive: delivered{n}, Zone: n.zone, Moved: func(t tenants.TenantID) { n.site.boards.Touch(t) }, Log: n.log,
+		Link:   func(id tenants.TicketID) string { return n.settings.PublicURL + "/portal#/messages/" + string(id) },
 		Teller: n.outbox, Book: n.book, Alarms: warnings{n.journal},
 	})
 }

@@ -83,6 +83,10 @@ func englishMessage(d data) letter {
 	if d.yes("urgent") {
 		l.Lines = append(l.Lines, "This message is urgent.")
 	}
+	if d.yes("withheld") {
+		l.Lines = append(l.Lines, "What it says is not in this mail, because it may be about somebody's health. Sign in to read it.")
+		l.Button = "Sign in and read the message"
+	}
 	l.row("Account", d.get("account_name"))
 	l.row("For", d.get("for"))
 	l.row("Caller", d.get("name"))

@@ -82,6 +82,10 @@ func hungarianMessage(d data) letter {
 	if d.yes("urgent") {
 		l.Lines = append(l.Lines, "Az üzenet sürgős.")
 	}
+	if d.yes("withheld") {
+		l.Lines = append(l.Lines, "A tartalma nem szerepel ebben a levélben, mert valakinek az egészségéről szólhat. Jelentkezzen be az elolvasásához!")
+		l.Button = "Bejelentkezés és az üzenet elolvasása"
+	}
 	l.row("Ügyfél", d.get("account_name"))
 	l.row("Címzett", d.get("for"))
 	l.row("Hívó", d.get("name"))

@@ -53,8 +53,10 @@ type DeskConfig struct {
 	Teller notify.Teller
 	Book   Book
 	Alarms Alarms
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Link is where a message is read by whoever may sign in. nil: mails without the content name no address.
+	Link func(tenants.TicketID) string
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
 const (

@@ -17,7 +17,8 @@ const (
 	Saved       Type = "saved"       // Number, DayEnds, By
 	Appended    Type = "appended"    // Text, By
 	HandedOver  Type = "delivered"   // To, How, By
-	MailBegun   Type = "mailing"     // To, By: it is sent until a mail server takes it; then it is delivered
+	MailBegun   Type = "mailing"     // To, Link, By: it is sent until a mail server takes it; then it is delivered
+	MailSent    Type = "mail_sent"   // a mail server took a Link
 	MailFailed  Type = "mail_failed" // Text: it is not sent any more
 	Undelivered Type = "undelivered" // DayEnds, By; Ticket: the whole of it, for its story was final
 	Dropped     Type = "discarded"   // By: empty for the system itself
@@ -51,5 +52,6 @@ type Event struct {
 	Text    string             `json:"text,omitempty"`
 	To      string             `json:"to,omitempty"`
 	How     string             `json:"how,omitempty"`
+	Link    bool               `json:"link,omitempty"`
 	Ticket  *State             `json:"ticket,omitempty"`
 }

@@ -39,23 +39,57 @@ type Alarms interface {
 // ErrNoAddress says that nobody knows where to mail a message.
 var ErrNoAddress = errors.New("no address is known for this message")
 
-// Mail has an owed ticket sent to an address; "" is the e-mail of the person it is for, else the account's first address. It
-// returns once that is safe on disk: the ticket is delivered when a mail server takes it, and owed until then.
+// Unasked says that a message is a medical account's, and nobody has agreed yet to what mailing it means. Who does sends it to
+// that address by name.
+type Unasked struct {
+	To   string
+	Link bool // only a link would be mailed: the account does not allow what was said in mails
+}
+
+// Error says so.
+func (*Unasked) Error() string {
+	return "whoever mails a medical account's message confirms to whom it goes"
+}
+
+// Mail has an owed ticket sent to an address; "" is the e-mail of the person it is for, else the account's first address, which
+// for a medical account is *Unasked. It returns once that is safe on disk: the ticket is delivered when a mail server takes it,
+// and owed until then. A medical account that does not allow what was said in mails gets a link, and the ticket stays owed.
 func (d *Desk) Mail(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to string) (State, error) {
+	s, err := d.Get(ctx, actor.Tenant, id)
+	if err != nil {
+		return State{}, err
+	}
+	medical, link := d.careful(s)
 	if to == "" {
-		s, err := d.Get(ctx, actor.Tenant, id)
-		if err != nil {
-			return State{}, err
-		}
 		if to = d.address(s); to == "" {
 			return State{}, &Refusal{Phase: s.Phase, Event: MailBegun, Code: "no_address", Reason: ErrNoAddress.Error()}
 		}
+		if medical && s.Phase == Owed {
+			return State{}, &Unasked{To: to, Link: link}
+		}
 	}
-	s, err := d.do(ctx, actor, id, Event{Type: MailBegun, To: strings.TrimSpace(clean(to))})
+	s, err = d.do(ctx, actor, id, Event{Type: MailBegun, To: strings.TrimSpace(clean(to)), Link: link})
 	if err == nil {
 		d.post(d.hand)
 	}
 	return s, err
+}
+
+// careful says whether a ticket's account is medical, and whether its mails must hold nothing of what was said. An account that
+// is not known any more is taken for both.
+func (d *Desk) careful(s State) (medical, link bool) {
+	if d.cfg.Book == nil {
+		return true, true
+	}
+	c := d.cfg.Book.Copy(s.Tenant)
+	if c == nil {
+		return true, true
+	}
+	a := c.Account(s.Account)
+	if a == nil {
+		return true, true
+	}
+	return a.Medical, a.Medical && !a.MailAudio
 }
 
 // Settled takes how the mail of a ticket ended. It never blocks, and may be repeated.
@@ -68,6 +102,8 @@ func (d *Desk) Settled(n notify.Notice, how notify.Outcome) {
 		}
 		e := Event{Type: MailFailed, At: d.cfg.Now(), Text: how.Error}
 		switch {
+		case how.Accepted && s.Mailing.Link:
+			e = Event{Type: MailSent, At: d.cfg.Now()}
 		case how.Accepted && len(s.Notes) > s.Mailing.Notes:
 			e.Text = "it was sent without what was added since: mail it again"
 		case how.Accepted:
@@ -86,7 +122,7 @@ func (d *Desk) hand() {
 		return
 	}
 	for _, s := range d.tickets {
-		if s.Phase != Owed || s.Mailing == nil || s.Mailing.Error != "" || d.mailed[s.mailKey()] {
+		if s.Phase != Owed || !s.Mailing.under() || d.mailed[s.mailKey()] {
 			continue
 		}
 		key, notice := s.mailKey(), d.notice(s)
@@ -103,6 +139,9 @@ func (d *Desk) hand() {
 		}()
 	}
 }
+
+// under reports whether a mail is on its way.
+func (m *Mailing) under() bool { return m != nil && m.Error == "" && m.SentAt.IsZero() }
 
 // mailKey is what a mail is about: the ticket, and which time it is mailed.
 func (s State) mailKey() string { return fmt.Sprintf("%s:%d", s.ID, s.Mailing.Seq) }
@@ -143,17 +182,25 @@ func (d *Desk) notice(s State) notify.Notice {
 			}
 		}
 	}
-	text := s.Value(FieldText)
-	for _, note := range s.Notes {
-		text += "\n\n" + note.By.At.In(zone).Format("15:04") + " " + note.Text
-	}
 	n.Data = map[string]string{
-		"account_name": s.AccountName, "number": fmt.Sprint(s.Number), "name": s.Value(FieldName), "callback": s.Value(FieldCallback),
-		"for": s.Value(FieldFor), "text": text, "by": s.Mailing.By.Name, "urgent": s.Value(FieldUrgent),
+		"account_name": s.AccountName, "number": fmt.Sprint(s.Number), "by": s.Mailing.By.Name, "urgent": s.Value(FieldUrgent),
 	}
 	if s.Saved != nil {
 		n.Data["by"], n.Data["at"] = s.Saved.Name, s.Saved.At.In(zone).Format(time.RFC3339)
 	}
+	if s.Mailing.Link {
+		n.Data["withheld"] = "yes"
+		if d.cfg.Link != nil {
+			n.Data["link"] = d.cfg.Link(s.ID)
+		}
+		return n
+	}
+	text := s.Value(FieldText)
+	for _, note := range s.Notes {
+		text += "\n\n" + note.By.At.In(zone).Format("15:04") + " " + note.Text
+	}
+	n.Data["name"], n.Data["callback"] = s.Value(FieldName), s.Value(FieldCallback)
+	n.Data["for"], n.Data["text"] = s.Value(FieldFor), text
 	return n
 }
 
@@ -211,18 +258,29 @@ func (m *move) mailBegun() error {
 		return m.refuse("not_now", "only a saved message that is owed can be mailed")
 	case err != nil || address.Address != m.e.To || len(m.e.To) > routeRunes:
 		return m.refuse("bad_value", "this is no e-mail address")
-	case going != nil && going.Error == "" && going.To == m.e.To:
+	case going.under() && going.To == m.e.To:
 		return ErrStale
-	case going != nil && going.Error == "":
+	case going.under():
 		return m.refuse("not_now", "this message is being mailed to "+going.To)
 	}
-	m.s.Mailing = &Mailing{To: m.e.To, By: m.writer(), Seq: m.s.Seq + 1, Notes: len(m.s.Notes)}
+	m.s.Mailing = &Mailing{To: m.e.To, By: m.writer(), Seq: m.s.Seq + 1, Notes: len(m.s.Notes), Link: m.e.Link}
+	return nil
+}
+
+// mailSent notes that a link was taken by a mail server: somebody knows that there is a message, and nobody has it yet.
+func (m *move) mailSent() error {
+	if m.s.Phase != Owed || !m.s.Mailing.under() || !m.s.Mailing.Link {
+		return ErrStale
+	}
+	going := *m.s.Mailing
+	going.SentAt = m.e.At
+	m.s.Mailing = &going
 	return nil
 }
 
 // mailFailed notes that a mail is not tried any more: the message is as owed as it was.
 func (m *move) mailFailed() error {
-	if m.s.Phase != Owed || m.s.Mailing == nil || m.s.Mailing.Error != "" {
+	if m.s.Phase != Owed || !m.s.Mailing.under() {
 		return ErrStale
 	}
 	going := *m.s.Mailing

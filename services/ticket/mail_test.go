@@ -219,3 +219,60 @@ func TestWhatIsOwedPastItsTimeIsAnAlarmUntilItIsDelivered(t *testing.T) {
 		}
 	})
 }
+
+func TestAMedicalAccountsMessageIsMailedOnlyWhenAskedForTwiceAndNotItsContent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o, b := &outbox{}, mailBook()
+		account := &b.Copy("harbor").Accounts[0]
+		account.Medical = true
+		d := NewDesk(DeskConfig{
+			Journal: &tape{}, Dir: t.TempDir(), Teller: o, Book: b,
+			Link: func(id tenants.TicketID) string { return "https://answer.example/portal#/messages/" + string(id) },
+		})
+		d.Start()
+		defer d.Stop()
+		s := owe(t, d, "dr. lee")
+		var asked *Unasked
+		if _, err := d.Mail(t.Context(), adaActor, s.ID, ""); !errors.As(err, &asked) || asked.To != "lee@lakeside.example" || !asked.Link {
+			t.Fatalf("one key mails it: %v", err)
+		}
+		if got := get(t, d, s.ID); got.Mailing != nil || len(o.took) != 0 {
+			t.Fatalf("%+v", got)
+		}
+		if _, err := d.Mail(t.Context(), adaActor, s.ID, asked.To); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		mail := notify.Write(o.took[0])
+		for _, said := range []string{"chest pain", "+1608555", "Dr. Lee", "dr. lee"} {
+			if strings.Contains(mail.Text+mail.HTML+mail.Subject, said) {
+				t.Errorf("the mail says %q: %s", said, mail.Text)
+			}
+		}
+		if !strings.Contains(mail.Text, "https://answer.example/portal#/messages/"+string(s.ID)) {
+			t.Errorf("no link: %s", mail.Text)
+		}
+		d.Settled(o.took[0], notify.Outcome{Accepted: true})
+		got := get(t, d, s.ID)
+		if got.Phase != Owed || got.Mailing.SentAt.IsZero() || len(got.Deliveries) != 0 {
+			t.Errorf("a link is no message: %+v %+v", got, got.Mailing)
+		}
+
+		account.MailAudio = true // the account allows what was said in mails: now the whole is asked about
+		if _, err := d.Mail(t.Context(), adaActor, s.ID, ""); !errors.As(err, &asked) || asked.Link {
+			t.Fatalf("%v", err)
+		}
+		if _, err := d.Mail(t.Context(), adaActor, s.ID, asked.To); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(o.took) != 2 || !strings.Contains(notify.Write(o.took[1]).Text, "chest pain") {
+			t.Fatalf("%+v", o.took)
+		}
+		d.Settled(o.took[1], notify.Outcome{Accepted: true})
+		if got := get(t, d, s.ID); got.Phase != Delivered {
+			t.Errorf("%+v", got)
+		}
+	})
+}

@@ -18,7 +18,7 @@ var ErrStale = errors.New("it is so already")
 type Refusal struct {
 	Phase  Phase
 	Event  Type
-	Code   string // "not_now", "locked", "not_yours", "empty", "bad_value"
+	Code   string // "not_now", "locked", "not_yours", "empty", "bad_value", "no_address"
 	Reason string
 }
 
@@ -88,6 +88,8 @@ func (m *move) step() error {
 		return m.delivered()
 	case MailBegun:
 		return m.mailBegun()
+	case MailSent:
+		return m.mailSent()
 	case MailFailed:
 		return m.mailFailed()
 	case Dropped:

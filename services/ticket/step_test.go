@@ -51,6 +51,8 @@ var (
 	appended    = by(ben, Event{Type: Appended, Text: "rang again"})
 	handed      = by(ada, Event{Type: HandedOver, To: "Dr. Lee", How: "phone"})
 	mailed      = by(ada, Event{Type: MailBegun, To: "lee@lakeside.example"})
+	linked      = by(ada, Event{Type: MailBegun, To: "lee@lakeside.example", Link: true})
+	linkSent    = Event{Type: MailSent}
 	mailFailed  = Event{Type: MailFailed, Text: "550 no such user"}
 	undelivered = by(ben, Event{Type: Undelivered, DayEnds: t0.Add(10 * time.Hour)})
 )
@@ -85,6 +87,8 @@ func stages(t *testing.T) []stage {
 		{"owed again", mustFold(t, begun, said, saved, handed, undelivered)},
 		{"owed, being mailed", mustFold(t, begun, said, saved, mailed)},
 		{"owed, mailed in vain", mustFold(t, begun, said, saved, mailed, mailFailed)},
+		{"owed, a link being mailed", mustFold(t, begun, said, saved, linked)},
+		{"owed, a link was mailed", mustFold(t, begun, said, saved, linked, linkSent)},
 		{"discarded", mustFold(t, begun, Event{Type: Dropped})},
 	}
 }
@@ -104,7 +108,7 @@ func facts() []Event {
 		appended, by(ben, Event{Type: Appended, Text: "  "}), handed, by(ada, Event{Type: HandedOver}),
 		by(ada, Event{Type: HandedOver, To: strings.Repeat("x", 201)}), undelivered, snapshot,
 		{Type: Dropped},
-		mailed, by(ben, Event{Type: MailBegun, To: "office@lakeside.example"}), by(ada, Event{Type: MailBegun, To: "Dr. Lee"}),
+		mailed, by(ben, Event{Type: MailBegun, To: "office@lakeside.example"}), by(ada, Event{Type: MailBegun, To: "Dr. Lee"}), linkSent,
 		by(ada, Event{Type: MailBegun, To: "a@b.example\r\nBcc: c@d.example"}), mailFailed,
 		{Type: Restated},
 		{Type: Restated, Ticket: snapshot.Ticket},

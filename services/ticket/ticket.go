@@ -89,8 +89,10 @@ type Delivery struct {
 type Mailing struct {
 	To       string    `json:"to"`
 	By       Writer    `json:"by"`
-	Seq      uint64    `json:"seq"`             // of the event that began it: each mailing is another
-	Notes    int       `json:"notes,omitempty"` // additions that are in the mail
+	Seq      uint64    `json:"seq"`              // of the event that began it: each mailing is another
+	Notes    int       `json:"notes,omitempty"`  // additions that are in the mail
+	Link     bool      `json:"link,omitempty"`   // the mail says only that there is a message, and where it is read
+	SentAt   time.Time `json:"sent_at,omitzero"` // of a Link: a mail server took it. Nobody has the message by that: it stays owed
 	Error    string    `json:"error,omitempty"`
 	FailedAt time.Time `json:"failed_at,omitzero"`
 }

@@ -929,12 +929,18 @@ type MessageList struct {
 	Next  *string   `json:"next"`
 }
 
-// MessageMailing The message on its way by mail; it is owed until a mail server takes it
+// MessageMailing The message on its way by mail; it is owed until a mail server takes it, and after a link too
 type MessageMailing struct {
 	By MessageAuthor `json:"by"`
 
-	// Error Why it did not arrive; empty: it is being sent
+	// Error Why it did not arrive; empty: it is being sent, or was
 	Error string `json:"error"`
+
+	// Link The mail says only that there is a message, and where it is read: the account is medical
+	Link bool `json:"link"`
+
+	// SentAt When a mail server took the link
+	SentAt *time.Time `json:"sent_at"`
 
 	// To An address
 	To string `json:"to"`

@@ -215,7 +215,7 @@ func ticketOf(s ticket.State) Message {
 		NextAt: moment(s.NextAt),
 	}
 	if m := s.Mailing; m != nil {
-		out.Mailing = &MessageMailing{To: m.To, By: *authorOf(&m.By), Error: m.Error}
+		out.Mailing = &MessageMailing{To: m.To, By: *authorOf(&m.By), Error: m.Error, Link: m.Link, SentAt: moment(m.SentAt)}
 	}
 	if s.Number > 0 {
 		n := int64(s.Number)

@@ -17,6 +17,7 @@ export class CommandError extends Error {
   constructor(
     readonly code: string,
     text: string,
+    readonly answer?: Message,
   ) {
     super(text);
     this.name = 'CommandError';
@@ -215,7 +216,7 @@ export class LiveSocket {
     if (!asked) return;
     clearTimeout(asked.timer);
     this.waiting.delete(id);
-    if (message.error) asked.fail(new CommandError(message.error.code, message.error.text));
+    if (message.error) asked.fail(new CommandError(message.error.code, message.error.text, message));
     else asked.settle(message);
   }
 

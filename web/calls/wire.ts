@@ -69,6 +69,12 @@ export interface Command {
   item?: string;
 }
 
+/** What somebody agrees to before a medical account's message is mailed: to whom, and whether only a link. */
+export interface MailPlan {
+  to: string;
+  link: boolean;
+}
+
 export interface Message {
   seq: number;
   at: string;
@@ -85,6 +91,7 @@ export interface Message {
   /** The id of what a command about overrides and notes set or ended. */
   item?: string;
   error?: Problem;
+  mail?: MailPlan;
   bye?: string;
 }
 
@@ -241,7 +248,7 @@ export interface Ticket {
   saved?: Writer | null;
   next_at?: string | null;
   /** On its way by mail; with an error: in vain. */
-  mailing?: { to: string; by: Writer; error?: string } | null;
+  mailing?: { to: string; by: Writer; error?: string; link?: boolean; sent_at?: string | null } | null;
 }
 
 export interface Board {

@@ -264,6 +264,7 @@ func problemOf(err error) *Problem {
 	var p *Problem
 	var r *duty.Refusal
 	var t *ticket.Refusal
+	var u *ticket.Unasked
 	var field *people.Problem
 	var w *call.Refusal
 	switch {
@@ -281,6 +282,8 @@ func problemOf(err error) *Problem {
 		return &Problem{Code: "not_kept", Text: "The disk did not confirm it. Look whether it holds, and set it again if not."}
 	case errors.As(err, &field):
 		return &Problem{Code: "bad_value", Text: field.Error()}
+	case errors.As(err, &u):
+		return &Problem{Code: "confirm", Text: u.Error()}
 	case errors.As(err, &t):
 		return &Problem{Code: t.Code, Text: t.Reason}
 	case errors.Is(err, ticket.ErrNotFound):

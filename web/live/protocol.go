@@ -89,8 +89,10 @@ const (
 	DoSaveTicket    = "save-ticket"    // gives the number and locks the fields
 	DoAppendTicket  = "append-ticket"  // text: added to a saved one
 	DoDeliverTicket = "deliver-ticket" // to, how
-	DoMailTicket    = "mail-ticket"    // to: an address, or empty for the usual one; delivered once a mail server took it
-	DoTakeTicket    = "take-ticket"    // go on with what another operator began, or take it back
+	// DoMailTicket: to is an address, or empty for the usual one; delivered once a mail server took it. A medical account's is
+	// refused without an address as "confirm", with Mail: sent again with that address, it is agreed to.
+	DoMailTicket = "mail-ticket"
+	DoTakeTicket = "take-ticket" // go on with what another operator began, or take it back
 )
 
 // The commands of a portal (supervisor and above).
@@ -120,13 +122,20 @@ type Message struct {
 	Revision uint64        `json:"revision,omitempty"` // "done" to DoDraft: the field's
 	Item     string        `json:"item,omitempty"`     // "done" to DoSetOverride and its like: the id of what was set or ended
 	Error    *Problem      `json:"error,omitempty"`
-	Bye      string        `json:"bye,omitempty"` // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
+	Mail     *MailPlan     `json:"mail,omitempty"` // "error" of the code "confirm"
+	Bye      string        `json:"bye,omitempty"`  // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
 }
 
 // Problem says what happened, why, and what to do next. Code is stable; pages translate it and fall back to Text.
 type Problem struct {
 	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"; those of calls, see DoHold; of messages also "not_kept", "not_found", and ticket.Refusal's
 	Text string `json:"text"`
+}
+
+// MailPlan is to whom a medical account's message would go by mail, and whether only a link would.
+type MailPlan struct {
+	To   string `json:"to"`
+	Link bool   `json:"link"`
 }
 
 // Check is the result of a line check.

@@ -26,12 +26,21 @@ func (d *desk) write(ctx context.Context) {
 				if p := problemOf(err); p.Code == "away" || p.Code == "not_kept" {
 					d.socket.log.Error("command failed", "do", c.Do, "ticket", string(c.Ticket), "error", err)
 				}
-				d.socket.answer(Message{Type: "error", ID: c.ID, Error: problemOf(err)})
+				d.socket.answer(Message{Type: "error", ID: c.ID, Error: problemOf(err), Mail: planOf(err)})
 				continue
 			}
 			d.answerNote(c, s)
 		}
 	}
+}
+
+// planOf is what has to be agreed to before a message is mailed; nil: nothing.
+func planOf(err error) *MailPlan {
+	var u *ticket.Unasked
+	if !errors.As(err, &u) {
+		return nil
+	}
+	return &MailPlan{To: u.To, Link: u.Link}
 }
 
 func (d *desk) answerNote(c Command, s ticket.State) {

@@ -1,7 +1,7 @@
 import { Drafts, type Which } from '../../calls/draft';
 import type { Shown } from '../../calls/duty';
 import { CommandError } from '../../calls/socket';
-import type { Card, Command, Message, Ticket, TicketField } from '../../calls/wire';
+import type { Card, Command, MailPlan, Message, Ticket, TicketField } from '../../calls/wire';
 import type { Place } from '../account/account.svelte';
 
 // What lies on the desk: the message that is being written, and the account that is looked at. A message stays until
@@ -23,6 +23,7 @@ export class Work {
   busy = $state(false);
   /** Why the last order about a message was refused: its code. */
   refused = $state('');
+  private plan: MailPlan | null = null;
   private changes = $state(0);
   /** The call in hand, which opens its message by itself once. */
   private current = '';
@@ -164,9 +165,14 @@ export class Work {
     return await this.order({ call: '', ticket }, { do: 'deliver-ticket', to, how });
   }
 
-  /** Has a saved message sent by mail to whom it is for. */
-  async mail(ticket: string): Promise<boolean> {
-    return await this.order({ call: '', ticket }, { do: 'mail-ticket' });
+  /**
+   * Has a saved message sent by mail to whom it is for. A medical account's is not sent before somebody agreed to whom it
+   * goes, and what: that is returned, and agreed to by mailing it there.
+   */
+  async mail(ticket: string, to = ''): Promise<MailPlan | null> {
+    this.plan = null;
+    await this.order({ call: '', ticket }, { do: 'mail-ticket', ...(to ? { to } : {}) });
+    return this.plan;
   }
 
   /** A message as the desk last heard of it, if that is newer than what a list says. */
@@ -188,7 +194,8 @@ export class Work {
       if (answer.ticket) this.drafts.received(answer.ticket);
       return true;
     } catch (failure) {
-      this.refused = failure instanceof CommandError ? failure.code : 'other';
+      this.plan = (failure instanceof CommandError && failure.answer?.mail) || null;
+      this.refused = this.plan ? '' : failure instanceof CommandError ? failure.code : 'other';
       return false;
     }
   }

@@ -1400,13 +1400,20 @@ export interface components {
             next_at: string | null;
             mailing: components["schemas"]["MessageMailing"] | null;
         };
-        /** @description The message on its way by mail; it is owed until a mail server takes it */
+        /** @description The message on its way by mail; it is owed until a mail server takes it, and after a link too */
         MessageMailing: {
             /** @description An address */
             to: string;
             by: components["schemas"]["MessageAuthor"];
-            /** @description Why it did not arrive; empty: it is being sent */
+            /** @description Why it did not arrive; empty: it is being sent, or was */
             error: string;
+            /** @description The mail says only that there is a message, and where it is read: the account is medical */
+            link: boolean;
+            /**
+             * Format: date-time
+             * @description When a mail server took the link
+             */
+            sent_at: string | null;
         };
         MessageList: {
             items: components["schemas"]["Message"][];

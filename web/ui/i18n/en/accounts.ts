@@ -131,8 +131,9 @@ export const accounts = {
   'account.told': 'Who is told',
   'account.notify': 'Of this account’s voicemail, by mail',
   'account.notify.hint': 'E-mail addresses, one a line',
-  'account.mailaudio': 'The mail may hold the recording',
-  'account.mailaudio.hint': 'Otherwise it holds a link, for which one signs in',
+  'account.mailaudio': 'Mails may hold what was said',
+  'account.mailaudio.hint':
+    'Voicemail: the recording. Medical account: the text of its messages. Otherwise a mail holds a link, for which one signs in',
   'account.end': 'Answer for it no more',
   'account.end.more':
     'Its emergency numbers then reach nobody: callers hear a general greeting and can leave a message. Calls, voicemails and messages of the past are kept.',

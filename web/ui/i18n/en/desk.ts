@@ -74,8 +74,10 @@ export const desk = {
   'third.up.waits': 'You speak with the caller. {name} waits and hears music.',
   'third.up.nobody': 'Nobody hears you. Caller and {name} wait and hear music.',
   'third.all': 'All three hear each other: you, the caller and {name}.',
-  'third.lost.all': '{name} lost the connection. You and the caller go on; within 10 seconds {name} is back in by itself.',
-  'third.lost.third': '{name} lost the connection. The caller is still on hold and hears nothing. Wait 10 seconds, or go back to the caller.',
+  'third.lost.all':
+    '{name} lost the connection. You and the caller go on; within 10 seconds {name} is back in by itself.',
+  'third.lost.third':
+    '{name} lost the connection. The caller is still on hold and hears nothing. Wait 10 seconds, or go back to the caller.',
   'third.lost': '{name} lost the connection while waiting, and is back in by itself within 10 seconds.',
   'third.over': '{name}: {why}.',
   'third.over.held': '{name}: {why}. The caller is still on hold.',

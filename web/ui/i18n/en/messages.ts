@@ -38,6 +38,13 @@ export const messages = {
   'message.refused.not_now': 'That is not possible just now.',
   'mail.do': 'Mail it',
   'mail.again': 'Mail it again',
+  'mail.ask.link':
+    'A medical account: {to} gets a link without the content, and signs in to read it. The message stays owed.',
+  'mail.ask.whole':
+    'A medical account, which allows this: the whole message goes to {to} by mail, where it is not sealed any more.',
+  'mail.yes.link': 'Mail the link',
+  'mail.yes.whole': 'Mail the whole message',
+  'mail.sent.link': '{to} was sent a link at {at}, without the content. It is still owed.',
   'mail.sending': 'being mailed to {to}',
   'mail.failed': 'not mailed to {to}: {why}',
   'deliver.do': 'Delivered …',

@@ -132,8 +132,9 @@ export const accounts: Record<keyof typeof en, string> = {
   'account.told': 'Kit értesítünk',
   'account.notify': 'Az ügyfél hangüzeneteiről, e-mailben',
   'account.notify.hint': 'E-mail-címek, soronként egy',
-  'account.mailaudio': 'A levél tartalmazhatja a felvételt',
-  'account.mailaudio.hint': 'Különben hivatkozást tartalmaz, amelyhez be kell jelentkezni',
+  'account.mailaudio': 'A levelek tartalmazhatják az elhangzottakat',
+  'account.mailaudio.hint':
+    'Hangüzenetnél a felvételt, egészségügyi ügyfélnél az üzenetek szövegét is. Különben hivatkozást tartalmaznak, amelyhez be kell jelentkezni',
   'account.end': 'Ne fogadjuk többé a hívásait',
   'account.end.more':
     'A vészhelyzeti számai ezután senkihez sem vezetnek: a hívó általános üdvözlést hall, és üzenetet hagyhat. A korábbi hívások, hangüzenetek és üzenetek megmaradnak.',

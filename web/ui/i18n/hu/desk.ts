@@ -61,7 +61,8 @@ export const desk: Record<keyof typeof en, string> = {
   'band.clock.wrap_up': 'A hívás óta',
   'band.offer.rest': '{n} mp múlva a következő kezelőhöz kerül',
   'band.wrap.rest': 'Új hívó {n} mp múlva jöhet',
-  'band.lost.guest': 'A hívó {name} munkatárssal beszél, aki tud a szakadásról. Ha 10 másodpercen belül visszatér a vonal, Ön magától visszakerül.',
+  'band.lost.guest':
+    'A hívó {name} munkatárssal beszél, aki tud a szakadásról. Ha 10 másodpercen belül visszatér a vonal, Ön magától visszakerül.',
   'band.lost.words': 'A hívó zenét hall. Mindjárt visszajön a vonal. Amit ír, itt megmarad.',
   'band.from.gives': '{name} átadja Önnek ezt a hívót',
   'band.from.asks': '{name} előbb Önnel szeretne beszélni',
@@ -76,8 +77,10 @@ export const desk: Record<keyof typeof en, string> = {
   'third.up.waits': 'Most a hívóval beszél. {name} vár, és zenét hall.',
   'third.up.nobody': 'Önt senki sem hallja. A hívó és {name} vár, és zenét hall.',
   'third.all': 'Mindhárman hallják egymást: Ön, a hívó és {name}.',
-  'third.lost.all': '{name}: megszakadt a kapcsolata. Ön és a hívó folytatják; ha 10 másodpercen belül visszatér, magától újra bekapcsolódik.',
-  'third.lost.third': '{name}: megszakadt a kapcsolata. A hívó továbbra is tartásban van, és nem hall semmit. Várjon 10 másodpercet, vagy térjen vissza a hívóhoz.',
+  'third.lost.all':
+    '{name}: megszakadt a kapcsolata. Ön és a hívó folytatják; ha 10 másodpercen belül visszatér, magától újra bekapcsolódik.',
+  'third.lost.third':
+    '{name}: megszakadt a kapcsolata. A hívó továbbra is tartásban van, és nem hall semmit. Várjon 10 másodpercet, vagy térjen vissza a hívóhoz.',
   'third.lost': '{name}: várakozás közben megszakadt a kapcsolata; 10 másodpercen belül magától újra bekapcsolódhat.',
   'third.over': '{name}: {why}.',
   'third.over.held': '{name}: {why}. A hívó továbbra is tartásban van.',

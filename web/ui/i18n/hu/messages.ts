@@ -40,6 +40,13 @@ export const messages: Record<keyof typeof en, string> = {
   'message.refused.not_now': 'Ez most nem lehetséges.',
   'mail.do': 'Küldés e-mailben',
   'mail.again': 'Küldés újra e-mailben',
+  'mail.ask.link':
+    'Egészségügyi ügyfél: {to} csak hivatkozást kap, tartalom nélkül; az elolvasásához be kell jelentkeznie. Az üzenet továbbra is kézbesítésre vár.',
+  'mail.ask.whole':
+    'Egészségügyi ügyfél, amely ezt megengedi: a teljes üzenet e-mailben megy ide: {to}. Ott már nem védi titkosítás.',
+  'mail.yes.link': 'A hivatkozás elküldése',
+  'mail.yes.whole': 'A teljes üzenet elküldése',
+  'mail.sent.link': 'Hivatkozás ment ide: {to}, {at}, tartalom nélkül. Az üzenet továbbra is kézbesítésre vár.',
   'mail.sending': 'küldés folyamatban: {to}',
   'mail.failed': 'nem sikerült elküldeni ide: {to} ({why})',
   'deliver.do': 'Átadva …',
