@@ -33,13 +33,14 @@ type attempt struct {
 	replied bool // something came: only then may it be cancelled
 	least   int  // Min-SE that a 422 asked for
 
-	mu   sync.Mutex
-	acks map[string]*sip.Request // of each 2xx, by its tag: who answers again is acknowledged again
+	mu      sync.Mutex
+	earlies map[string]*early       // by the tag of who rings
+	acks    map[string]*sip.Request // of each 2xx, by its tag: who answers again is acknowledged again
 }
 
 func newAttempt(o *outgoing, t routing.Trunk, to netip.AddrPort) *attempt {
 	return &attempt{
-		o: o, trunk: t, to: to, acks: make(map[string]*sip.Request),
+		o: o, trunk: t, to: to, acks: make(map[string]*sip.Request), earlies: make(map[string]*early),
 		callID: sip.GenerateTagN(24) + "@" + o.s.local.Addr().String(), tag: sip.GenerateTagN(16),
 		digest: digest{way: t.Out, name: t.Name, unseal: o.s.cfg.Unseal},
 	}
@@ -52,6 +53,7 @@ func (a *attempt) run(ring <-chan time.Time) (media.Ending, verdict) {
 		a.o.s.cfg.Log.Info("INVITE not sent", "call", a.o.callID, "trunk", a.trunk.Name, "error", clean(err.Error()))
 		return unreachable, next
 	}
+	defer a.forgetEarly()
 	mute := time.NewTimer(a.o.s.timing.noReply)
 	defer mute.Stop()
 	for {
@@ -144,6 +146,7 @@ func (a *attempt) request(body []byte) *sip.Request {
 	for _, h := range a.digest.headers(string(sip.INVITE), whom.String()) {
 		req.AppendHeader(h)
 	}
+	req.AppendHeader(sip.NewHeader("Supported", extensions))
 	for _, h := range (term{usualSession, true}).ask(a.least) {
 		req.AppendHeader(h)
 	}
@@ -203,6 +206,9 @@ func (a *attempt) lengthened(res *sip.Response) bool {
 // progress takes a provisional response: it rings, or is heard already (early media, RFC 3960).
 func (a *attempt) progress(res *sip.Response) {
 	o := a.o
+	if res.StatusCode > 100 && !a.confirmReliable(res, a.earlyOf(res)) {
+		return
+	}
 	if res.StatusCode > 100 && len(res.Body()) > 0 && !o.early {
 		o.mu.Lock()
 		local := o.localSDP()
@@ -227,7 +233,7 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 	if !late {
 		o.answered = true
 		o.id, o.source, o.us, o.usName, o.them = won.id, won.source, won.us, won.usName, won.them
-		o.routes, o.target, o.localSeq = won.routes, won.target, a.seq
+		o.routes, o.target, o.localSeq, o.remoteSeq = won.routes, won.target, won.localSeq, won.remoteSeq
 	}
 	o.mu.Unlock()
 	if late {
@@ -266,8 +272,15 @@ func (a *attempt) dialogOf(res *sip.Response) *dialog {
 	remote, _ := res.To().Params.Get("tag")
 	d := &dialog{
 		s: a.o.s, id: dialogID{a.callID, a.tag, remote}, callID: a.o.callID, transport: a.o.transport, source: a.to.String(),
-		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq - 1,
+		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq,
 	}
+	a.mu.Lock()
+	if e := a.earlies[remote]; e != nil { // the same dialog, confirmed: its numbers go on
+		e.mu.Lock()
+		d.localSeq, d.remoteSeq = e.localSeq, e.remoteSeq
+		e.mu.Unlock()
+	}
+	a.mu.Unlock()
 	for _, h := range res.GetHeaders("Record-Route") {
 		if rr, ok := h.(*sip.RecordRouteHeader); ok && len(d.routes) < maxOfKind {
 			d.routes = append(d.routes, *rr.Address.Clone())
@@ -284,7 +297,12 @@ func (a *attempt) acknowledge(d *dialog) bool {
 	a.mu.Lock()
 	ack, again := a.acks[d.id.remote]
 	if !again && len(a.acks) < maxForks {
-		ack = d.newRequest(sip.ACK)
+		ack = d.build(sip.ACK, a.seq)
+		for _, name := range []string{"Authorization", "Proxy-Authorization"} { // an ACK cannot be challenged
+			for _, h := range a.invite.GetHeaders(name) {
+				ack.AppendHeader(sip.HeaderClone(h))
+			}
+		}
 		a.acks[d.id.remote] = ack
 	}
 	a.mu.Unlock()
@@ -311,7 +329,6 @@ func (a *attempt) refuse(d *dialog) {
 	if !a.acknowledge(d) {
 		return
 	}
-	d.localSeq = a.seq
 	d.ackSeen = make(chan struct{})
 	close(d.ackSeen)
 	a.o.s.spawn(func() {

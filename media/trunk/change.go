@@ -28,18 +28,11 @@ func crowded() answer {
 
 // reinvite takes a change of the call: hold, resume, another address, a sign of life, or the question for our offer.
 func (d *dialog) reinvite(req *sip.Request, tx *sip.ServerTx) {
-	refused := d.claim(true)
+	res, wait, refused := d.change(req, true)
 	if refused.status != 0 {
 		d.s.reply(req, tx, refused)
 		return
 	}
-	defer d.unclaim()
-	res, refused := d.changed(req, true)
-	if refused.status != 0 {
-		d.s.reply(req, tx, refused)
-		return
-	}
-	wait := d.expect(req.CSeq().SeqNo, len(req.Body()) == 0)
 	if err := tx.Respond(res); err != nil {
 		d.s.cfg.Log.Debug("answer to re-INVITE not sent", "call", d.callID, "error", clean(err.Error()))
 	}
@@ -48,13 +41,7 @@ func (d *dialog) reinvite(req *sip.Request, tx *sip.ServerTx) {
 
 // update takes an UPDATE (RFC 3311): the same changes without an ACK, and mostly nothing but a sign of life.
 func (d *dialog) update(req *sip.Request, tx *sip.ServerTx) {
-	refused := d.claim(len(req.Body()) > 0)
-	if refused.status != 0 {
-		d.s.reply(req, tx, refused)
-		return
-	}
-	defer d.unclaim()
-	res, refused := d.changed(req, false)
+	res, _, refused := d.change(req, false)
 	if refused.status != 0 {
 		d.s.reply(req, tx, refused)
 		return
@@ -62,6 +49,20 @@ func (d *dialog) update(req *sip.Request, tx *sip.ServerTx) {
 	if err := tx.Respond(res); err != nil {
 		d.s.cfg.Log.Debug("answer to UPDATE not sent", "call", d.callID, "error", clean(err.Error()))
 	}
+}
+
+// change looks at a change when no other is looked at, and gives the 200 to send or why not. With the 200 to an INVITE comes
+// the wait for its ACK.
+func (d *dialog) change(req *sip.Request, invite bool) (*sip.Response, *ackWait, answer) {
+	if refused := d.claim(invite || len(req.Body()) > 0); refused.status != 0 {
+		return nil, nil, refused
+	}
+	defer d.unclaim()
+	res, refused := d.changed(req, invite)
+	if refused.status != 0 || !invite {
+		return res, nil, refused
+	}
+	return res, d.expect(req.CSeq().SeqNo, len(req.Body()) == 0), answer{}
 }
 
 // claim lets one change in at a time, and none that speaks of media while an offer of ours is out.

@@ -78,7 +78,7 @@ func TestACallOfOursRingsIsAnsweredHeardAndHungUp(t *testing.T) {
 		t.Errorf("From: %s", got)
 	}
 	for name, want := range map[string]string{
-		"P-Asserted-Identity": "<sip:+16085550101@127.0.0.1>", "X-Holdfast-Call": "c-1", "Max-Forwards": "70", "Supported": "timer", "Session-Expires": "1800;refresher=uac", "X": "",
+		"P-Asserted-Identity": "<sip:+16085550101@127.0.0.1>", "X-Holdfast-Call": "c-1", "Max-Forwards": "70", "Supported": "timer, 100rel", "Session-Expires": "1800;refresher=uac", "X": "",
 	} {
 		if got := value(invite, name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

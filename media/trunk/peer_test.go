@@ -257,6 +257,9 @@ func (c *caller) next(method, body string, headers ...string) {
 func (c *caller) answered(body string) *sip.Response {
 	c.p.t.Helper()
 	res := c.p.response(sip.INVITE, 200)
+	for res.CallID().Value() != c.id || res.CSeq().SeqNo != uint32(c.seq) { // a copy of one before
+		res = c.p.response(sip.INVITE, 200)
+	}
 	c.toTag, _ = res.To().Params.Get("tag")
 	c.ack(body)
 	return res

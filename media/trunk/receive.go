@@ -100,6 +100,10 @@ func (s *Server) request(req *sip.Request, tx *sip.ServerTx) {
 	case sip.OPTIONS:
 		s.options(req, tx)
 	case sip.BYE, sip.INFO, sip.UPDATE:
+		if e := s.earlyDialog(req); e != nil && req.Method == sip.UPDATE && s.dialogOf(req) == nil {
+			e.update(req, tx)
+			return
+		}
 		if d := s.inDialog(req, tx); d != nil {
 			d.request(req, tx)
 		}
@@ -109,6 +113,7 @@ func (s *Server) request(req *sip.Request, tx *sip.ServerTx) {
 }
 
 var (
+	outOfOrder  = answer{status: 500, reason: "CSeq Out Of Order"}
 	noSuchCall  = answer{status: 481, reason: "Call/Transaction Does Not Exist"}
 	success     = answer{status: 200, reason: "OK"}
 	badMedia    = answer{status: 488, reason: "Not Acceptable Here"}
@@ -135,18 +140,24 @@ func (s *Server) inDialog(req *sip.Request, tx *sip.ServerTx) *dialog {
 		return nil
 	}
 	if !d.takeSeq(req.CSeq().SeqNo) {
-		s.reply(req, tx, answer{status: 500, reason: "CSeq Out Of Order"})
+		s.reply(req, tx, outOfOrder)
 		return nil
 	}
 	return d
 }
 
 func (s *Server) dialogOf(req *sip.Request) *dialog {
-	local, _ := req.To().Params.Get("tag")
-	remote, _ := req.From().Params.Get("tag")
+	id := idOf(req)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dialogs[dialogID{req.CallID().Value(), local, remote}]
+	return s.dialogs[id]
+}
+
+// idOf names the dialog that a request of the peer belongs to.
+func idOf(req *sip.Request) dialogID {
+	local, _ := req.To().Params.Get("tag")
+	remote, _ := req.From().Params.Get("tag")
+	return dialogID{req.CallID().Value(), local, remote}
 }
 
 // invited takes an INVITE: a new call, or a change to one.

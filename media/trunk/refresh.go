@@ -119,6 +119,7 @@ func glarePause(first bool) time.Duration {
 func (d *dialog) sendUpdate(headers []sip.Header) int {
 	req := d.newRequest(sip.UPDATE)
 	req.AppendHeader(sip.NewHeader("Allow", allowed))
+	req.AppendHeader(sip.NewHeader("Supported", "timer"))
 	for _, h := range headers {
 		req.AppendHeader(h)
 	}
@@ -174,7 +175,7 @@ func (d *dialog) sendInvite(headers []sip.Header) int {
 	req := d.newRequest(sip.INVITE)
 	for _, h := range append([]sip.Header{
 		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType), sip.NewHeader(callHeader, d.callID),
-		sip.NewHeader("Content-Type", sdpType),
+		sip.NewHeader("Supported", "timer"), sip.NewHeader("Content-Type", sdpType),
 	}, headers...) {
 		req.AppendHeader(h)
 	}

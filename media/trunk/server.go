@@ -72,6 +72,7 @@ type Server struct {
 	started   bool
 	stopped   bool
 	dialogs   map[dialogID]*dialog
+	earlies   map[dialogID]*early    // of calls of ours that are not answered yet
 	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
 	placed    map[*outgoing]struct{} // calls of ours that are not settled yet
@@ -122,6 +123,7 @@ func New(cfg Config) (*Server, error) {
 			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
+		earlies:   make(map[dialogID]*early),
 		invites:   make(map[inviteID]struct{}),
 		undecided: make(map[*incoming]struct{}),
 		placed:    make(map[*outgoing]struct{}),

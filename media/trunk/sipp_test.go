@@ -168,6 +168,13 @@ func TestCarriersOfAnotherMake(t *testing.T) {
 			event(t, events, media.Ringing)
 			leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
 		}, "hangup"},
+		"reliable ringing": {[]string{
+			keep, say("183 Session Progress", "p", sdpBody, "Require: 100rel", "RSeq: 5"),
+			`<recv request="PRACK" crlf="true"><action><ereg regexp="^ *5 1 INVITE" search_in="hdr" header="RAck:" check_it="true" assign_to="rack"/></action></recv><Reference variables="rack"/>`,
+			say("200 OK", "", ""),
+			strings.NewReplacer("[last_Via:]", "Via:[$via]", "[last_To:]", "To:[$to]").Replace(say("200 OK", "p", "", "CSeq: 1 INVITE")), recv("ACK"),
+			recv("BYE"), say("200 OK", "", ""),
+		}, hangup, "hangup"},
 		"a session timer": {[]string{
 			recv("INVITE"), say("422 Session Interval Too Small", "p", "", "Min-SE: 2000"), recv("ACK"),
 			`<recv request="INVITE" crlf="true"><action><ereg regexp="2000;refresher=uac" search_in="hdr" header="Session-Expires:" check_it="true" assign_to="se"/></action></recv><Reference variables="se"/>`,

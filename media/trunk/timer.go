@@ -117,15 +117,14 @@ func (t term) headers(w wish) []sip.Header {
 
 // ask are the headers of a request of ours that begins or refreshes a session; least is what a 422 asked for, or 0.
 func (t term) ask(least int) []sip.Header {
-	all := []sip.Header{sip.NewHeader("Supported", "timer")}
 	if t.seconds == 0 {
-		return all
+		return nil
 	}
 	who := ";refresher=uas"
 	if t.ours {
 		who = ";refresher=uac"
 	}
-	all = append(all, sip.NewHeader("Session-Expires", strconv.Itoa(max(t.seconds, least))+who))
+	all := []sip.Header{sip.NewHeader("Session-Expires", strconv.Itoa(max(t.seconds, least))+who)}
 	if least > 0 {
 		all = append(all, sip.NewHeader("Min-SE", strconv.Itoa(least)))
 	}
