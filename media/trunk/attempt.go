@@ -231,7 +231,7 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 	o.mu.Lock()
 	local, late := o.localSDP(), o.ended
 	if !late {
-		o.answered = true
+		o.answered, o.carrier = true, &a.trunk
 		o.id, o.source, o.us, o.usName, o.them = won.id, won.source, won.us, won.usName, won.them
 		o.routes, o.target, o.localSeq, o.remoteSeq = won.routes, won.target, won.localSeq, won.remoteSeq
 	}

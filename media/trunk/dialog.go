@@ -9,6 +9,7 @@ import (
 	"holdfast/media"
 	"holdfast/media/rtp"
 	"holdfast/media/sdp"
+	"holdfast/tenants/routing"
 )
 
 // twice is how soon the same key over both ways (RFC 4733 and INFO) is one press: some peers send both.
@@ -25,7 +26,8 @@ type dialog struct {
 	us, them  sip.Uri
 	usName    string
 	themName  string
-	routes    []sip.Uri // the route set, fixed by the INVITE
+	routes    []sip.Uri      // the route set, fixed by the INVITE
+	carrier   *routing.Trunk // of a call of ours: whose challenges we answer; nil: nobody's
 	session   *rtp.Session
 	events    events
 

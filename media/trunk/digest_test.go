@@ -9,7 +9,9 @@ import (
 	"hash"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -109,7 +111,7 @@ func proves(req *sip.Request, header string, h func() hash.Hash) error {
 	}
 	sum := func(s string) string { x := h(); x.Write([]byte(s)); return hex.EncodeToString(x.Sum(nil)) }
 	uri := req.Recipient.String()
-	want := sum(sum("u:carrier:p") + ":" + field(" nonce") + ":" + field("nc") + ":" + field("cnonce") + ":auth:" + sum("INVITE:"+uri))
+	want := sum(sum("u:carrier:p") + ":" + field(" nonce") + ":" + field("nc") + ":" + field("cnonce") + ":auth:" + sum(string(req.Method)+":"+uri))
 	if field("uri") != uri || field("response") != want {
 		return fmt.Errorf("%s: %q, want response %s for %s", header, text, want, uri)
 	}
@@ -152,11 +154,17 @@ func TestACarriersChallengesAreAnswered(t *testing.T) {
 				t.Errorf("after a stale nonce: %v", err)
 			}
 			p.says(third, 200, "them", offer("", ""))
-			p.request(sip.ACK)
+			if ack := p.request(sip.ACK); value(ack, c.want) != value(third, c.want) {
+				t.Errorf("ACK with other credentials: %s", ack)
+			}
 			event(t, events, media.Connected)
 			leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+			p.says(p.request(sip.BYE), c.status, "them", "", c.ask+`: Digest realm="carrier", nonce="n3", qop="auth", algorithm=`+c.algorithm)
 			bye := p.request(sip.BYE)
-			p.says(bye, 401, "them", "", `WWW-Authenticate: Digest realm="carrier", nonce="n3"`) // never answered within a call
+			if err := proves(bye, c.want, c.hash); err != nil || bye.CSeq().SeqNo != 5 {
+				t.Errorf("%v: %v", bye.CSeq(), err)
+			}
+			p.says(bye, c.status, "them", "", c.ask+`: Digest realm="carrier", nonce="n4", qop="auth", algorithm=`+c.algorithm) // once is enough
 			ended(t, leg, events, "hangup", 0)
 		})
 	}
@@ -182,5 +190,37 @@ func TestCredentialsGoToNobodyElse(t *testing.T) {
 			t.Errorf("%s: ended %+v", name, e)
 		}
 		within(t, leg.Done(), "the end")
+	}
+}
+
+// TestAChallengeWithinACallIsAnsweredToTheCarrierOnly is the digest leak: who is called, or calls, challenges our BYE or
+// re-INVITE to get a hash of the trunk's password.
+func TestAChallengeWithinACallIsAnsweredToTheCarrierOnly(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) { s.timing.second = 10 * time.Millisecond })
+	p := n.dial(t, "udp", "127.0.0.1")
+	n.lock(p)
+	var handed atomic.Int32
+	unseal := n.cfg.Unseal
+	n.cfg.Unseal = func(trunk string, sealed []byte) ([]byte, error) {
+		handed.Add(1)
+		return unseal(trunk, sealed)
+	}
+	leg, events := n.out(t)
+	invite := p.request(sip.INVITE)
+	p.says(invite, 200, "them", offer("", ""), "Session-Expires: 90;refresher=uac")
+	p.request(sip.ACK)
+	event(t, events, media.Connected)
+	p.says(p.request(sip.INVITE), 401, "them", "", `WWW-Authenticate: Digest realm="evil", nonce="n", qop="auth"`)
+	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+	p.says(p.request(sip.BYE), 407, "them", "", `Proxy-Authenticate: Digest realm="evil", nonce="n", qop="auth"`)
+	ended(t, leg, events, "hangup", 0)
+	_, caller, callerEvents := n.up(t, p, "leak") // a caller may name the right realm
+	caller.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+	p.says(p.request(sip.BYE), 401, "", "", `WWW-Authenticate: Digest realm="carrier", nonce="n", qop="auth"`)
+	ended(t, caller, callerEvents, "hangup", 0)
+	n.Stop() // everything that was to be said has been said
+	if handed.Load() != 0 {
+		t.Errorf("the password was used %d times", handed.Load())
 	}
 }

@@ -56,7 +56,7 @@ func (d *dialog) inform(key byte) {
 	req.SetBody(fmt.Appendf(nil, "Signal=%c\r\nDuration=%d\r\n", key, keyTime))
 	ctx, cancel := context.WithTimeout(context.Background(), infoLimit)
 	defer cancel()
-	if status, err := d.s.ask(ctx, req); err != nil || status >= 300 {
-		d.s.cfg.Log.Info("a key sent by INFO was not taken", "call", d.callID, "status", status)
+	if res, err := d.exchange(ctx, req); err != nil || !res.IsSuccess() {
+		d.s.cfg.Log.Info("a key sent by INFO was not taken", "call", d.callID)
 	}
 }

@@ -125,7 +125,7 @@ func (d *dialog) sendUpdate(headers []sip.Header) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.s.timing.ackLimit)
 	defer cancel()
-	res, err := d.s.exchange(ctx, req)
+	res, err := d.exchange(ctx, req)
 	if err != nil {
 		return 0
 	}
@@ -181,6 +181,11 @@ func (d *dialog) sendInvite(headers []sip.Header) int {
 	}
 	req.SetBody(body)
 	res, err := d.inviteAgain(req)
+	if err == nil {
+		if again := d.authorized(req, res); again != nil {
+			res, err = d.inviteAgain(again)
+		}
+	}
 	if err != nil {
 		d.s.cfg.Log.Info("re-INVITE not answered", "call", d.callID, "error", clean(err.Error()))
 		return 0

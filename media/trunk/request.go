@@ -44,11 +44,49 @@ func (d *dialog) bye() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), byeLimit)
 	defer cancel()
-	if status, err := d.s.ask(ctx, d.newRequest(sip.BYE)); err != nil {
+	if res, err := d.exchange(ctx, d.newRequest(sip.BYE)); err != nil {
 		d.s.cfg.Log.Info("BYE not confirmed", "call", d.callID, "error", clean(err.Error()))
-	} else if status >= 300 {
-		d.s.cfg.Log.Debug("BYE refused", "call", d.callID, "status", status)
+	} else if res.StatusCode >= 300 {
+		d.s.cfg.Log.Debug("BYE refused", "call", d.callID, "status", res.StatusCode)
 	}
+}
+
+// exchange sends a request within the dialog and waits for its final response, if need be with credentials.
+func (d *dialog) exchange(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	res, err := d.s.exchange(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if again := d.authorized(req, res); again != nil {
+		return d.s.exchange(ctx, again)
+	}
+	return res, nil
+}
+
+// authorized is a request once more, with the answer to the challenge that it met; nil: there was none, or it is not for us to
+// answer. A caller's side gets no answer at all, whatever realm it names: its challenge to a BYE or re-INVITE of ours would
+// make it a password to guess.
+func (d *dialog) authorized(req *sip.Request, res *sip.Response) *sip.Request {
+	if d.carrier == nil || res.StatusCode != 401 && res.StatusCode != 407 {
+		return nil
+	}
+	g := digest{way: d.carrier.Out, name: d.carrier.Name, unseal: d.s.cfg.Unseal}
+	if err := g.take(res); err != nil {
+		d.s.cfg.Log.Warn("a carrier's challenge is not answered", "trunk", d.carrier.Name, "error", clean(err.Error()))
+		return nil
+	}
+	d.mu.Lock()
+	d.localSeq++
+	seq := d.localSeq
+	d.mu.Unlock()
+	again := req.Clone()
+	again.Via().Params.Add("branch", sip.GenerateBranch())
+	again.CSeq().SeqNo = seq
+	for _, h := range g.headers(string(req.Method), req.Recipient.String()) {
+		again.AppendHeader(h)
+	}
+	d.s.address(again, d.transport, req.Destination())
+	return again
 }
 
 // newRequest builds a request within the dialog (RFC 3261 section 12.2.1.1).
