@@ -201,6 +201,12 @@ func (b *bench) bridge(ctx context.Context, c contest) error {
 		where = search{start: 20, max: 20, factor: 2, tries: 2}
 	}
 	for run := range b.runs {
+		if b.calls > 0 {
+			if err := b.ratios(ctx, c, run, min(b.calls, c.most), 2*time.Second); err != nil {
+				return err
+			}
+			continue
+		}
 		n, err := b.bridgeOnce(ctx, c, run, where)
 		if err != nil {
 			return err
@@ -287,8 +293,8 @@ func (b *bench) ratios(ctx context.Context, c contest, run, n int, d time.Durati
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		note("%s run %d: %s at %d calls: a packet costs %.1f µs of CPU (%.3f %% lost), %v%s",
-			c.name, run+1, kind, n, 1e6*m.cost, m.LossPercent(), m.core, behind(m.paced))
+		note("%s run %d: %s at %d calls: a packet costs %.1f µs of CPU (%.3f %% lost, p50 %v p99 %v), %v%s",
+			c.name, run+1, kind, n, 1e6*m.cost, m.LossPercent(), m.Delay(0.5), m.Delay(0.99), m.core, behind(m.paced))
 		switch {
 		case m.LossPercent() > 1 || !m.paced:
 			note("%s run %d: no ratio to %s: %d calls were not borne", c.name, run+1, kind, n)
@@ -297,6 +303,7 @@ func (b *bench) ratios(ctx context.Context, c contest, run, n int, d time.Durati
 			}
 		case kind == c.ours:
 			mine = m.cost
+			b.out.add(c.name, "packet_us", "µs", 1e6*m.cost)
 		case mine > 0:
 			b.out.add(c.name, "ratio_to_"+rival[1], "ratio", m.cost/mine)
 		}

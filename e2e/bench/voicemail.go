@@ -86,6 +86,9 @@ func (b *bench) voicemail(ctx context.Context) error {
 	if b.quick {
 		t.talkFor, where = 2*time.Second, search{start: 20, max: 20, factor: 2}
 	}
+	if b.calls > 0 {
+		where = search{start: min(b.calls, maxRecordings), max: min(b.calls, maxRecordings), factor: 2}
+	}
 	for run := range b.runs {
 		var best taken
 		count, err := where.largest(func(count int) (bool, error) {

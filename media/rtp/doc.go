@@ -21,6 +21,7 @@
 //
 // # The socket layer
 //
-// [sockets] is all that the engine knows of the network: open a port with a function that takes its packets. Today a
-// goroutine reads each socket; polled or batched reading can take its place without a change elsewhere.
+// [sockets] is all that the engine knows of the network: open a port, and listen to it with a function that takes its
+// packets. A few goroutines, the [poller]s, read all ports; a packet is relayed on the poller that read it, from its system
+// call to the one that sends it on.
 package rtp

@@ -94,7 +94,7 @@ func New(config Config) (*Engine, error) {
 	return &Engine{
 		config:   config,
 		ports:    newPorts(config.Low, config.High, config.Quiet),
-		network:  &perSocket{log: config.Log},
+		network:  &pollers{log: config.Log},
 		sessions: make(map[*Session]struct{}),
 		stop:     make(chan struct{}),
 	}, nil
@@ -156,7 +156,7 @@ func (e *Engine) Stop() {
 		s.Close()
 	}
 	e.running.Wait()
-	e.network.wait()
+	e.network.stop()
 }
 
 // run starts work that Stop waits for; false: the engine is stopped.
@@ -212,8 +212,8 @@ func (e *Engine) Open(allowed []netip.Prefix) (*Session, error) {
 	return nil, media.ErrNoPort
 }
 
-// open binds one pair. Readers are held back until the session is whole; packets before Set find only the prefixes.
-// All of it is under the lock, so that Stop finds either the session or nothing running.
+// open binds one pair, and begins reading once the session is whole; packets before Set find only the prefixes. All of it is
+// under the lock, so that Stop finds either the session or nothing running.
 func (e *Engine) open(port uint16, allowed []netip.Prefix) (*Session, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -230,30 +230,23 @@ func (e *Engine) open(port uint16, allowed []netip.Prefix) (*Session, error) {
 	}
 	s.in.out, s.in.latch.allowed = s.out, slices.Clone(allowed)
 	s.sink.Store(nowhere)
-	ready := make(chan struct{})
-	defer close(ready)
 	var err error
-	s.rtp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port), afterReady(ready, s.takeRTP))
-	if err != nil {
+	if s.rtp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port)); err != nil {
 		return nil, err
 	}
-	s.rtcp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port+1), afterReady(ready, s.takeRTCP))
-	if err != nil {
-		s.in.shut()
+	if s.rtcp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port+1)); err != nil {
 		s.rtp.close()
 		return nil, err
 	}
 	s.out.conn = s.rtp
+	if err := errors.Join(s.rtp.listen(s.takeRTP), s.rtcp.listen(s.takeRTCP)); err != nil {
+		s.in.shut()
+		s.rtp.close()
+		s.rtcp.close()
+		return nil, err
+	}
 	e.sessions[s] = struct{}{}
 	return s, nil
-}
-
-// afterReady holds back the first packet until the session is whole.
-func afterReady(ready <-chan struct{}, take func(netip.AddrPort, []byte)) func(netip.AddrPort, []byte) {
-	return func(src netip.AddrPort, b []byte) {
-		<-ready
-		take(src, b)
-	}
 }
 
 // release is called by a session that closed.

@@ -19,6 +19,8 @@ const (
 	maxPacket = 2048
 	// maxPayload is the longest that we send: 175 ms, still one Ethernet frame.
 	maxPayload = 1400
+	// tailroom is free behind every packet, read or to be sent: what seals or opens it does so in place.
+	tailroom = 64
 )
 
 // parse reads a packet without copying: payload is a part of b. CSRCs, header extensions and padding are stepped over;

@@ -30,7 +30,7 @@ type sender struct {
 	sent    uint64
 	octets  uint64
 	failed  uint64 // packets that the network did not take
-	buf     [headerBytes + maxPayload]byte
+	buf     [headerBytes + maxPayload + tailroom]byte
 }
 
 // mark is a place in a stream.

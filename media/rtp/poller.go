@@ -1,0 +1,288 @@
+package rtp
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readyAtOnce is how many ports the kernel is asked for at once.
+	readyAtOnce = 128
+	// rounds is how often a poller asks again before it looks after other things, so that a flood holds up none of them.
+	rounds = 8
+	// fewSockets is how many ports a poller has before another one begins to share them.
+	fewSockets = 256
+)
+
+// pollers shares the ports of an engine out among a few goroutines, at most one a core.
+type pollers struct {
+	log     *slog.Logger
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	all     []*poller
+	stopped bool
+}
+
+func (ps *pollers) open(at netip.AddrPort) (conn, error) {
+	fd, err := bindUDP(at)
+	if err != nil {
+		return nil, err
+	}
+	return &socket{pollers: ps, port: at.Port(), fd: fd, four: at.Addr().Is4()}, nil
+}
+
+func (ps *pollers) stop() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.stopped = true
+	ps.running.Wait()
+	for _, p := range ps.all {
+		p.release()
+	}
+	ps.all = nil
+}
+
+// least returns the poller for one more port: the first that has few, or else the one that has fewest.
+func (ps *pollers) least() (*poller, error) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.stopped {
+		return nil, ErrStopped
+	}
+	var best *poller
+	fewest := 0
+	for _, p := range ps.all {
+		n := p.size()
+		if n < fewSockets {
+			return p, nil
+		}
+		if best == nil || n < fewest {
+			best, fewest = p, n
+		}
+	}
+	if len(ps.all) >= runtime.GOMAXPROCS(0) {
+		return best, nil
+	}
+	p, err := newPoller(ps)
+	if err != nil {
+		if best != nil {
+			return best, nil // no descriptors for another: this one does
+		}
+		return nil, err
+	}
+	ps.all = append(ps.all, p)
+	return p, nil
+}
+
+// poller reads many ports on one goroutine. A packet that comes while it sleeps wakes it; it takes all that has come by
+// then, from whichever ports, and hands each packet to the session of its port, which sends it on there and then. Waking up
+// costs more than relaying, so what counts is that many packets share one wake-up, that none wakes a poller which is
+// awake, and that none passes from goroutine to goroutine. Without ports it does not run.
+type poller struct {
+	of    *pollers
+	epoll int // of all ports
+	// bell is an epoll of its own, with epoll in it, and rings once each time that it was set (EPOLLONESHOT). It is what
+	// Go's own poller waits for: no thread of ours sits in the kernel, and packets that come while we read ring nothing.
+	bell   *os.File
+	ringer int // its descriptor
+	wait   syscall.RawConn
+	rang   func(fd uintptr) bool
+
+	mu      sync.Mutex
+	sockets []*socket // by number, which the kernel tells with each event; nil: none
+	free    []int32   // numbers without a socket
+	leaving []*socket // closed, but for their descriptors, which only the goroutine gives back
+	runs    bool
+
+	// Of the goroutine.
+	events [readyAtOnce]unix.EpollEvent
+	ready  [readyAtOnce]*socket
+	full   []*socket // have more packets than were read
+	late   []*socket // were full a round ago
+	inbox  inbox
+}
+
+func newPoller(of *pollers) (*poller, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("media poller: %w", err)
+	}
+	p := &poller{of: of, epoll: epoll}
+	if err := p.hang(); err != nil {
+		_ = unix.Close(epoll) // nothing is in it
+		return nil, fmt.Errorf("media poller's bell: %w", err)
+	}
+	p.inbox.init()
+	return p, nil
+}
+
+// hang makes the bell.
+func (p *poller) hang() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err //nolint:wrapcheck // newPoller says what it is of
+	}
+	_ = unix.SetNonblock(fd, true) // this is what makes os.NewFile wait by Go's poller; it never fails
+	p.ringer, p.bell = fd, os.NewFile(uintptr(fd), "media poller's bell")
+	if p.wait, err = p.bell.SyscallConn(); err == nil {
+		err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
+	}
+	if err != nil {
+		_ = p.bell.Close() // nothing is in it
+		return err         //nolint:wrapcheck // as above
+	}
+	p.rang = func(fd uintptr) bool {
+		var event [1]unix.EpollEvent
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&event[0])), 1, 0, 0, 0)
+		return errno == 0 && n > 0
+	}
+	return nil
+}
+
+func (p *poller) release() {
+	_ = p.bell.Close() // nothing can be lost in either
+	_ = unix.Close(p.epoll)
+}
+
+// size is how many ports it has.
+func (p *poller) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.sockets) - len(p.free)
+}
+
+// add begins reading a port.
+func (p *poller) add(s *socket) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) == 0 {
+		p.sockets = append(p.sockets, nil)
+		p.free = append(p.free, int32(len(p.sockets)-1)) //nolint:gosec // as many as there are ports
+	}
+	number := p.free[len(p.free)-1]
+	// Edge-triggered: told once for each packet that comes, not again for what was read.
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: number}
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &event); err != nil {
+		return fmt.Errorf("read a media port: %w", err)
+	}
+	p.free = p.free[:len(p.free)-1]
+	p.sockets[number], s.number = s, number
+	if !p.runs {
+		p.runs = true
+		p.of.running.Go(p.run)
+	}
+	return nil
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// drop asks the goroutine to give a closed port back: it alone reads, so that it never reads what is no longer its.
+func (p *poller) drop(s *socket) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaving = append(p.leaving, s)
+	_ = p.bell.SetReadDeadline(longAgo) // wakes it, and cannot fail on what Go's poller waits for
+}
+
+// run reads until no port is left.
+func (p *poller) run() {
+	for p.settle() {
+		if len(p.full) == 0 {
+			// Set anew, the bell rings at once where a packet came since the last look. Neither can fail.
+			_ = unix.EpollCtl(p.ringer, unix.EPOLL_CTL_MOD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
+			_ = p.wait.Read(p.rang)
+		}
+		p.look()
+	}
+}
+
+// settle gives back the ports that were closed, and says whether any are left.
+func (p *poller) settle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.leaving) > 0 {
+		_ = p.bell.SetReadDeadline(time.Time{}) // as in drop
+	}
+	for i, s := range p.leaving {
+		p.leaving[i] = nil
+		p.sockets[s.number] = nil
+		p.free = append(p.free, s.number)
+		_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, s.fd, nil) // a child process that was just started may hold it still
+		s.release()
+	}
+	p.leaving = p.leaving[:0]
+	p.runs = len(p.sockets) > len(p.free)
+	return p.runs
+}
+
+// look takes the packets that have come. A panic, which sessions survive by themselves, costs the rest of one round.
+func (p *poller) look() {
+	defer func() {
+		if cause := recover(); cause != nil {
+			p.of.log.Error("media poller panicked", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+		}
+	}()
+	for range rounds {
+		n := p.find()
+		p.late, p.full = p.full, p.late[:0]
+		for i, s := range p.late {
+			p.late[i] = nil
+			p.read(s)
+		}
+		for i, s := range p.ready[:n] {
+			p.ready[i] = nil
+			p.read(s)
+		}
+		runtime.Gosched() // calls are set up by others meanwhile
+		if n < readyAtOnce && len(p.full) == 0 {
+			return
+		}
+	}
+}
+
+// find asks for the ports that have packets.
+func (p *poller) find() (n int) {
+	found, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])), readyAtOnce, 0, 0, 0)
+	if errno != 0 {
+		return 0 // interrupted: they are found the next time
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.events[:found] {
+		if s := p.sockets[e.Fd]; s != nil {
+			p.ready[n] = s
+			n++
+		}
+	}
+	return n
+}
+
+// read hands one port's packets to its session, as many as the inbox holds. An edge is told once: what is left is read in
+// the next round.
+func (p *poller) read(s *socket) {
+	n, errno := p.inbox.fill(s.fd)
+	for i := range n {
+		if src, packet, ok := p.inbox.packet(i); ok {
+			s.take(src, packet)
+		}
+	}
+	switch {
+	case n == gather, errno == unix.EINTR:
+		p.full = append(p.full, s)
+	case errno != 0 && errno != unix.EAGAIN:
+		// Reading UDP hardly ever fails; what is behind the failure comes with the next packet.
+		p.of.log.Warn("media port: read failed", "port", s.port, "error", errno)
+	}
+}
