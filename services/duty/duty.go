@@ -135,6 +135,12 @@ type State struct {
 // Answerable reports whether a call may be offered to this operator now.
 func (s State) Answerable() bool { return s.Phase == Available && s.Socket && s.Media }
 
+// Practising reports whether a robot's call is what this operator does. It ends the moment a real caller waits: a second later
+// the operator is answerable.
+func (s State) Practising() bool {
+	return s.Card != nil && s.Card.Practice && (s.Phase == Offered || s.Phase == Talking) && s.Socket && s.Media
+}
+
 // OnDuty reports whether this operator counts as staff: somebody for whom a caller may sensibly wait.
 func (s State) OnDuty() bool {
 	switch s.Phase {

@@ -9,11 +9,12 @@ import (
 	"holdfast/services/call"
 	"holdfast/services/duty"
 	"holdfast/tenants"
+	"holdfast/tenants/routing"
 )
 
 const (
 	// practiceFor ends a practice call that the operator does not end.
-	practiceFor = 60 * time.Second
+	practiceFor = 3 * time.Minute
 	// practiceLook is how soon a caller who waits ends it.
 	practiceLook = 250 * time.Millisecond
 	// practiceEpoch: a robot offers itself once.
@@ -87,16 +88,14 @@ func (p *practice) language() string {
 }
 
 func (p *practice) card(st duty.State) *duty.Card {
-	language, first := p.language(), ""
+	now := p.duty.board.cfg.Now()
+	c := routing.Practice(p.language(), "", now)
+	a, first := c.Accounts[0], ""
 	first, _, _ = strings.Cut(st.Name, " ")
-	card := &duty.Card{
-		Call: p.id, Practice: true, Account: "Practice", Initials: "P", Colour: "slate", Shape: "square", Language: language,
-		Phrase: "Practice, this is " + first + ". How may I help you?", Caller: "anonymous", InvitedAt: p.duty.board.cfg.Now(),
+	return &duty.Card{
+		Call: p.id, Practice: true, Account: a.Name, AccountID: a.ID, Initials: a.Initials, Colour: a.Colour, Shape: a.Shape,
+		Language: c.Language, Phrase: strings.ReplaceAll(a.Phrases[c.Language], "{operator}", first), Caller: "anonymous", InvitedAt: now,
 	}
-	if language == "hu" {
-		card.Account, card.Initials, card.Phrase = "Gyakorlás", "GY", "Gyakorlás, "+first+" vagyok. Miben segíthetek?"
-	}
-	return card
 }
 
 // post hands the robot what the duty tells; it reports whether it was taken.

@@ -1191,7 +1191,7 @@ type Operator struct {
 	Reachable bool           `json:"reachable"`
 	Since     *time.Time     `json:"since"`
 
-	// State checking, available, offered, talking, lost, wrap_up, paused, away
+	// State checking, available, offered, talking, lost, wrap_up, paused, away; practising while a robot calls: a real caller ends that
 	State string     `json:"state"`
 	Until *time.Time `json:"until"`
 	Why   string     `json:"why"`

@@ -61,7 +61,16 @@ func (h *handlers) copyOf(t tenants.TenantID) *routing.Copy {
 
 // answers reports whether somebody sees an account: an operator who may answer some accounts only sees no other.
 func (h *handlers) answers(actor tenants.Actor, account tenants.AccountID) bool {
-	return h.copyOf(actor.Tenant).Sees(actor, account)
+	return account == routing.PracticeAccount || h.copyOf(actor.Tenant).Sees(actor, account)
+}
+
+// inHand is the copy in which a desk finds an account: the tenant's, or for a practice call the one made for that.
+func (h *handlers) inHand(actor tenants.Actor, account tenants.AccountID) *routing.Copy {
+	c := h.copyOf(actor.Tenant)
+	if account == routing.PracticeAccount {
+		return routing.Practice(c.Language, c.Zone, h.now())
+	}
+	return c
 }
 
 // only is the accounts whose calls and messages somebody sees; nil: all.

@@ -16,7 +16,7 @@ import (
 
 // GetOnCall says who is on call for an account, from the routing copy.
 func (h *handlers) GetOnCall(ctx context.Context, r GetOnCallRequestObject) (GetOnCallResponseObject, error) {
-	c := h.copyOf(traceOf(ctx).actor.Tenant)
+	c := h.inHand(traceOf(ctx).actor, tenants.AccountID(r.ID))
 	at := value(r.Params.At)
 	if at.IsZero() {
 		at = h.now()
@@ -92,7 +92,7 @@ func methodsOf(all []people.ContactMethod) []ContactMethod {
 // cursor is how many hits came before.
 func (h *handlers) ListDirectory(ctx context.Context, r ListDirectoryRequestObject) (ListDirectoryResponseObject, error) {
 	actor := traceOf(ctx).actor
-	c := h.copyOf(actor.Tenant)
+	c := h.inHand(actor, tenants.AccountID(r.ID))
 	q := directory.Query{
 		Account: tenants.AccountID(r.ID), Text: value(r.Params.Q), Wide: value(r.Params.Wide), Role: actor.Role, Limit: size(r.Params.Limit),
 		Sees: func(a tenants.AccountID) bool { return h.answers(actor, a) },

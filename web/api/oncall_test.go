@@ -115,3 +115,19 @@ func TestBadQuestionsAboutPeopleAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestThePracticeAccountHasInstructionsAndSomebodyOnCallForWhoeverPractises(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(_ *world, c *api.Config) { c.Book = staffed{} })
+	force := get[api.OnCall](t, w, "/accounts/"+string(routing.PracticeAccount)+"/on-call", http.StatusOK)
+	if len(force.Now) != 1 || !strings.Contains(force.InForce.Instructions, "Practice") || force.InForce.MaySet || force.Sentence.En == "" {
+		t.Errorf("%+v", force)
+	}
+	people := get[api.DirectoryList](t, w, "/accounts/"+string(routing.PracticeAccount)+"/directory?q=sampel", http.StatusOK)
+	if len(people.Items) != 1 || people.Items[0].Name != "Dr. Sample" {
+		t.Errorf("%+v", people)
+	}
+	if got := w.do("GET", "/api/v1/accounts", "harbor/operator", ""); strings.Contains(got.Body.String(), string(routing.PracticeAccount)) {
+		t.Errorf("it is listed: %s", got.Body)
+	}
+}

@@ -150,6 +150,17 @@ export class Drafts {
     this.onChange();
   }
 
+  /** Forgets a call's message, wherever it stands: it was practice. */
+  forget(call: string): void {
+    const id = this.byCall.get(call) ?? '';
+    this.byCall.delete(call);
+    this.tickets.delete(id);
+    delete this.kept[keyOf({ call, ticket: id })];
+    delete this.kept[keyOf({ call, ticket: '' })];
+    this.write();
+    this.onChange();
+  }
+
   /** After somebody took a message back, what was refused may be sent again. */
   again(which: Which): void {
     for (const f of Object.values(this.kept[keyOf(which)] ?? {})) delete f.refused;

@@ -290,7 +290,7 @@ export interface LiveOperator {
   name: string;
   email: string;
   languages: Record<string, number> | null;
-  state: Phase;
+  state: Phase | 'practising';
   since?: string;
   until?: string;
   why?: string;

@@ -120,7 +120,6 @@ export class DeskStore {
   /** The account in hand: of the call, of the message on the desk, of the offer, or the one that was chosen. */
   get place(): Place | null {
     const band = this.band;
-    if (band?.card.practice) return null; // of no account: there is nothing to look up
     if (band && band.kind !== 'offer') return placeOf(band.card);
     return this.work.opened?.place ?? (band ? placeOf(band.card) : this.work.chosen);
   }
@@ -247,7 +246,7 @@ export class DeskStore {
     this.followMicrophone();
     this.followCall();
     const shownNow = shown(this.desk, Date.now());
-    this.work.follow(this.desk.duty?.operator ?? '', shownNow?.card.practice ? null : shownNow);
+    this.work.follow(this.desk.duty?.operator ?? '', shownNow);
     this.account.open(this.signedIn ? (this.place?.id ?? '') : '');
   }
 

@@ -42,7 +42,8 @@ type desk struct {
 	leaving  bool // the sign-in is over
 	provenAt time.Time
 
-	touched map[tenants.TicketID]bool // messages that are shown here
+	touched   map[tenants.TicketID]bool // messages that are shown here
+	rehearsed ticket.State              // the message of a practice call, which nobody keeps
 
 	offers *allowance
 	checks chan Command
@@ -163,6 +164,7 @@ func (d *desk) show(s duty.State) {
 		}
 	}
 	d.state, d.began = s, true
+	rehearsal := d.rehearsal(s)
 	leaves := d.leaving && !busy(s)
 	d.mu.Unlock()
 	if leaves {
@@ -170,6 +172,9 @@ func (d *desk) show(s duty.State) {
 		return
 	}
 	d.prove()
+	if rehearsal != nil {
+		d.socket.answer(Message{Type: "ticket", Ticket: rehearsal})
+	}
 }
 
 // busy reports whether a caller is in the operator's hands.

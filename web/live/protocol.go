@@ -244,7 +244,7 @@ type Operator struct {
 	Name      string             `json:"name"`
 	Email     string             `json:"email"`
 	Languages map[string]int     `json:"languages"` // grade: 3 native, 2 fluent, 1 basic
-	State     duty.Phase         `json:"state"`
+	State     duty.Phase         `json:"state"`     // or Practising
 	Since     time.Time          `json:"since,omitzero"`
 	Until     time.Time          `json:"until,omitzero"`
 	Why       string             `json:"why,omitempty"`
@@ -252,6 +252,9 @@ type Operator struct {
 	Call      tenants.CallID     `json:"call_id,omitempty"`
 	Calls     int                `json:"calls"`
 }
+
+// Practising is the State of an operator whom a robot calls: a real caller ends that, and is offered to them as to one who is free.
+const Practising duty.Phase = "practising"
 
 // Alarm is something a human should look at, with a beginning and an end.
 type Alarm struct {

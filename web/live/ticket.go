@@ -53,6 +53,9 @@ func (d *desk) answerNote(c Command, s ticket.State) {
 
 // note performs one command about a message. Its errors are those of ticket.Desk, or a *Problem.
 func (d *desk) note(ctx context.Context, c Command) (ticket.State, error) {
+	if s, practice, err := d.rehearse(c); practice {
+		return s, err
+	}
 	m := d.server.cfg.Messages
 	if m == nil {
 		return ticket.State{}, &Problem{Code: "forbidden", Text: "This server takes no messages."}

@@ -88,9 +88,13 @@ func (p *picture) operators(c *routing.Copy) []Operator {
 func operatorOn(d duty.State) Operator {
 	o := Operator{
 		ID: d.Operator, Name: d.Name, Email: d.Email, Languages: grades(d.Languages), State: d.Phase, Since: d.Since, Until: d.Until,
-		Why: d.Why, Reachable: d.Answerable(), Calls: d.Calls,
+		Why: d.Why, Reachable: d.Answerable() || d.Practising(), Calls: d.Calls,
 	}
-	if d.Card != nil && (d.Phase == duty.Offered || d.Phase == duty.Talking || d.Phase == duty.Lost) {
+	if d.Practising() { // nobody is talked with, and there is no such call
+		o.State = Practising
+		return o
+	}
+	if d.Card != nil && !d.Card.Practice && (d.Phase == duty.Offered || d.Phase == duty.Talking || d.Phase == duty.Lost) {
 		o.Call = d.Card.Call
 	}
 	return o
@@ -129,7 +133,7 @@ func (p *picture) queue(operators int, sees func(tenants.AccountID) bool) Queue 
 		}
 	}
 	for _, d := range p.current() {
-		if d.Answerable() {
+		if d.Answerable() || d.Practising() {
 			q.Ready++
 		}
 	}
@@ -150,7 +154,7 @@ func (p *picture) callersHear(c *routing.Copy) string {
 		return hear
 	}
 	for _, d := range p.current() {
-		if d.Answerable() {
+		if d.Answerable() || d.Practising() {
 			return HearOperator
 		}
 		if d.OnDuty() {

@@ -27,6 +27,8 @@ export class Work {
   private changes = $state(0);
   /** The call in hand, which opens its message by itself once. */
   private current = '';
+  /** The practice call whose message is on the desk. */
+  private rehearsed = '';
 
   constructor(private readonly ask: (command: Command) => Promise<Message>) {
     this.drafts = new Drafts({
@@ -46,6 +48,8 @@ export class Work {
       this.drafts.open(operator);
     }
     const inCall = band && band.kind !== 'offer' ? band.card : null;
+    if (this.rehearsed && inCall?.call_id !== this.rehearsed) this.forget(this.rehearsed);
+    if (inCall?.practice) this.rehearsed = inCall.call_id;
     if (inCall && inCall.call_id !== this.current) {
       this.current = inCall.call_id;
       this.refused = '';
@@ -57,6 +61,13 @@ export class Work {
     // Nothing was written, or it is written and saved: the desk is cleared for the caller who comes next.
     const done = ticket && (ticket.state === 'discarded' || (band && ticket.state !== 'draft'));
     if (this.opened?.which.call && (done || this.blank)) this.opened = null;
+  }
+
+  /** What was written in a practice call goes with it. */
+  private forget(call: string): void {
+    this.rehearsed = '';
+    this.drafts.forget(call);
+    if (this.opened?.which.call === call) this.opened = null;
   }
 
   /** The message on top as the server last told it; null while it has not. */

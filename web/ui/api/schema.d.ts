@@ -2028,7 +2028,7 @@ export interface components {
             languages: {
                 [key: string]: number;
             };
-            /** @description checking, available, offered, talking, lost, wrap_up, paused, away */
+            /** @description checking, available, offered, talking, lost, wrap_up, paused, away; practising while a robot calls: a real caller ends that */
             state: string;
             /** Format: date-time */
             since: string | null;

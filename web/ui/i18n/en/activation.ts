@@ -93,6 +93,9 @@ export const activation = {
   'enter.password': 'Sign in with a password',
   'practice.do': 'Practice call',
   'practice.band': 'PRACTICE',
-  'practice.band.more': 'A robot calls. Nothing of this is real or counted.',
+  'practice.band.more': 'A robot calls. Nothing of this is real or counted. A real caller ends it at once.',
+  'practice.reach': 'You practise. A real caller ends it, and is offered to you at once.',
+  'practice.end': 'End practice',
+  'practice.message': 'Nothing written here is kept, owed or mailed.',
   'refused.callers_wait': 'Callers wait: practise when nobody does.',
 } as const;

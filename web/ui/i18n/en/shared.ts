@@ -44,6 +44,7 @@ export const shared = {
   'phase.available': 'Ready',
   'phase.offered': 'Being offered a call',
   'phase.talking': 'In a call',
+  'phase.practising': 'Practising: a real caller ends it',
   'phase.lost': 'Connection lost',
   'phase.wrap_up': 'Wrap-up',
   'phase.paused': 'Paused',

@@ -96,6 +96,10 @@ export const activation: Record<keyof typeof en, string> = {
   'enter.password': 'Bejelentkezés jelszóval',
   'practice.do': 'Gyakorló hívás',
   'practice.band': 'GYAKORLÁS',
-  'practice.band.more': 'Egy robot hív. Semmi sem valódi belőle, és nem számít bele semmibe.',
+  'practice.band.more':
+    'Egy robot hív. Semmi sem valódi belőle, és nem számít bele semmibe. Ha valódi hívó jön, azonnal véget ér.',
+  'practice.reach': 'Gyakorol. Valódi hívó esetén ez véget ér, és azonnal megkapja a hívást.',
+  'practice.end': 'Gyakorlás vége',
+  'practice.message': 'Amit ide ír, nem marad meg, nem kell kézbesíteni, és nem megy ki e-mailben.',
   'refused.callers_wait': 'Hívók várnak: gyakoroljon akkor, amikor senki sem vár.',
 };

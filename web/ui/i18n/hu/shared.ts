@@ -47,6 +47,7 @@ export const shared: Record<keyof typeof en, string> = {
   'phase.available': 'Fogadásra kész',
   'phase.offered': 'Hívást kap',
   'phase.talking': 'Hívásban',
+  'phase.practising': 'Gyakorol; valódi hívásra azonnal abbahagyja',
   'phase.lost': 'Megszakadt kapcsolat',
   'phase.wrap_up': 'Utómunka',
   'phase.paused': 'Szünet',
