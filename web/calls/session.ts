@@ -10,6 +10,15 @@ export interface Store {
 }
 
 /** An answer that is no success: what happened, why and what to do, as the server tells it (RFC 9457). */
+/** One field that cannot be saved. */
+export interface Wrong {
+  field: string;
+  code: string;
+  text: string;
+  /** The name of what or whom it is about. */
+  about?: string;
+}
+
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -18,6 +27,8 @@ export class Refusal extends Error {
     /** Seconds after which trying again makes sense; 0: not said. */
     readonly retryAfter = 0,
     readonly code = '',
+    /** Everything that is wrong with what was sent, by field. */
+    readonly wrong: readonly Wrong[] = [],
   ) {
     super(detail || title || `HTTP ${status}`);
     this.name = 'Refusal';

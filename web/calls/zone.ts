@@ -26,6 +26,16 @@ const FORM = /^\d{4}-\d\d-\d\dT\d\d:\d\d$/;
 const reading = (w: Wall) => (FORM.test(`${w.date}T${w.clock}`) ? Date.parse(`${w.date}T${w.clock}:00Z`) : Number.NaN);
 const DAY = 86_400_000;
 
+/** The second moment at which the clock of a zone shows a time that it shows twice; NaN of any other time. */
+export function againOf(wall: Wall, zone: string): number {
+  const want = reading(wall);
+  if (Number.isNaN(want)) return Number.NaN;
+  const offsets = [want - DAY, want + DAY].map((at) => reading(wallOf(at, zone)) - at);
+  const fits = offsets.map((by) => want - by).filter((at) => reading(wallOf(at, zone)) === want);
+  const last = Math.max(...fits);
+  return fits.length > 1 && last > Math.min(...fits) ? last : Number.NaN;
+}
+
 /** The first moment at which the clock of a zone shows a time or a later one; NaN when the texts are no time. */
 export function momentOf(wall: Wall, zone: string): number {
   const want = reading(wall);

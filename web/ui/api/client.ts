@@ -58,6 +58,7 @@ export function must<T>(answer: { data?: T; error?: unknown; response: Response 
     text('detail'),
     Number.isFinite(wait) ? wait : 0,
     text('code'),
+    Array.isArray(problem.errors) ? (problem.errors as Schemas['FieldError'][]) : [],
   );
 }
 
