@@ -136,6 +136,7 @@ export const oncall = {
   'edit.turn.joined': '{name} is in turn {n}.',
   'edit.turn.order': 'Several at once, called in this order:',
   'edit.turn.none': 'Nobody takes turns yet.',
+  'edit.window.add': 'Add hours',
   'edit.window.always': 'At all hours.',
   'edit.window.wrong': 'Each line needs a day and two times such as 08:00.',
   'edit.wrong.person': '{name} is not in the directory any more (layer “{layer}”, turn {turn}). Choose somebody else.',

@@ -140,6 +140,7 @@ export const oncall: Record<keyof typeof en, string> = {
   'edit.turn.joined': '{name}: {n}. váltás.',
   'edit.turn.order': 'Egyszerre többen, ebben a sorrendben hívjuk őket:',
   'edit.turn.none': 'Még senki sincs a sorban.',
+  'edit.window.add': 'Időszak hozzáadása',
   'edit.window.always': 'Minden órában.',
   'edit.window.wrong': 'Minden sorhoz kell legalább egy nap és két időpont, például 08:00.',
   'edit.wrong.person': '{name} már nincs a névjegyzékben („{layer}” réteg, {turn}. váltás). Válasszon mást.',
