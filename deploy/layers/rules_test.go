@@ -81,6 +81,7 @@ var libraries = []struct {
 	{"github.com/emiago/diago", []string{"e2e/bench/serve"}, "its dialogs and its media are not fit to face the world; we only measure ourselves by them"},
 	{"github.com/pion/webrtc", []string{"media/browser", "e2e/operator"}, "no type of the WebRTC library leaves the operator's leg"},
 	{"github.com/pion/ice", []string{"media/browser", "e2e/operator"}, "no type of the WebRTC library leaves the operator's leg"},
+	{"github.com/pion/dtls", []string{"media/browser", "e2e/bench/load"}, "no type of the WebRTC library leaves the operator's leg"},
 	{"github.com/labstack/echo", []string{"web/api"}, "one package, two files, so that its next major version costs a day"},
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},

@@ -1,15 +1,20 @@
-// Package browser is the operator's end of a call: one WebRTC leg per duty, over pion.
+// Package browser is the operator's end of a call: one WebRTC leg per duty, over one UDP port.
 //
 // A page makes an SDP offer and sends it over its own socket; [Endpoint.Answer] turns it into a media.Leg and an answer.
 // From then on all is G.711 in SRTP. The leg stays up for the whole duty, not for a call, so that a call is joined by
 // pointing two sinks at each other and costs no negotiation.
 //
-// # One port
+// # One port, one reader
 //
-// Every browser of a node talks to one UDP port. The endpoint is ICE-lite: it stands on an address that browsers can
-// reach, answers their checks, and never sends one. It therefore has no use for a page's candidates and drops them
-// unread: no look-up of .local names, no packet to an address because a page named it. Who the packets of the port
-// belong to is settled by the user name in the browser's signed checks, then by address.
+// Every browser of a node talks to one UDP port, and one goroutine reads it: the first byte of a packet says what it is
+// (RFC 7983), its source says whose (RFC 8445: only sources that passed a signed check count). Checks are answered at once,
+// DTLS goes to the leg's own conversation, and SRTP is opened and handed to the leg's sink then and there. No packet of audio
+// starts a goroutine, waits for one, or allocates.
+//
+// The endpoint is ICE-lite: it stands on an address that browsers can reach, answers their checks, and never sends one. It
+// therefore has no use for a page's candidates and drops them unread: no look-up of .local names, no packet to an address
+// because a page named it. DTLS and the ciphers of SRTP are pion's; the little that an ICE-lite side must do is ours, since
+// pion's peer connection costs 14 goroutines and 170 KiB, and three times the processor, for what a desk never uses.
 //
 // # Who is at the other end
 //
@@ -23,9 +28,4 @@
 // without a packet, and the leg ends 10 s later, unless a packet or a restart brings it back: then it is Connected again.
 // An open microphone that sends nothing is told as Silent, but only while somebody watches, because a page
 // turns the microphone off between calls and then sends nothing for hours.
-//
-// # What it costs
-//
-// A leg with audio both ways is 14 goroutines and about 170 KiB (measured: 40 legs, go1.26, linux/amd64), nearly all of them
-// pion's: ICE, DTLS and the SRTP sessions each read on their own. Ours are one reader a leg and one watch an endpoint.
 package browser

@@ -3,9 +3,7 @@ package browser
 import (
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,10 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/dtls/v3"
-	"github.com/pion/ice/v4"
-	"github.com/pion/interceptor"
-	"github.com/pion/webrtc/v4"
+	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 
 	"holdfast/media"
 )
@@ -43,20 +38,18 @@ type Config struct {
 	Now          func() time.Time
 }
 
-// Timings of ICE. A browser checks its path every 2.5 s, and every 0.9 s once an answer is overdue, so 3 s without a
+// When a path is lost. A browser checks its path every 2.5 s, and every 0.9 s once an answer is overdue, so 3 s without a
 // packet are several lost checks; what stays silent 10 s more is gone.
 const (
 	disconnectedAfter = 3 * time.Second
-	failedAfter       = 10 * time.Second
-	keepalive         = time.Second
+	failedAfter       = disconnectedAfter + 10*time.Second
 )
 
 const (
-	gatherIn   = 3 * time.Second // our one candidate is known at once; this is for a machine that stalls
 	stopIn     = 5 * time.Second // how long Stop waits for legs to say goodbye
 	tick       = 250 * time.Millisecond
 	readBuffer = 4 << 20            // bytes: some 20 ms of 1,000 browsers, twenty times over
-	certFor    = 7 * 24 * time.Hour // a certificate of pion's lives a month; we make a new one long before
+	certFor    = 7 * 24 * time.Hour // a certificate lives a month; we make a new one long before
 )
 
 // Endpoint is the place where all browsers of this node connect: one socket, one certificate, many legs.
@@ -64,15 +57,16 @@ type Endpoint struct {
 	config Config
 
 	mu       sync.Mutex
-	api      *webrtc.API // nil: not running
-	mux      *ice.UDPMuxDefault
-	conn     *net.UDPConn
+	conn     *net.UDPConn // nil: never started
+	running  bool
+	hosts    []netip.AddrPort // what browsers are told to send to
 	legs     map[*Leg]struct{}
-	cert     *webrtc.Certificate
+	logins   map[string]*login // by our user name fragment
+	cert     *tls.Certificate
 	certAt   time.Time
 	stopping chan struct{}
 
-	ended sync.WaitGroup // one a leg, and one for the watch
+	ended sync.WaitGroup // one a leg, the reader and the watch
 }
 
 // New returns an endpoint that is not yet started. It fails when Listen names no address.
@@ -87,14 +81,14 @@ func New(config Config) (*Endpoint, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Endpoint{config: config, legs: make(map[*Leg]struct{})}, nil
+	return &Endpoint{config: config, legs: make(map[*Leg]struct{}), logins: make(map[string]*login)}, nil
 }
 
 // Start opens the port. It fails, saying which, when the port is taken. Starting a started endpoint does nothing.
 func (e *Endpoint) Start() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.api != nil {
+	if e.running {
 		return nil
 	}
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(e.config.Listen))
@@ -104,62 +98,52 @@ func (e *Endpoint) Start() error {
 	if err := conn.SetReadBuffer(readBuffer); err != nil {
 		e.config.Log.Warn("the WebRTC port has a small read buffer", "err", err)
 	}
-	factory := logs{e.config.Log}
-	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: conn, Logger: factory.NewLogger("mux")})
-	api, err := e.newAPI(mux, factory)
-	if err != nil {
-		return errors.Join(err, mux.Close(), conn.Close())
+	e.conn = conn
+	if e.hosts, err = hosts(e.addr(), e.config.Public); err != nil {
+		return errors.Join(err, conn.Close())
 	}
-	e.api, e.mux, e.conn, e.stopping = api, mux, conn, make(chan struct{})
-	e.ended.Add(1)
+	e.running, e.stopping = true, make(chan struct{})
+	e.ended.Add(2)
 	go e.watch(e.stopping)
+	go (&reader{endpoint: e, conn: conn, paths: make(map[netip.AddrPort]*path)}).run(e.stopping)
 	return nil
 }
 
-// newAPI sets pion up as an ICE-lite, DTLS-passive speaker of G.711 behind one port.
-func (e *Endpoint) newAPI(mux ice.UDPMux, factory logs) (*webrtc.API, error) {
-	listen := e.config.Listen.Addr()
-	settings := webrtc.SettingEngine{LoggerFactory: factory}
-	settings.SetLite(true)
-	settings.SetICEUDPMux(mux)
-	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	settings.SetIncludeLoopbackCandidate(listen.IsLoopback())
-	settings.SetICETimeouts(disconnectedAfter, failedAfter, keepalive)
-	settings.SetFireOnTrackBeforeFirstRTP(true) // else a first packet of a strange payload type would lose the track
-	settings.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
-	if public := e.config.Public; public.IsValid() && public != listen {
-		if err := settings.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
-			External: []string{public.String()}, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
-		}); err != nil {
-			return nil, fmt.Errorf("public address %s: %w", public, err)
+// hosts are the addresses that browsers are told to send to.
+func hosts(listen netip.AddrPort, public netip.Addr) ([]netip.AddrPort, error) {
+	if public.IsValid() {
+		return []netip.AddrPort{netip.AddrPortFrom(public, listen.Port())}, nil
+	}
+	if !listen.Addr().IsUnspecified() {
+		return []netip.AddrPort{listen}, nil
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("the addresses of this machine: %w", err)
+	}
+	var found []netip.AddrPort
+	for _, one := range all {
+		network, err := netip.ParsePrefix(one.String())
+		if err != nil {
+			continue
 		}
-	}
-	if err := settings.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
-		return nil, fmt.Errorf("DTLS role: %w", err)
-	}
-	codecs := &webrtc.MediaEngine{}
-	for _, c := range []media.Codec{media.PCMU, media.PCMA} {
-		if err := codecs.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/" + c.String(), ClockRate: media.SampleRate},
-			PayloadType:        webrtc.PayloadType(c),
-		}, webrtc.RTPCodecTypeAudio); err != nil {
-			return nil, fmt.Errorf("register %s: %w", c, err)
+		addr := network.Addr().Unmap()
+		if addr.IsLoopback() || addr.IsLinkLocalUnicast() || listen.Addr().Is4() && !addr.Is4() {
+			continue
 		}
+		found = append(found, netip.AddrPortFrom(addr, listen.Port()))
 	}
-	return webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(codecs),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+	return found, nil
 }
 
 // Stop ends every leg with reason "shutdown", closes the port, and waits for both. It may be repeated.
 func (e *Endpoint) Stop() {
 	e.mu.Lock()
-	if e.api == nil {
+	if !e.running {
 		e.mu.Unlock()
 		return
 	}
-	mux, conn := e.mux, e.conn
-	e.api = nil
+	e.running = false
 	close(e.stopping)
 	legs := make([]*Leg, 0, len(e.legs))
 	for leg := range e.legs {
@@ -169,25 +153,19 @@ func (e *Endpoint) Stop() {
 	for _, leg := range legs {
 		leg.Hangup(media.Ending{By: media.ByServer, Reason: "shutdown"})
 	}
-	done := make(chan struct{})
-	go func() { e.ended.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(stopIn):
-		e.config.Log.Error("browsers' legs did not end in time", "legs", e.Legs())
+	limit := time.NewTimer(stopIn)
+	defer limit.Stop()
+	for _, leg := range legs {
+		select {
+		case <-leg.Done():
+		case <-limit.C:
+			e.config.Log.Error("browsers' legs did not end in time", "legs", e.Legs())
+		}
 	}
-	if err := errors.Join(mux.Close(), ignoreClosed(conn.Close())); err != nil {
+	if err := e.conn.Close(); err != nil {
 		e.config.Log.Warn("close the WebRTC port", "err", err)
 	}
-	<-done // with the port closed nothing is left to wait for
-}
-
-// ignoreClosed is err, unless it says that the thing was closed before.
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	e.ended.Wait() // with the port closed nothing is left to wait for
 }
 
 // Legs returns how many legs are up or being set up.
@@ -201,46 +179,40 @@ func (e *Endpoint) Legs() int {
 func (e *Endpoint) Addr() netip.AddrPort {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.addr()
+}
+
+func (e *Endpoint) addr() netip.AddrPort {
 	if e.conn == nil {
 		return e.config.Listen
 	}
 	if addr, ok := e.conn.LocalAddr().(*net.UDPAddr); ok {
-		return addr.AddrPort()
+		return netip.AddrPortFrom(e.config.Listen.Addr(), addr.AddrPort().Port())
 	}
 	return e.config.Listen
 }
 
 // Answer makes a leg of a page's SDP offer (a whole one: there is no trickle) and returns the answer for it, which has
 // this endpoint's candidates. The leg's first event is Connected, or Ended when ICE and DTLS do not come up in time.
-// Errors: ErrBadOffer, ErrFull, ErrStopped, or what pion found wrong.
-func (e *Endpoint) Answer(ctx context.Context, offerSDP string) (answerSDP string, leg media.Leg, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			answerSDP, leg, err = "", nil, fmt.Errorf("%w: answering it panics: %v", ErrBadOffer, p)
-		}
-	}()
-	checked, err := checkOffer(offerSDP)
+// Errors: ErrBadOffer, ErrFull, ErrStopped.
+func (e *Endpoint) Answer(_ context.Context, offerSDP string) (answerSDP string, leg media.Leg, err error) {
+	from, err := readOffer(offerSDP)
 	if err != nil {
 		return "", nil, err
 	}
-	l, err := e.newLeg(checked)
+	l, err := e.newLeg(from)
 	if err != nil {
 		return "", nil, err
 	}
-	answer, err := l.answer(ctx, checked)
-	if err != nil {
-		l.Hangup(media.Ending{By: media.ByError, Reason: "bad_offer"})
-		return "", nil, err
-	}
-	return answer, l, nil
+	return l.answer(from), l, nil
 }
 
-// newLeg makes a leg with its peer connection, counted but not yet negotiated.
+// newLeg makes a leg that waits for its browser.
 func (e *Endpoint) newLeg(from offer) (*Leg, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case e.api == nil:
+	case !e.running:
 		return nil, ErrStopped
 	case len(e.legs) >= e.config.Limit:
 		return nil, fmt.Errorf("%w: %d are connected", ErrFull, len(e.legs))
@@ -249,39 +221,28 @@ func (e *Endpoint) newLeg(from offer) (*Leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	pc, err := e.api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{*cert}})
-	if err != nil {
-		return nil, fmt.Errorf("new peer connection: %w", err)
-	}
-	now := e.config.Now()
-	l := &Leg{endpoint: e, pc: pc, fingerprint: from.fingerprint, born: now, done: make(chan struct{})}
+	l := &Leg{endpoint: e, conn: e.conn, cert: cert, mark: from.mark, born: e.config.Now(), done: make(chan struct{}), laws: from.laws}
+	l.ends, l.end = context.WithCancel(context.Background())
 	l.Receive(media.Discard)
-	if _, err := pc.AddTrack(&l.out); err != nil {
-		return nil, errors.Join(fmt.Errorf("add the outgoing track: %w", err), pc.Close())
-	}
-	pc.OnTrack(l.onTrack)
-	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { l.onState() })
+	l.out.begin(from)
+	l.voice = newWire(l)
 	e.legs[l] = struct{}{}
 	e.ended.Add(1)
 	return l, nil
 }
 
 // certificate is the one that all legs of this week share, so that it is not made anew for each.
-func (e *Endpoint) certificate() (*webrtc.Certificate, error) {
+func (e *Endpoint) certificate() (*tls.Certificate, error) {
 	now := e.config.Now()
 	if e.cert != nil && now.Sub(e.certAt) < certFor {
 		return e.cert, nil
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("DTLS key: %w", err)
-	}
-	cert, err := webrtc.GenerateCertificate(key)
+	cert, err := selfsign.GenerateSelfSigned()
 	if err != nil {
 		return nil, fmt.Errorf("DTLS certificate: %w", err)
 	}
-	e.cert, e.certAt = cert, now
-	return cert, nil
+	e.cert, e.certAt = &cert, now
+	return e.cert, nil
 }
 
 // watch looks at all legs four times a second: one goroutine instead of a timer a leg.
@@ -309,10 +270,13 @@ func (e *Endpoint) watch(stopping <-chan struct{}) {
 	}
 }
 
-// forget takes a leg that has ended off the list.
+// forget takes a leg that has ended off the lists.
 func (e *Endpoint) forget(l *Leg) {
 	e.mu.Lock()
 	delete(e.legs, l)
+	for _, in := range l.logins {
+		delete(e.logins, in.ours)
+	}
 	e.mu.Unlock()
 	e.ended.Done()
 }

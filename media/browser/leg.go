@@ -2,13 +2,12 @@ package browser
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/pion/webrtc/v4"
 
 	"holdfast/media"
 )
@@ -32,17 +31,35 @@ type Watcher interface {
 
 // Leg is one browser. It implements media.Leg, [Restarter] and [Watcher].
 type Leg struct {
-	endpoint    *Endpoint
-	pc          *webrtc.PeerConnection
-	fingerprint string
-	born        time.Time
-	out         track
-	in          receiver
-	sink        atomic.Pointer[media.Sink]
-	events      events
-	done        chan struct{}
+	endpoint *Endpoint
+	conn     *net.UDPConn // the endpoint's
+	cert     *tls.Certificate
+	mark     fingerprint
+	laws     []law
+	born     time.Time
+	out      track
+	in       receiver
+	sink     atomic.Pointer[media.Sink]
+	events   events
+	done     chan struct{}
+	ends     context.Context // cancelled when the leg is to end
+	end      context.CancelFunc
+	talk     sync.WaitGroup // the DTLS conversation
+
+	path  atomic.Pointer[path] // where the browser is sent to; nil: not known yet
+	keys  atomic.Pointer[keys] // nil: not agreed on yet
+	heard atomic.Int64         // newest packet that was proven to be the browser's, UnixNano
+	voice *wire
+
+	// The reader's alone.
+	paths      []*path
+	conversing bool // the DTLS conversation has begun
+	opened     opened
 
 	negotiation sync.Mutex // one offer at a time
+	version     int        // of our session description
+	logins      []*login   // guarded by endpoint.mu; newest last
+
 	mu          sync.Mutex
 	up          bool // Connected was told, Unreachable was not
 	wasUp       bool
@@ -50,7 +67,6 @@ type Leg struct {
 	watchedFrom time.Time
 	silent      bool // Silent was told
 	ending      *media.Ending
-	readers     sync.WaitGroup
 }
 
 var (
@@ -60,7 +76,11 @@ var (
 )
 
 // Audio sends one frame to the browser. Frames are dropped while the path is not up.
-func (l *Leg) Audio(f media.Frame) { l.out.send(f, l.endpoint.config.Now()) }
+func (l *Leg) Audio(f media.Frame) {
+	if to := l.path.Load(); to != nil {
+		l.out.send(f, l.conn, to.addr, l.endpoint.config.Now())
+	}
+}
 
 // Receive says where the operator's voice goes; nil, as at first, is nowhere.
 func (l *Leg) Receive(to media.Sink) {
@@ -93,20 +113,27 @@ func (l *Leg) Hangup(why media.Ending) {
 	}
 	l.ending = &why
 	l.mu.Unlock()
+	l.end()
 	go l.close(why)
 }
 
-// close takes everything down and tells so. It is a goroutine of its own since pion's callbacks may not wait for pion.
+// close takes everything down and tells so. It is a goroutine of its own, since whoever hangs up does not wait.
 func (l *Leg) close(why media.Ending) {
 	defer l.endpoint.forget(l)
 	defer close(l.done)
-	if err := l.pc.GracefulClose(); err != nil {
-		l.endpoint.config.Log.Debug("close a browser's peer connection", "err", err)
+	l.talk.Wait() // it says goodbye
+	if err := l.voice.Close(); err != nil {
+		l.endpoint.config.Log.Debug("close a browser's leg", "err", err)
 	}
-	l.readers.Wait()
 	l.tell(media.Event{Kind: media.Ended, Ending: why})
 	l.events.drain()
 }
+
+// over reports whether the leg has ended or is about to.
+func (l *Leg) over() bool { return l.ends.Err() != nil }
+
+// hear takes note of a packet that is the browser's for certain.
+func (l *Leg) hear(now time.Time) { l.heard.Store(now.UnixNano()) }
 
 // tell keeps an event for l.events.drain, which is called without l.mu: so events are in the order of the states they come
 // from, and whoever is told may ask the leg.
@@ -132,14 +159,25 @@ func (l *Leg) WatchSilence(on bool) {
 	l.silent = false
 }
 
-// look is called a few times a second: it tells silence, and gives up a browser that never connected.
+// look is called a few times a second: it tells silence and a lost path, and gives up a browser that never connected or is gone.
 func (l *Leg) look(now time.Time) {
-	heard := l.in.heardAt()
+	voice, away := l.in.heardAt(), now.Sub(time.Unix(0, l.heard.Load()))
 	l.mu.Lock()
-	late := !l.wasUp && now.Sub(l.born) > l.endpoint.config.ConnectIn
+	var why string
+	switch {
+	case !l.wasUp && now.Sub(l.born) > l.endpoint.config.ConnectIn:
+		why = "not_connected"
+	case l.wasUp && away >= failedAfter:
+		why = "ice_failed"
+	case l.up && away >= disconnectedAfter:
+		l.up = false
+		l.tell(media.Event{Kind: media.Unreachable})
+	case l.wasUp && !l.up && away < disconnectedAfter:
+		l.reached(now)
+	}
 	since := l.watchedFrom
-	if heard.After(since) {
-		since = heard
+	if voice.After(since) {
+		since = voice
 	}
 	quiet := now.Sub(since) >= l.endpoint.config.SilenceAfter
 	if l.watching && l.up && quiet != l.silent {
@@ -152,95 +190,43 @@ func (l *Leg) look(now time.Time) {
 	}
 	l.mu.Unlock()
 	l.events.drain()
-	if late {
-		l.Hangup(media.Ending{By: media.ByError, Reason: "not_connected"})
+	if why != "" {
+		l.Hangup(media.Ending{By: media.ByError, Reason: why})
 	}
 }
 
-// onState reads the connection's state anew, because pion calls back from goroutines in any order.
-func (l *Leg) onState() {
+// connected is told once the keys are agreed on.
+func (l *Leg) connected() {
+	now := l.endpoint.config.Now()
+	l.hear(now)
+	l.out.open(l.keys.Load().out)
 	defer l.events.drain()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch l.pc.ConnectionState() {
-	case webrtc.PeerConnectionStateConnected:
-		if !l.up {
-			l.up, l.wasUp = true, true
-			l.silent, l.watchedFrom = false, l.endpoint.config.Now() // Connected says that all is well: silence begins anew
-			l.tell(media.Event{Kind: media.Connected})
-		}
-	case webrtc.PeerConnectionStateDisconnected:
-		l.unreachable()
-	case webrtc.PeerConnectionStateFailed:
-		l.unreachable()
-		reason := "dtls_failed"
-		if l.pc.ICEConnectionState() == webrtc.ICEConnectionStateFailed {
-			reason = "ice_failed"
-		}
-		go l.Hangup(media.Ending{By: media.ByError, Reason: reason})
-	case webrtc.PeerConnectionStateClosed: // by DTLS: where we closed it, the leg's ending is known already
-		why := media.Ending{By: media.ByPeer, Reason: "hangup"}
-		if !l.wasUp {
-			why = media.Ending{By: media.ByError, Reason: "dtls_failed"}
-		}
-		go l.Hangup(why)
-	default:
-	}
+	l.wasUp = true
+	l.reached(now)
 }
 
-func (l *Leg) unreachable() {
-	if l.up {
-		l.up = false
-		l.tell(media.Event{Kind: media.Unreachable})
-	}
+// reached tells that the path is up; the caller holds l.mu.
+func (l *Leg) reached(now time.Time) {
+	l.up = true
+	l.silent, l.watchedFrom = false, now // Connected says that all is well: silence begins anew
+	l.tell(media.Event{Kind: media.Connected})
 }
 
 // Restart answers a later offer of the same peer connection.
-func (l *Leg) Restart(ctx context.Context, offerSDP string) (answerSDP string, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			answerSDP, err = "", fmt.Errorf("%w: answering it panics: %v", ErrBadOffer, p)
-		}
-	}()
-	checked, err := checkOffer(offerSDP)
+func (l *Leg) Restart(_ context.Context, offerSDP string) (answerSDP string, err error) {
+	from, err := readOffer(offerSDP)
 	if err != nil {
 		return "", err
 	}
-	if checked.fingerprint != l.fingerprint {
+	if from.mark != l.mark {
 		return "", ErrOtherPeer
 	}
-	l.mu.Lock()
-	ended := l.ending != nil
-	l.mu.Unlock()
-	if ended {
+	if l.over() {
 		return "", ErrStopped
 	}
-	return l.answer(ctx, checked)
-}
-
-// answer negotiates one offer and waits, shortly, until our candidates are known.
-func (l *Leg) answer(ctx context.Context, from offer) (string, error) {
-	l.negotiation.Lock()
-	defer l.negotiation.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, gatherIn)
-	defer cancel()
-	if err := l.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: from.sdp}); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrBadOffer, err)
-	}
-	answer, err := l.pc.CreateAnswer(nil)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrBadOffer, err)
-	}
-	gathered := webrtc.GatheringCompletePromise(l.pc)
-	if err := l.pc.SetLocalDescription(answer); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrBadOffer, err)
-	}
-	select {
-	case <-gathered:
-	case <-ctx.Done():
-		return "", fmt.Errorf("gather candidates: %w", ctx.Err())
-	}
-	return l.pc.LocalDescription().SDP, nil
+	return l.answer(from), nil
 }
 
 // events keeps what happened until somebody listens, and tells it one after another.

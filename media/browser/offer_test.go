@@ -3,6 +3,7 @@ package browser
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,15 +19,21 @@ const chromeOffer = "v=0\r\no=- 46117327 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na
 	"a=setup:actpass\r\na=mid:0\r\na=sendrecv\r\na=msid:- 7a1\r\na=rtcp-mux\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n" +
 	"a=rtpmap:13 CN/8000\r\na=rtpmap:126 telephone-event/8000\r\na=ssrc:3570614608 cname:4TOk42mSjXCkVIa6\r\n"
 
-func TestAnOfferIsStrippedOfItsCandidates(t *testing.T) {
+func TestWhatAnOfferSays(t *testing.T) {
 	t.Parallel()
-	o, err := checkOffer(chromeOffer)
+	o, err := readOffer(chromeOffer)
 	must(t, err)
-	if strings.Contains(o.sdp, "candidate") || !strings.Contains(o.sdp, "a=ssrc:3570614608") {
-		t.Errorf("the offer became\n%s", o.sdp)
+	if o.user != "4ZcD" || o.mid != "0" || o.proto != "UDP/TLS/RTP/SAVPF" || !slices.Equal(o.laws, []law{{media.PCMU, 0}, {media.PCMA, 8}}) {
+		t.Errorf("%+v", o)
 	}
-	if !strings.HasPrefix(o.fingerprint, "sha-256 75:74:5a:") {
-		t.Errorf("fingerprint %q", o.fingerprint)
+	if o.mark.hash != "sha-256" || !strings.HasPrefix(o.mark.sum, "75745aa6a4e5") {
+		t.Errorf("fingerprint %+v", o.mark)
+	}
+	dynamic := strings.NewReplacer("SAVPF 0 8 13 126", "SAVPF 8 100", "rtpmap:0 PCMU/8000", "rtpmap:100 pcmu/8000/1")
+	o, err = readOffer(dynamic.Replace(chromeOffer))
+	must(t, err)
+	if !slices.Equal(o.laws, []law{{media.PCMA, 8}, {media.PCMU, 100}}) {
+		t.Errorf("the browser's own payload types and order: %+v", o.laws)
 	}
 }
 
@@ -50,17 +57,20 @@ func TestOffersThatCannotBeAnswered(t *testing.T) {
 		"a closed line":       replace("m=audio 9", "m=audio 0"),
 		"no fingerprint":      replace("a=fingerprint", "a=fingerpaint"),
 		"no ufrag":            replace("a=ice-ufrag", "a=ice-muffin"),
+		"a short ufrag":       replace("ufrag:4ZcD", "ufrag:4Zc"),
+		"a weak fingerprint":  replace("sha-256 75", "sha-1 75"),
+		"half a fingerprint":  replace(":65:FB:04:24", ""),
 		"no rtcp-mux":         replace("a=rtcp-mux\r\n", ""),
 		"passive":             replace("actpass", "passive"),
 		"ice-lite":            replace("a=mid:0", "a=ice-lite"),
 		"one way":             replace("sendrecv", "recvonly"),
 	} {
-		if _, err := checkOffer(sdp); !errors.Is(err, ErrBadOffer) {
+		if _, err := readOffer(sdp); !errors.Is(err, ErrBadOffer) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	opus := strings.NewReplacer("SAVPF 0 8 13 126", "SAVPF 111", "0 PCMU/8000", "111 opus/48000/2", "8 PCMA/8000", "111 opus/48000/2")
-	if _, err := checkOffer(opus.Replace(chromeOffer)); !errors.Is(err, media.ErrNoCodec) {
+	if _, err := readOffer(opus.Replace(chromeOffer)); !errors.Is(err, media.ErrNoCodec) {
 		t.Errorf("no G.711: %v", err)
 	}
 }

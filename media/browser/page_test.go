@@ -58,13 +58,13 @@ type page struct {
 	ready chan struct{} // closed once the page sees itself connected
 }
 
-// wire is the page's socket, which can be cut.
-type wire struct {
+// line is the page's socket, which can be cut.
+type line struct {
 	net.PacketConn
 	cut *atomic.Bool
 }
 
-func (w wire) WriteTo(p []byte, to net.Addr) (int, error) {
+func (w line) WriteTo(p []byte, to net.Addr) (int, error) {
 	if w.cut.Load() {
 		return len(p), nil
 	}
@@ -83,8 +83,8 @@ func newPage(t testing.TB, laws ...media.Codec) *page {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	must(t, err)
 	cut := new(atomic.Bool)
-	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: wire{conn, cut}})
-	t.Cleanup(func() { must(t, mux.Close()); must(t, ignoreClosed(conn.Close())) })
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: line{conn, cut}})
+	t.Cleanup(func() { must(t, mux.Close()); _ = conn.Close() })
 	settings.SetICEUDPMux(mux)
 	codecs := &webrtc.MediaEngine{}
 	for _, law := range laws {
@@ -114,7 +114,10 @@ func newPage(t testing.TB, laws ...media.Codec) *page {
 			if err != nil {
 				return
 			}
-			law, _ := lawOf(remote.Codec().MimeType)
+			law := media.PCMU
+			if remote.Codec().MimeType == webrtc.MimeTypePCMA {
+				law = media.PCMA
+			}
 			p.heard.Audio(media.Frame{Codec: law, Seq: packet.SequenceNumber, Timestamp: packet.Timestamp, Marker: packet.Marker, Payload: packet.Payload})
 		}
 	})

@@ -1,89 +1,96 @@
 package browser
 
 import (
-	"errors"
-	"io"
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
 
 	"holdfast/media"
 )
 
-const (
-	packetBytes = 1500 // the largest packet a browser sends; audio is far smaller
-	maxBadReads = 100  // in a row: then the track is broken, and the leg ends
-)
+// maxSources is how many streams a browser may begin on one leg; it begins one, and another when its microphone changes.
+const maxSources = 64
 
-// onTrack reads one incoming track until it ends. A browser has one; where it starts another, the newest is heard.
-func (l *Leg) onTrack(remote *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
-	l.mu.Lock()
-	if l.ending != nil {
-		l.mu.Unlock()
-		return
-	}
-	l.readers.Add(1)
-	l.mu.Unlock()
-	defer l.readers.Done()
+// opened is what the reader needs to open a leg's packets, kept so that none of it is made anew for each.
+type opened struct {
+	header  rtp.Header
+	control rtcp.Header
+	packet  rtp.Packet
+	sources map[uint32]struct{}
+}
+
+// open takes the seal off a packet and hands what is in it to the leg's sink. A panic of the sink ends this leg only.
+func (l *Leg) open(p *path, sealed []byte, now time.Time) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.endpoint.config.Log.Error("a browser's leg panicked", "panic", p)
 			l.Hangup(media.Ending{By: media.ByError, Reason: "panic"})
 		}
 	}()
-	turn := l.in.newest()
-	var (
-		packet rtp.Packet
-		buffer [packetBytes]byte
-		bad    int
-		law    media.Codec
-		known  = webrtc.PayloadType(255) // none
-	)
-	for {
-		n, _, err := remote.Read(buffer[:])
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe):
-			return
-		case err != nil || packet.Unmarshal(buffer[:n]) != nil || len(packet.Payload) == 0:
-			l.in.drop()
-			if bad++; bad > maxBadReads && n == 0 {
-				l.Hangup(media.Ending{By: media.ByError, Reason: "media_failed"})
-				return
-			}
-			continue
-		}
-		bad = 0
-		if pt := webrtc.PayloadType(packet.PayloadType); pt != known {
-			var ok bool
-			if law, ok = lawOf(remote.Codec().MimeType); !ok {
-				l.in.drop()
-				continue
-			}
-			known = pt
-		}
-		l.in.deliver(turn, &packet, law, l.endpoint.config.Now(), *l.sink.Load())
+	k := l.keys.Load()
+	if k == nil || l.over() || len(sealed) < 2 {
+		l.in.drop()
+		return
 	}
+	if kind := sealed[1] & 0x7f; kind >= 64 && kind <= 95 { // RTCP (RFC 5761 section 4): what it says changes nothing, but it is a sign of life
+		if _, err := k.in.DecryptRTCP(sealed[:0], sealed, &l.opened.control); err == nil {
+			p.heard = now
+			l.hear(now)
+		}
+		return
+	}
+	plain, err := k.in.DecryptRTP(sealed[:0], sealed, &l.opened.header)
+	if err != nil || l.opened.packet.Unmarshal(plain) != nil {
+		l.in.drop()
+		return
+	}
+	l.hear(now)
+	l.follow(p, now)
+	packet := &l.opened.packet
+	codec, known := l.law(packet.PayloadType)
+	if !known || len(packet.Payload) == 0 {
+		l.in.drop()
+		return
+	}
+	if !l.opened.source(packet.SSRC) {
+		l.Hangup(media.Ending{By: media.ByError, Reason: "media_failed"})
+		return
+	}
+	l.in.deliver(packet, codec, now, *l.sink.Load())
+}
+
+// source takes note of a stream; false says that there were too many. Each costs memory.
+func (o *opened) source(ssrc uint32) bool {
+	if _, known := o.sources[ssrc]; known {
+		return true
+	}
+	if o.sources == nil {
+		o.sources = make(map[uint32]struct{})
+	}
+	o.sources[ssrc] = struct{}{}
+	return len(o.sources) <= maxSources
+}
+
+// law is the codec that a payload type stands for.
+func (l *Leg) law(pt uint8) (media.Codec, bool) {
+	for _, law := range l.laws {
+		if law.pt == pt {
+			return law.codec, true
+		}
+	}
+	return 0, false
 }
 
 // receiver counts what comes from the browser, and passes it on one packet at a time.
 type receiver struct {
 	mu      sync.Mutex
-	turn    int // which track is heard
 	count   media.Stats
 	watched bool      // gaps are measured
 	gapFrom time.Time // newest packet while watched
 	stretch stretch
 	lost    uint64 // of the stretches before
-}
-
-// newest gives the turn to a new track.
-func (r *receiver) newest() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.turn++
-	return r.turn
 }
 
 func (r *receiver) drop() {
@@ -113,13 +120,9 @@ func (r *receiver) stats() media.Stats {
 }
 
 // deliver counts the packet and hands it to the sink. It holds the lock meanwhile: a sink is called one frame at a time.
-func (r *receiver) deliver(turn int, p *rtp.Packet, law media.Codec, now time.Time, to media.Sink) {
+func (r *receiver) deliver(p *rtp.Packet, law media.Codec, now time.Time, to media.Sink) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if turn != r.turn {
-		r.count.Dropped++
-		return
-	}
 	follows := r.stretch.add(p.SSRC, p.SequenceNumber)
 	if !follows {
 		r.lost += r.stretch.lost()

@@ -82,7 +82,7 @@ func TestLossIsCountedAcrossWrapsAndNewBeginnings(t *testing.T) {
 	} {
 		var r receiver
 		for _, seq := range c.seqs {
-			r.deliver(0, &rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}}, media.PCMU, time.Unix(1, 0), media.Discard)
+			r.deliver(&rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}}, media.PCMU, time.Unix(1, 0), media.Discard)
 		}
 		if got := r.stats().Lost; got != c.lost {
 			t.Errorf("%s: %d lost, want %d", name, got, c.lost)

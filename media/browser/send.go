@@ -2,13 +2,14 @@ package browser
 
 import (
 	"math/rand/v2"
-	"strings"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
+	"github.com/pion/srtp/v3"
 
 	"holdfast/media"
 	"holdfast/media/codec"
@@ -17,60 +18,45 @@ import (
 // maxPayload is the longest frame that we send, in bytes: what fits one packet on every path.
 const maxPayload = 1200
 
-// track is what the browser hears. It implements webrtc.TrackLocal.
+// track is what the browser hears.
 type track struct {
 	sent atomic.Uint64
 
 	mu     sync.Mutex
-	writer webrtc.TrackLocalWriter // nil: not negotiated
+	seal   *srtp.Context // nil: not connected
 	codec  media.Codec
 	header rtp.Header
 	line   timeline
 	coded  [maxPayload]byte
+	packet [packetBytes]byte
 }
 
-// Bind is called by pion once the codecs are known; the browser's first choice is used.
-func (t *track) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	for _, params := range c.CodecParameters() {
-		law, ok := lawOf(params.MimeType)
-		if !ok {
-			continue
-		}
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.codec, t.writer = law, c.WriteStream()
-		t.header = rtp.Header{Version: 2, PayloadType: uint8(params.PayloadType), SSRC: uint32(c.SSRC())}
-		t.line = timeline{seq: uint16(rand.Uint32()), timestamp: rand.Uint32()} // unpredictable enough: SRTP guards it
-		return params, nil
-	}
-	return webrtc.RTPCodecParameters{}, media.ErrNoCodec
+// begin chooses codec, source and first numbers. The numbers are unpredictable enough: SRTP guards them.
+func (t *track) begin(from offer) {
+	t.codec = from.laws[0].codec
+	t.header = rtp.Header{Version: 2, PayloadType: from.laws[0].pt, SSRC: rand.Uint32()}
+	t.line = timeline{seq: uint16(rand.Uint32()), timestamp: rand.Uint32()}
 }
 
-// Unbind is called by pion when the track is no longer sent.
-func (t *track) Unbind(webrtc.TrackLocalContext) error {
+// ssrc names the stream.
+func (t *track) ssrc() uint32 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.writer = nil
-	return nil
+	return t.header.SSRC
 }
 
-// ID, RID, StreamID and Kind name the track in the SDP.
-func (t *track) ID() string { return "caller" }
-
-// RID is empty: there is one quality only.
-func (t *track) RID() string { return "" }
-
-// StreamID names the stream that the track belongs to.
-func (t *track) StreamID() string { return "holdfast" }
-
-// Kind is audio.
-func (t *track) Kind() webrtc.RTPCodecType { return webrtc.RTPCodecTypeAudio }
+// open lets frames out from now on.
+func (t *track) open(seal *srtp.Context) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seal = seal
+}
 
 // send writes one frame, in the browser's codec and on this track's own line of time.
-func (t *track) send(f media.Frame, now time.Time) {
+func (t *track) send(f media.Frame, conn *net.UDPConn, to netip.AddrPort, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.writer == nil || len(f.Payload) == 0 || len(f.Payload) > maxPayload {
+	if t.seal == nil || len(f.Payload) == 0 || len(f.Payload) > maxPayload {
 		return
 	}
 	seq, timestamp, marker, ok := t.line.place(f, now)
@@ -82,20 +68,17 @@ func (t *track) send(f media.Frame, now time.Time) {
 		payload = codec.Convert(t.coded[:0], t.codec, f.Codec, f.Payload)
 	}
 	t.header.SequenceNumber, t.header.Timestamp, t.header.Marker = seq, timestamp, marker
-	if n, err := t.writer.WriteRTP(&t.header, payload); err == nil && n > 0 {
-		t.sent.Add(1)
+	n, err := t.header.MarshalTo(t.packet[:])
+	if err != nil {
+		return
 	}
-}
-
-// lawOf reads "audio/PCMU" and "audio/PCMA".
-func lawOf(mime string) (media.Codec, bool) {
-	switch strings.ToUpper(strings.TrimPrefix(strings.ToLower(mime), "audio/")) {
-	case "PCMU":
-		return media.PCMU, true
-	case "PCMA":
-		return media.PCMA, true
-	default:
-		return 0, false
+	n += copy(t.packet[n:], payload)
+	sealed, err := t.seal.EncryptRTP(t.packet[:0], t.packet[:n], &t.header)
+	if err != nil {
+		return
+	}
+	if _, err := conn.WriteToUDPAddrPort(sealed, to); err == nil {
+		t.sent.Add(1)
 	}
 }
 
