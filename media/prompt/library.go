@@ -50,9 +50,13 @@ type Library struct {
 	clips map[string][]byte // language + "/" + name
 }
 
-var base = sync.OnceValues(func() (*Library, error) { return load(assets, "assets") })
+var base = sync.OnceValues(func() (*Library, error) {
+	compute()
+	return load(assets, "assets")
+})
 
-// Base returns the library that is compiled in. Its error can only come from a damaged build.
+// Base returns the library that is compiled in, with all that is computed: no caller waits for that, nor do the calls beside
+// the first who needs it. Its error can only come from a damaged build.
 func Base() (*Library, error) { return base() }
 
 func load(files fs.FS, root string) (*Library, error) {

@@ -50,12 +50,17 @@ func (*Library) Music() []byte { return music() }
 // pluck adds one note that swells for 12 ms and dies away, wrapping over the end of the wave.
 func pluck(wave []float64, at int, hz float64) {
 	n := samples(ring)
+	fades, dulls := math.Exp(-2.6/media.SampleRate), math.Exp(-3.0/media.SampleRate) // a sample
+	loud, bright := 1.0, 1.0                                                         // the note as a whole; its overtones besides
 	for k := range n {
 		t := float64(k) / media.SampleRate
 		swell := math.Min(1, t/0.012)
-		v := swell * math.Exp(-2.6*t) * (1 - float64(k)/float64(n))
-		phase := 2 * math.Pi * hz * t
-		v *= math.Sin(phase) + 0.35*math.Exp(-3*t)*math.Sin(2*phase) + 0.12*math.Exp(-6*t)*math.Sin(3*phase)
+		sin, cos := math.Sincos(2 * math.Pi * hz * t)
+		second, third := 2*sin*cos, sin*(3-4*sin*sin)
+		v := swell * loud * (1 - float64(k)/float64(n))
+		v *= sin + 0.35*bright*second + 0.12*bright*bright*third
 		wave[(at+k)%len(wave)] += noteLevel * v
+		loud *= fades
+		bright *= dulls
 	}
 }

@@ -69,6 +69,17 @@ var beep = sync.OnceValue(func() []byte {
 	return cadence{hz: []float64{1000}, level: 0.3, beat: []time.Duration{400 * time.Millisecond}}.render()
 })
 
+// compute makes every sound that is computed.
+func compute() {
+	music()
+	beep()
+	l := &Library{}
+	for country := range ringbacks {
+		l.Ringback(country)
+	}
+	l.Ringback("")
+}
+
 // Beep returns the tone after which a caller speaks: 1,000 Hz for 400 ms.
 func (*Library) Beep() []byte { return beep() }
 
