@@ -1,6 +1,6 @@
 // Command bench measures Holdfast on this machine: what one core carries. deploy/bench builds and runs it.
 //
-//	bench [--quick] [--runs N] [--calls N] [--profile DIR] [NAME...]
+//	bench [--quick] [--runs N] [--calls N] [--operators N] [--profile DIR] [NAME...]
 //
 // It prints one JSON object a line and says on standard error how it got there. The server under test is a process of its
 // own on core 0 with GOMAXPROCS=1, the generator and the stores are on core 1; all packets go over real sockets.
@@ -44,12 +44,13 @@ const (
 
 // bench is one run of the command.
 type bench struct {
-	holdfast string // path of the binary
-	quick    bool
-	runs     int
-	calls    int    // at which bridges are compared; 0: at half of what is borne
-	profile  string // folder; "" for none
-	out      *report
+	holdfast  string // path of the binary
+	quick     bool
+	runs      int
+	calls     int    // at which bridges are compared; 0: at half of what is borne
+	operators int    // of accept; 0 for as many as its bar names
+	profile   string // folder; "" for none
+	out       *report
 }
 
 func main() {
@@ -88,6 +89,7 @@ func measure(args []string) error {
 	flags.IntVar(&b.runs, "runs", 3, "runs, of which the median is printed")
 	flags.IntVar(&b.calls, "calls", 0, "measure bridges and voicemail at so many calls, and look for no limit: ratios hold on a busy machine too")
 	flags.StringVar(&b.profile, "profile", "", "folder for profiles of the server (needs perf)")
+	flags.IntVar(&b.operators, "operators", 0, "operators on duty in accept, to see what each costs; 0: as many as its bar names")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp // it was printed
 	}
