@@ -1,6 +1,8 @@
 package live
 
 import (
+	"slices"
+
 	"holdfast/services/call"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
@@ -45,10 +47,19 @@ func (b *Boards) Queue(t tenants.TenantID) Queue { return b.queue(b.copyOf(t), n
 // QueueOf is what the actor sees of the tenant's queue: callers, messages and voicemails of no account that is not theirs.
 func (b *Boards) QueueOf(actor tenants.Actor) Queue {
 	c := b.copyOf(actor.Tenant)
-	if o := c.Operator(actor.User); o == nil || o.Accounts == nil || actor.May(tenants.RoleSupervisor) {
-		return b.Queue(actor.Tenant)
+	if _, some := scope(c, actor); some {
+		return b.queue(c, func(a tenants.AccountID) bool { return c.Sees(actor, a) })
 	}
-	return b.queue(c, func(a tenants.AccountID) bool { return c.Sees(actor, a) })
+	return b.queue(c, nil)
+}
+
+// scope is the accounts that are all an actor sees; some is false for who sees every account.
+func scope(c *routing.Copy, actor tenants.Actor) (accounts []tenants.AccountID, some bool) {
+	o := c.Operator(actor.User)
+	if o == nil || o.Accounts == nil || actor.May(tenants.RoleSupervisor) {
+		return nil, false
+	}
+	return o.Accounts, true
 }
 
 func (b *Boards) queue(c *routing.Copy, sees func(tenants.AccountID) bool) Queue {
@@ -56,16 +67,20 @@ func (b *Boards) queue(c *routing.Copy, sees func(tenants.AccountID) bool) Queue
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.picture(c.Tenant)
-	q := p.queue(len(p.operators(c)), sees)
+	q := p.queue(p.staff(c), sees)
 	q.owes(owed)
 	return q
 }
 
 // Colleagues are the tenant's operators who could take a call of an account now, but for one.
 func (b *Boards) Colleagues(t tenants.TenantID, account tenants.AccountID, language string, but tenants.OperatorID) []Colleague {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.picture(t).colleagues(account, language, but)
+	var out []Colleague
+	for _, o := range b.freeShown(t) {
+		if o.id != but && (o.accounts == nil || slices.Contains(o.accounts, account)) {
+			out = append(out, Colleague{ID: o.id, Name: o.name, Language: int(o.languages[language])})
+		}
+	}
+	return out
 }
 
 // Live returns the tenant's calls in progress, longest first.

@@ -231,8 +231,9 @@ func (b *Boards) Touch(t tenants.TenantID) {
 	b.notify(t)
 }
 
-// notify wakes the tenant's watchers. Under mu; it never blocks.
+// notify wakes the tenant's watchers: what was shown is out of date. Under mu; it never blocks.
 func (b *Boards) notify(t tenants.TenantID) {
+	b.picture(t).version++
 	for w := range b.watchers[t] {
 		select {
 		case w <- struct{}{}:

@@ -220,6 +220,13 @@ func (d *desk) prove() {
 	if d.state.Socket && d.state.Media {
 		d.provenAt = d.server.cfg.Now()
 	}
+	d.mu.Unlock()
+	d.socket.show(stateDuty, d.view)
+}
+
+// view is the duty as it stands when it is sent: the socket's writer asks, so that neither the duty nor a call waits for it.
+func (d *desk) view() Message {
+	d.mu.Lock()
 	s, provenAt, first := d.state, d.provenAt, !d.sent
 	d.sent = true
 	d.mu.Unlock()
@@ -229,7 +236,7 @@ func (d *desk) prove() {
 	if first {
 		view.Secret = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty)
 	}
-	d.socket.show(Message{Type: "duty", Duty: view})
+	return Message{Type: "duty", Duty: view}
 }
 
 // colleagues is who could take the call that this operator talks in.
@@ -254,9 +261,9 @@ func (d *desk) showQueue(ctx context.Context) {
 			free = now
 			d.prove()
 		}
-		if q := d.server.cfg.Boards.QueueOf(d.actor); first || q != last {
-			last = q
-			d.socket.show(Message{Type: "queue", Queue: &q})
+		if q := d.server.cfg.Boards.queueShown(d.actor); first || q.value != last {
+			last = q.value
+			d.socket.show(stateQueue, func() Message { return q.message(queueMessage) })
 		}
 		if !next(ctx, changes, queueEvery, queueAnyway) {
 			return

@@ -26,20 +26,32 @@ func TestAClientThatTakesNoAnswersIsClosed(t *testing.T) {
 	}
 }
 
-func TestOnASlowLineTheNewestStateReplacesTheOlderAndKeepsTheSecret(t *testing.T) {
+func TestOnASlowLineTheNewestStateReplacesTheOlder(t *testing.T) {
 	t.Parallel()
 	_, end := context.WithCancelCause(t.Context())
 	c := newSocket(nil, tenants.Actor{}, time.Now, slog.New(slog.DiscardHandler), end)
-	c.show(Message{Type: "duty", Duty: &DutyView{Calls: 1, Secret: "s"}})
-	c.show(Message{Type: "board", Board: &Board{Numbers: 1}})
+	duty := func(calls int) func() Message {
+		return func() Message { return Message{Type: "duty", Duty: &DutyView{Calls: calls}} }
+	}
+	board := func(numbers int) func() Message {
+		return func() Message { return Message{Type: "board", Board: &Board{Numbers: numbers}} }
+	}
+	c.show(stateDuty, duty(1))
+	c.show(stateBoard, board(1))
 	c.answer(Message{Type: "done", ID: "1"})
-	c.show(Message{Type: "duty", Duty: &DutyView{Calls: 2}})
-	c.show(Message{Type: "board", Board: &Board{Numbers: 2}})
+	c.show(stateDuty, duty(2))
+	c.show(stateBoard, board(2))
 	c.bye("shutdown")
 	c.bye("replaced")
-	out := c.collect()
-	if len(out) != 4 || out[0].ID != "1" || out[1].Duty.Calls != 2 || out[1].Duty.Secret != "s" || out[2].Board.Numbers != 2 || out[3].Bye != "shutdown" {
+	var out []Message
+	for _, say := range c.collect() {
+		out = append(out, say())
+	}
+	if len(out) != 4 || out[0].ID != "1" || out[1].Duty.Calls != 2 || out[2].Board.Numbers != 2 || out[3].Bye != "shutdown" {
 		t.Errorf("%+v", out)
+	}
+	if again := c.collect(); len(again) != 1 {
+		t.Errorf("shown twice: %d", len(again))
 	}
 }
 

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -70,9 +71,12 @@ func (s *Server) obey(ctx context.Context, c *socket, actor tenants.Actor, order
 func (s *Server) showBoard(ctx context.Context, c *socket, t tenants.TenantID) {
 	changes, cancel := s.cfg.Boards.Watch(t)
 	defer cancel()
+	var last []byte
 	for {
-		b := s.cfg.Boards.Snapshot(t)
-		c.show(Message{Type: "board", Board: &b})
+		if m := s.cfg.Boards.boardShown(t).message(boardMessage); !bytes.Equal(m.shared, last) {
+			last = m.shared
+			c.show(stateBoard, func() Message { return m })
+		}
 		if !next(ctx, changes, boardEvery, boardAnyway) {
 			return
 		}

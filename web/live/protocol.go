@@ -124,6 +124,8 @@ type Message struct {
 	Error    *Problem      `json:"error,omitempty"`
 	Mail     *MailPlan     `json:"mail,omitempty"` // "error" of the code "confirm"
 	Bye      string        `json:"bye,omitempty"`  // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
+
+	shared []byte // set: Type and content as JSON that other sockets send too; the fields above are not looked at but for Seq and At
 }
 
 // Problem says what happened, why, and what to do next. Code is stable; pages translate it and fall back to Text.

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"runtime/debug"
@@ -46,12 +45,10 @@ type socket struct {
 	beaten    chan struct{} // a beat came
 
 	mu      sync.Mutex
-	answers []Message // in order
-	duty    *Message  // the newest of each that was not sent yet
-	queue   *Message
-	board   *Message
-	last    *Message // the goodbye: nothing follows
-	over    func()   // is told that the sign-in is over; nil: goodbye at once
+	answers []Message                  // in order
+	states  [stateKinds]func() Message // what is to be shown and was not sent yet; nil: nothing
+	last    *Message                   // the goodbye: nothing follows
+	over    func()                     // is told that the sign-in is over; nil: goodbye at once
 	wake    chan struct{}
 }
 
@@ -166,20 +163,21 @@ func (c *socket) refuse(id, code, text string) {
 	c.answer(Message{Type: "error", ID: id, Error: &Problem{Code: code, Text: text}})
 }
 
-// show leaves a state: only the newest of its type is sent.
-func (c *socket) show(m Message) {
+// state is something of which only the newest is shown.
+type state int
+
+const (
+	stateDuty state = iota
+	stateQueue
+	stateBoard
+	stateKinds // how many
+)
+
+// show has a state sent. say is asked for it when its turn comes, by the goroutine that writes; on a slow line the newest
+// say replaces the one before.
+func (c *socket) show(what state, say func() Message) {
 	c.mu.Lock()
-	switch m.Type {
-	case "duty":
-		if m.Duty.Secret == "" && c.duty != nil { // a secret that was not sent yet must not be lost
-			m.Duty.Secret = c.duty.Duty.Secret
-		}
-		c.duty = &m
-	case "queue":
-		c.queue = &m
-	case "board":
-		c.board = &m
-	}
+	c.states[what] = say
 	c.mu.Unlock()
 	c.nudge()
 }
@@ -217,7 +215,8 @@ func (c *socket) nudge() {
 func (c *socket) write(ctx context.Context) {
 	var seq uint64
 	for {
-		for _, m := range c.collect() {
+		for _, say := range c.collect() {
+			m := say()
 			seq++
 			m.Seq, m.At = seq, c.now()
 			if err := c.send(ctx, m); err != nil {
@@ -242,24 +241,27 @@ func (c *socket) write(ctx context.Context) {
 }
 
 // collect takes everything that waits: answers first, then what is to be shown, the goodbye last.
-func (c *socket) collect() []Message {
+func (c *socket) collect() (out []func() Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := c.answers
+	for _, m := range c.answers {
+		out = append(out, func() Message { return m })
+	}
 	c.answers = nil
-	for _, m := range []**Message{&c.duty, &c.queue, &c.board, &c.last} {
-		if *m != nil {
-			out = append(out, **m)
-			if m != &c.last {
-				*m = nil
-			}
+	for i, say := range c.states {
+		if say != nil {
+			out = append(out, say)
+			c.states[i] = nil
 		}
+	}
+	if last := c.last; last != nil {
+		out = append(out, func() Message { return *last })
 	}
 	return out
 }
 
 func (c *socket) send(ctx context.Context, m Message) error {
-	data, err := json.Marshal(m)
+	data, err := m.encode()
 	if err != nil {
 		return err
 	}

@@ -19,16 +19,22 @@ const (
 	keepEndedFor = 15 * time.Minute
 )
 
-// picture is what is true now for one tenant. Its owner, Boards, holds its lock.
+// picture is what is true now for one tenant. Its owner, Boards, holds its lock; the views have their own.
 type picture struct {
 	calls     map[tenants.CallID]*liveCall
 	ended     []call.State // oldest first
 	justEnded *call.State  // by the last fold
 	duties    map[tenants.DutyID]*liveDuty
+	current   map[tenants.OperatorID]*liveDuty // of duties, each operator's newest
 	alarms    map[string]*liveAlarm
 
 	voicemail []Count // as last read; counted is false when it could not be
 	counted   bool
+
+	version uint64 // grows with every change that watchers are told of
+	queues  views[Queue]
+	boards  views[Board]
+	free    views[[]freeOperator]
 }
 
 type liveCall struct {
@@ -49,7 +55,7 @@ type liveAlarm struct {
 func newPicture() *picture {
 	return &picture{
 		calls:  map[tenants.CallID]*liveCall{},
-		duties: map[tenants.DutyID]*liveDuty{},
+		duties: map[tenants.DutyID]*liveDuty{}, current: map[tenants.OperatorID]*liveDuty{},
 		alarms: map[string]*liveAlarm{},
 	}
 }
@@ -150,7 +156,18 @@ func (p *picture) foldDuty(e journal.Event) (bool, error) {
 	if e.Final || next.Phase == duty.Away {
 		delete(p.duties, id)
 	}
+	p.elect(next.Operator)
 	return true, err
+}
+
+// elect finds an operator's newest duty: duty ids are ordered by time.
+func (p *picture) elect(o tenants.OperatorID) {
+	delete(p.current, o)
+	for _, d := range p.duties {
+		if best := p.current[o]; d.state.Operator == o && (best == nil || best.state.Duty < d.state.Duty) {
+			p.current[o] = d
+		}
+	}
 }
 
 func (p *picture) foldAlarm(e journal.Event) (bool, error) {

@@ -40,46 +40,52 @@ func (p *picture) states() []call.State {
 	return out
 }
 
-// current returns the newest duty of each operator.
-func (p *picture) current() map[tenants.OperatorID]duty.State {
-	out := make(map[tenants.OperatorID]duty.State, len(p.duties))
-	for _, d := range p.duties {
-		// Duty ids are ordered by time.
-		if old, there := out[d.state.Operator]; !there || old.Duty < d.state.Duty {
-			out[d.state.Operator] = d.state
+// freeOperator is an operator who could take a call now. Its maps and lists are read only.
+type freeOperator struct {
+	id        tenants.OperatorID
+	name      string
+	languages map[string]routing.Grade
+	accounts  []tenants.AccountID // nil: all
+}
+
+// freeOperators are those who are free now, by name.
+func (p *picture) freeOperators() []freeOperator {
+	var out []freeOperator
+	for _, d := range p.current {
+		if s := &d.state; s.Answerable() {
+			out = append(out, freeOperator{s.Operator, s.Name, s.Languages, s.Accounts})
 		}
 	}
+	slices.SortFunc(out, func(a, b freeOperator) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id)) })
 	return out
 }
 
-// colleagues are the operators who are free now and answer for an account, by name.
-func (p *picture) colleagues(account tenants.AccountID, language string, but tenants.OperatorID) []Colleague {
-	var out []Colleague
-	for _, d := range p.current() {
-		if d.Operator != but && d.Answerable() && (d.Accounts == nil || slices.Contains(d.Accounts, account)) {
-			out = append(out, Colleague{ID: d.Operator, Name: d.Name, Language: int(d.Languages[language])})
+// answersCalls reports whether somebody is shown as an operator even when off duty.
+func answersCalls(o *routing.Operator) bool {
+	return o.Role == tenants.RoleOperator || len(o.Languages) > 0
+}
+
+// staff counts everybody of the tenant who answers calls: as many as operators shows.
+func (p *picture) staff(c *routing.Copy) int {
+	n := len(p.current)
+	for i := range c.Operators {
+		if o := &c.Operators[i]; answersCalls(o) && p.current[o.ID] == nil {
+			n++
 		}
 	}
-	slices.SortFunc(out, func(a, b Colleague) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
-	return out
+	return n
 }
 
 // operators shows everybody of the tenant who answers calls, on duty or not, by name.
 func (p *picture) operators(c *routing.Copy) []Operator {
-	duties := p.current()
 	out := make([]Operator, 0, len(c.Operators))
-	for _, o := range c.Operators {
-		d, on := duties[o.ID]
-		delete(duties, o.ID)
-		switch {
-		case on:
-			out = append(out, operatorOn(d))
-		case o.Role == tenants.RoleOperator || len(o.Languages) > 0:
+	for _, d := range p.current { // whether the routing copy still has them or not
+		out = append(out, operatorOn(d.state))
+	}
+	for i := range c.Operators {
+		if o := &c.Operators[i]; answersCalls(o) && p.current[o.ID] == nil {
 			out = append(out, Operator{ID: o.ID, Name: o.Name, Email: o.Email, Languages: grades(o.Languages), State: duty.Away})
 		}
-	}
-	for _, d := range duties { // taken out of the routing copy while on duty
-		out = append(out, operatorOn(d))
 	}
 	slices.SortFunc(out, func(a, b Operator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return out
@@ -132,8 +138,8 @@ func (p *picture) queue(operators int, sees func(tenants.AccountID) bool) Queue 
 			q.Talking++
 		}
 	}
-	for _, d := range p.current() {
-		if d.Answerable() || d.Practising() {
+	for _, d := range p.current {
+		if d.state.Answerable() || d.state.Practising() {
 			q.Ready++
 		}
 	}
@@ -153,11 +159,11 @@ func (p *picture) callersHear(c *routing.Copy) string {
 	if c.State != routing.Live {
 		return hear
 	}
-	for _, d := range p.current() {
-		if d.Answerable() || d.Practising() {
+	for _, d := range p.current {
+		if d.state.Answerable() || d.state.Practising() {
 			return HearOperator
 		}
-		if d.OnDuty() {
+		if d.state.OnDuty() {
 			hear = HearQueue
 		}
 	}
