@@ -309,11 +309,13 @@ func TestADeliveredMessageIsOwedAgainAfterItLeftTheDeskAndStaysSoOverACrash(t *t
 	}
 }
 
-func TestAWatcherSeesTheNewestOfEveryTicket(t *testing.T) {
+func TestAWatcherSeesTheNewestOfEveryTicketThatItWants(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	w := o.desk.Watch("harbor")
+	w := o.desk.Watch("harbor", func(s ticket.State) bool { return s.Holder().Operator == "ada" })
 	defer w.Close()
+	other := o.desk.Watch("harbor", func(s ticket.State) bool { return s.Holder().Operator == "ben" })
+	defer other.Close()
 	o.desk.Joined(keller(), "ada", "Ada")
 	id := o.draft().ID
 	o.typed(ada, id, ticket.FieldText, "a")
@@ -325,6 +327,11 @@ func TestAWatcherSeesTheNewestOfEveryTicket(t *testing.T) {
 	}
 	if got := w.Take(); len(got) != 1 || got[0].Value(ticket.FieldText) != "ab" {
 		t.Fatalf("%+v", got)
+	}
+	select {
+	case <-other.Ready():
+		t.Errorf("told of another's: %+v", other.Take())
+	default:
 	}
 }
 

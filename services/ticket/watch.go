@@ -8,19 +8,21 @@ import (
 	"holdfast/tenants"
 )
 
-// Watcher hears of every change of one tenant's tickets. Nobody waits for it: what it has not taken yet is replaced by
-// what is newer, ticket by ticket.
+// Watcher hears of every change of those of one tenant's tickets that it wants. Nobody waits for it: what it has not taken yet is
+// replaced by what is newer, ticket by ticket.
 type Watcher struct {
 	ready chan struct{}
+	wants func(State) bool
 	stop  func()
 
 	mu      sync.Mutex
 	changed map[tenants.TicketID]State
 }
 
-// Watch begins to watch a tenant's tickets. Close ends it.
-func (d *Desk) Watch(tenant tenants.TenantID) *Watcher {
-	w := &Watcher{ready: make(chan struct{}, 1), changed: map[tenants.TicketID]State{}}
+// Watch begins to watch a tenant's tickets, of which wants picks those whose change matters: a desk of many is woken by its own
+// only. wants is asked on the desk's goroutine and must not block. Close ends watching.
+func (d *Desk) Watch(tenant tenants.TenantID, wants func(State) bool) *Watcher {
+	w := &Watcher{ready: make(chan struct{}, 1), wants: wants, changed: map[tenants.TicketID]State{}}
 	d.post(func() { d.watchers[tenant] = append(d.watchers[tenant], w) })
 	w.stop = func() {
 		d.post(func() {
@@ -65,7 +67,9 @@ func (w *Watcher) add(s State) {
 // tell shows a change; on the owner's goroutine.
 func (d *Desk) tell(s State) {
 	for _, w := range d.watchers[s.Tenant] {
-		w.add(s)
+		if w.wants(s) {
+			w.add(s)
+		}
 	}
 	if d.cfg.Moved != nil {
 		d.cfg.Moved(s.Tenant)

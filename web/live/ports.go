@@ -62,7 +62,7 @@ type Messages interface {
 	Deliver(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to, how string) (ticket.State, error)
 	Mail(ctx context.Context, actor tenants.Actor, id tenants.TicketID, to string) (ticket.State, error)
 	Take(ctx context.Context, actor tenants.Actor, id tenants.TicketID) (ticket.State, error)
-	Watch(tenant tenants.TenantID) *ticket.Watcher
+	Watch(tenant tenants.TenantID, wants func(ticket.State) bool) *ticket.Watcher
 }
 
 // Error makes a problem an error, so that whoever refuses a command says why in the words that are shown.

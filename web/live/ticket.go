@@ -145,7 +145,7 @@ func (d *desk) showTickets(ctx context.Context) {
 	if m == nil {
 		return
 	}
-	w := m.Watch(d.actor.Tenant)
+	w := m.Watch(d.actor.Tenant, d.shows)
 	defer w.Close()
 	shown, err := m.Drafts(ctx, d.actor.Tenant, "")
 	if err != nil {
