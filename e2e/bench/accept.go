@@ -30,8 +30,8 @@ const (
 	acceptCalls     = 300
 	acceptEvery     = 200 * time.Millisecond // 5 calls a second
 	acceptLimit     = 5 * time.Second        // for any one step of a call
-	staffLimit      = 5 * time.Minute
-	atOnce          = 4 // operators who come on duty side by side: each sign-in costs a password's hash on the server's core
+	staffLimit      = 6 * time.Minute
+	atOnce          = 12 // operators who come on duty side by side; each speaks for three seconds to have the line checked
 	seatTries       = 5
 	idleFor         = profileS * time.Second
 	acceptPassword  = "bench-operators-only"
