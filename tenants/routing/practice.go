@@ -24,13 +24,13 @@ type practiceIn struct {
 var practices = map[string]practiceIn{
 	"en": {
 		name: "Practice Clinic", initials: "PC", phrase: "Practice Clinic, this is {operator}. How may I help you?",
-		instructions: "Practice: the robot asks you to write something down.\nWrite name, number and text, and save (Ctrl S). Deliver it with D, if you like.\nA real caller ends this at once; what you wrote here is not kept.",
+		instructions: "Practice: the robot asks you to write something down.\nWrite name, number and text, and save (Ctrl S). Then note to whom you handed it over.\nA real caller ends this at once; what you wrote here is not kept.",
 		schedule:     "On call (practice)", layer: "Day and night", role: "made up, for practice",
 		people: [2]string{"Dr. Sample", "Nurse Example"}, numbers: [2]string{"+12025550143", "+12025550144"},
 	},
 	"hu": {
 		name: "Gyakorló Rendelő", initials: "GY", phrase: "Gyakorló Rendelő, jó napot kívánok, {operator} vagyok. Miben segíthetek?",
-		instructions: "Gyakorlás: a robot megkéri, hogy írjon fel valamit.\nÍrja be a nevet, a számot és a szöveget, majd mentse (Ctrl S). Ha akarja, D-vel adja is át.\nValódi hívó esetén ez azonnal véget ér; amit itt ír, nem marad meg.",
+		instructions: "Gyakorlás: a robot megkéri, hogy írjon fel valamit.\nÍrja be a nevet, a számot és a szöveget, majd mentse (Ctrl S). Ezután jegyezze fel, kinek adta át.\nValódi hívó esetén ez azonnal véget ér; amit itt ír, nem marad meg.",
 		schedule:     "Ügyelet (gyakorlás)", layer: "Nappal és éjjel", role: "kitalált személy, gyakorláshoz",
 		people: [2]string{"Dr. Minta Anna", "Példa Péter nővér"}, numbers: [2]string{"+3615550143", "+3615550144"},
 	},
