@@ -26,17 +26,18 @@ const (
 
 // counts is what was refused before anybody looked at it.
 type counts struct {
-	stranger, overload, malformed, panics atomic.Uint64
+	stranger, overload, malformed, rate, panics atomic.Uint64
 }
 
 // Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
-// why: "stranger" (no trunk has this address), "overload" (too many requests at once), "malformed" (no SIP message) and
-// "panic" (a request that our own code failed on; it got a 500 where possible). The keys are always all there.
+// why: "stranger" (no trunk has this address), "overload" (too many requests at once), "malformed" (no SIP message),
+// "rate" (more calls than the trunk's contract has; they got a 503) and "panic" (a request that our own code failed on; it got a 500 where possible). The keys are always all there.
 func (s *Server) Dropped() map[string]uint64 {
 	return map[string]uint64{
 		"stranger":  s.dropped.stranger.Load(),
 		"overload":  s.dropped.overload.Load(),
 		"malformed": s.dropped.malformed.Load(),
+		"rate":      s.dropped.rate.Load(),
 		"panic":     s.dropped.panics.Load(),
 	}
 }

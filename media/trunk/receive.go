@@ -179,10 +179,19 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		s.reply(req, tx, unavailable)
 		return
 	}
-	if s.waiting() >= s.cfg.Pending {
-		// Without keeping a transaction: a flood must not cost memory. A copy of the INVITE gets another 503.
-		_ = tx.Connection().WriteMsg(s.response(req, unavailable))
-		tx.Terminate()
+	in := &incoming{s: s, req: req, tx: tx, trunk: trunk, gone: make(chan struct{}), id: inviteIDOf(req)}
+	switch {
+	case s.waiting() >= s.cfg.Pending:
+		s.brush(req, tx, unavailable)
+		return
+	case s.knows(in.id): // by another path, or seen on the wire and sent again: no second ring, and no new challenge
+		s.reply(req, tx, merged)
+		return
+	case !s.enter(req, tx, trunk, source.Addr()):
+		return
+	case !s.within(trunk):
+		s.dropped.rate.Add(1)
+		s.brush(req, tx, tooMany)
 		return
 	}
 	body, refused := sdpOf(req)
@@ -193,25 +202,35 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		s.reply(req, tx, refused)
 		return
 	}
-	in := &incoming{
-		s: s, req: req, tx: tx, trunk: trunk, offer: body, gone: make(chan struct{}),
-		invite: s.facts(req, source, trunk.Name),
-	}
-	in.id.callID, in.id.seq = req.CallID().Value(), req.CSeq().SeqNo
-	in.id.from, _ = req.From().Params.Get("tag")
+	in.offer, in.invite = body, s.facts(req, source, trunk.Name)
 	s.present(in)
+}
+
+// merged refuses an INVITE that is known already (RFC 3261 section 8.2.2.2).
+var merged = answer{status: 482, reason: "Loop Detected"}
+
+func inviteIDOf(req *sip.Request) inviteID {
+	from, _ := req.From().Params.Get("tag")
+	return inviteID{callID: req.CallID().Value(), from: from, seq: req.CSeq().SeqNo}
+}
+
+func (s *Server) knows(id inviteID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.invites[id]
+	return known
 }
 
 // present gives a new call to the handler, unless it is one that came over another path before.
 func (s *Server) present(in *incoming) {
 	s.mu.Lock()
-	_, merged := s.invites[in.id]
-	if !merged {
+	_, known := s.invites[in.id]
+	if !known {
 		s.invites[in.id] = struct{}{}
 	}
 	s.mu.Unlock()
-	if merged {
-		s.reply(in.req, in.tx, answer{status: 482, reason: "Loop Detected"})
+	if known {
+		s.reply(in.req, in.tx, merged)
 		return
 	}
 	s.wait(in)

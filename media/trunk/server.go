@@ -60,6 +60,7 @@ type Server struct {
 	draining atomic.Bool
 	deaf     atomic.Bool // stopping: nothing is read any more
 	dropped  counts
+	door     *door
 	busy     atomic.Int64 // requests in work
 
 	tp    *sip.TransportLayer
@@ -72,6 +73,7 @@ type Server struct {
 	started   bool
 	stopped   bool
 	dialogs   map[dialogID]*dialog
+	contracts map[string]*contract   // by trunk
 	earlies   map[dialogID]*early    // of calls of ours that are not answered yet
 	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
@@ -123,6 +125,7 @@ func New(cfg Config) (*Server, error) {
 			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
+		contracts: make(map[string]*contract),
 		earlies:   make(map[dialogID]*early),
 		invites:   make(map[inviteID]struct{}),
 		undecided: make(map[*incoming]struct{}),
@@ -130,6 +133,7 @@ func New(cfg Config) (*Server, error) {
 		status:    make(map[string]*health),
 		quit:      make(chan struct{}),
 	}
+	s.door = newDoor(cfg.Now)
 	s.trunks.Store(&[]routing.Trunk{})
 	s.stop = sync.OnceFunc(func() { close(s.quit) })
 	_, _ = rand.Read(s.secret[:]) // never fails (crypto/rand)

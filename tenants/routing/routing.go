@@ -168,6 +168,16 @@ type Trunk struct {
 	Media   []netip.Prefix `json:"media"`             // RTP sources; empty: as Signal
 	Options string         `json:"options,omitempty"` // HOST:PORT to send OPTIONS to; "" sends none
 	Out     *WayOut        `json:"out,omitempty"`     // nil: it takes no calls from us
+	Ask     *Challenge     `json:"ask,omitempty"`     // nil: its address is enough
+	Rate    int            `json:"rate,omitempty"`    // new calls a second that it may bring; 0: as many as the node takes
+}
+
+// Challenge is what a carrier's calls must prove beside their address: user and password, by digest (RFC 7616).
+type Challenge struct {
+	User   string `json:"user"`
+	Realm  string `json:"realm"`
+	Sealed []byte `json:"sealed"`        // the password, sealed with the master key; never shown
+	MD5    bool   `json:"md5,omitempty"` // MD5 will do where the peer cannot SHA-256
 }
 
 // WayOut is how a carrier takes calls from us. Trunks that do are tried in the order of their names.

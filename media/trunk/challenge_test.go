@@ -1,0 +1,153 @@
+package trunk
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"net/netip"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"holdfast/tenants/routing"
+)
+
+// guarded gives the node two trunks that ask for credentials: one for SHA-256 alone at 127.0.0.1, one that takes MD5 at 127.0.0.2.
+func guarded(s *Server) {
+	s.cfg.Unseal = func(string, []byte) ([]byte, error) { return []byte("p"), nil }
+	one := func(addr string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(addr + "/32")} }
+	s.SetTrunks([]routing.Trunk{
+		{Name: "a", Signal: append(one("127.0.0.1"), one("127.0.0.3")...), Ask: &routing.Challenge{User: "u", Realm: "ours", Sealed: []byte("x")}},
+		{Name: "b", Signal: one("127.0.0.2"), Ask: &routing.Challenge{User: "u", Realm: "ours", Sealed: []byte("x"), MD5: true}},
+	})
+}
+
+// asked sends an INVITE and returns the 401 to it.
+func (c *caller) asked(t *testing.T, headers ...string) *sip.Response {
+	t.Helper()
+	c.branch = fmt.Sprintf("%s-%d", c.branch, c.seq)
+	c.invite(offer("", ""), headers...)
+	res := c.p.response(sip.INVITE, 401)
+	c.p.send(c.text("ACK", c.seq, c.branch, ""))
+	c.seq++
+	return res
+}
+
+// login is the right answer to a challenge, or one that was changed.
+func login(text, uri, user, password, nc string) string {
+	_, nonce, _ := strings.Cut(text, `nonce="`)
+	nonce, _, _ = strings.Cut(nonce, `"`)
+	h, name := func() hash.Hash { return sha256.New() }, "SHA-256"
+	if strings.Contains(text, "MD5") {
+		h, name = md5.New, "MD5"
+	}
+	sum := func(s string) string { x := h(); x.Write([]byte(s)); return hex.EncodeToString(x.Sum(nil)) }
+	response := sum(sum(user+":ours:"+password) + ":" + nonce + ":" + nc + ":c:auth:" + sum("INVITE:"+uri))
+	return fmt.Sprintf(`Authorization: Digest username="%s", realm="ours", nonce="%s", uri="%s", response="%s", cnonce="c", nc=%s, qop=auth, algorithm=%s`,
+		user, nonce, uri, response, nc, name)
+}
+
+func TestACallerProvesWhoItIs(t *testing.T) {
+	t.Parallel()
+	var clock wall
+	clock.set(time.Now())
+	n := newNode(t, guarded, func(s *Server) { s.door.now = clock.get })
+	p, other := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.3")
+	c := p.caller("login")
+	first := c.asked(t)
+	challenges := values(first, "WWW-Authenticate")
+	if len(challenges) != 1 || !strings.Contains(challenges[0], `algorithm=SHA-256`) || !strings.Contains(challenges[0], `qop="auth"`) {
+		t.Fatalf("challenges %q", challenges)
+	}
+	good := login(challenges[0], c.uri, "u", "p", "00000001")
+	for name, header := range map[string]string{
+		"another password":          login(challenges[0], c.uri, "u", "q", "00000001"),
+		"another user":              login(challenges[0], c.uri, "x", "p", "00000001"),
+		"another number":            login(challenges[0], "sip:+16085550199@127.0.0.1", "u", "p", "00000001"),
+		"a nonce of their own":      login(`nonce="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`, c.uri, "u", "p", "00000001"),
+		"MD5, which is not allowed": login(challenges[0]+"MD5", c.uri, "u", "p", "00000001"),
+		"without a counter":         strings.Replace(good, "nc=00000001, qop=auth, ", "", 1),
+		"another realm":             strings.Replace(good, `realm="ours"`, `realm="theirs"`, 1),
+		"nonsense":                  "Authorization: Digest , =\"",
+	} {
+		if res := c.asked(t, header); strings.Contains(value(res, "WWW-Authenticate"), "stale") {
+			t.Errorf("%s: %s", name, value(res, "WWW-Authenticate"))
+		}
+	}
+	moved := other.caller("moved") // the right answer from another address of the same trunk
+	moved.asked(t, good)
+	c.branch += "-good"
+	c.invite(offer("", ""), good)
+	n.answer(t, "login")
+	c.answered("")
+	if n.Calls() != 1 || len(n.calls) != 0 {
+		t.Fatalf("%d calls, %d more rang", n.Calls(), len(n.calls))
+	}
+	replay := p.caller("replay") // the INVITE that was seen on the wire, as a call of its own
+	if res := replay.asked(t, good); !strings.Contains(value(res, "WWW-Authenticate"), "stale=true") {
+		t.Errorf("replayed: %s", value(res, "WWW-Authenticate"))
+	}
+	clock.set(clock.get().Add(nonceLife + time.Second))
+	late := login(value(first, "WWW-Authenticate"), c.uri, "u", "p", "00000002")
+	res := replay.asked(t, late)
+	if !strings.Contains(value(res, "WWW-Authenticate"), "stale=true") {
+		t.Errorf("too late: %s", value(res, "WWW-Authenticate"))
+	}
+	replay.branch += "-good"
+	replay.invite(offer("", ""), login(value(res, "WWW-Authenticate"), c.uri, "u", "p", "00000001"))
+	n.answer(t, "replay")
+	replay.answered("")
+}
+
+func TestATrunkMayTakeMD5BesideTheBetter(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, guarded)
+	p := n.dial(t, "udp", "127.0.0.2")
+	c := p.caller("md5")
+	challenges := values(c.asked(t), "WWW-Authenticate")
+	if len(challenges) != 2 || !strings.Contains(challenges[0], "SHA-256") || !strings.Contains(challenges[1], "MD5") {
+		t.Fatalf("challenges %q", challenges)
+	}
+	c.branch += "-good"
+	c.invite(offer("", ""), login(challenges[1], c.uri, "u", "p", "00000001"))
+	n.answer(t, "md5")
+	c.answered("")
+	p.send(p.caller("o").text("OPTIONS", 1, "z9hG4bK-o1", "")) // whether we are there is no secret
+	p.response(sip.OPTIONS, 200)
+}
+
+// TestAnUnknownUserIsToldNothingMore is enumeration: code, text and work are those of a wrong password.
+func TestAnUnknownUserIsToldNothingMore(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, guarded)
+	c := n.dial(t, "udp", "127.0.0.1").caller("enum")
+	challenge := value(c.asked(t), "WWW-Authenticate")
+	differs := regexp.MustCompile(`(nonce="|branch=|tag=|CSeq: )[^";\s]*`) // from one request to the next
+	told := func(header string) string { return differs.ReplaceAllString(c.asked(t, header).String(), "$1") }
+	wrong, unknown := told(login(challenge, c.uri, "u", "q", "00000001")), told(login(challenge, c.uri, "nobody", "q", "00000001"))
+	if wrong != unknown {
+		t.Errorf("a wrong password:\n%s\nan unknown user:\n%s", wrong, unknown)
+	}
+}
+
+// wall is a clock that the test sets.
+type wall struct{ at atomic.Pointer[time.Time] }
+
+func (w *wall) set(t time.Time) { w.at.Store(&t) }
+func (w *wall) get() time.Time  { return *w.at.Load() }
+
+func FuzzProof(f *testing.F) {
+	f.Add(login(`nonce="n"`, "sip:x@y", "u", "p", "00000001")[len("Authorization: "):])
+	f.Add(`Digest username="\", nc=ffffffff, qop=auth`)
+	f.Fuzz(func(_ *testing.T, text string) {
+		if p, ok := parseProof(text); ok {
+			p.proves("u", "ours", "p", "INVITE")
+		}
+	})
+}

@@ -1,0 +1,49 @@
+package trunk
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"holdfast/tenants/routing"
+)
+
+func TestATrunkBringsAsManyCallsAsItsContractHas(t *testing.T) {
+	t.Parallel()
+	var clock wall
+	clock.set(time.Now())
+	n := newNode(t, func(s *Server) { s.cfg.Now = clock.get })
+	all := (*n.trunks.Load())[0]
+	small, large := all, all
+	small.Name, small.Signal, small.Rate = "small", prefixesOf("127.0.0.1/32"), 2
+	large.Name, large.Signal = "large", prefixesOf("127.0.0.2/32")
+	n.SetTrunks([]routing.Trunk{small, large})
+	p, q := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.2")
+	ring := func(p *peer, id string, want int) *sip.Response {
+		t.Helper()
+		p.caller(id).invite(offer("", ""))
+		return p.response(sip.INVITE, want)
+	}
+	for i := range 2 * burst {
+		ring(p, fmt.Sprint("within-", i), 100)
+	}
+	if res := ring(p, "beyond", 503); value(res, "Retry-After") != "2" {
+		t.Errorf("Retry-After: %q", value(res, "Retry-After"))
+	}
+	for i := range 20 { // the others notice nothing
+		ring(q, fmt.Sprint("other-", i), 100)
+	}
+	clock.set(clock.get().Add(time.Second))
+	ring(p, "later", 100)
+	ring(p, "later-too", 100)
+	ring(p, "too-many", 503)
+	clock.set(clock.get().Add(-time.Hour)) // a clock that is set back brings nothing and takes nothing
+	ring(p, "back", 503)
+	clock.set(clock.get().Add(time.Second))
+	ring(p, "on", 100)
+	if n.Dropped()["rate"] != 3 {
+		t.Errorf("dropped %v", n.Dropped())
+	}
+}
