@@ -218,12 +218,17 @@ func (a administration) ListTrunks(context.Context) ([]routing.Trunk, error) {
 	return a.n.book.Trunks(), nil
 }
 
-func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, password string) error {
+func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string) error {
 	stored := t
-	if password != "" {
-		out := *t.Out
-		out.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(password))
-		stored.Out = &out
+	if out != "" {
+		way := *t.Out
+		way.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(out))
+		stored.Out = &way
+	}
+	if ask != "" {
+		door := *t.Ask
+		door.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(ask))
+		stored.Ask = &door
 	}
 	if err := a.n.stores.numbers.PutTrunk(ctx, stored); err != nil {
 		return missing(err)

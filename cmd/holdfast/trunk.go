@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -51,6 +52,12 @@ type trunkAdd struct {
 	User         string `help:"User for digest."`
 	PasswordFile string `help:"File that holds the password of --user. Without it, the password that is there stays." placeholder:"FILE" type:"existingfile"`
 	Realm        string `help:"Whose challenges are answered; default: --domain."`
+
+	Challenge             string `help:"User that its calls must prove to be, by digest; without it the address is enough." placeholder:"USER"`
+	ChallengePasswordFile string `help:"File that holds the password of --challenge." placeholder:"FILE" type:"existingfile"`
+	ChallengeRealm        string `help:"The realm of --challenge; default: holdfast."`
+	ChallengeMD5          bool   `help:"MD5 will do where the carrier cannot SHA-256." name:"challenge-md5"`
+	Rate                  int    `help:"New calls a second that it may bring; 0: as many as a node takes." placeholder:"N"`
 }
 
 // trunkList is "holdfast trunk list".
@@ -69,6 +76,16 @@ type trunkView struct {
 	Media   []string `json:"media,omitempty"`
 	Options string   `json:"options,omitempty"`
 	Out     *wayOut  `json:"out,omitempty"`
+	Ask     *askView `json:"challenge,omitempty"`
+	Rate    int      `json:"calls_per_second,omitempty"`
+}
+
+// askView is what a carrier's calls must prove, as the API has it.
+type askView struct {
+	User     string `json:"user"`
+	Realm    string `json:"realm,omitempty"`
+	Password string `json:"password,omitempty"`
+	MD5      bool   `json:"md5,omitempty"`
 }
 
 // wayOut is how a carrier takes calls from us, as the API has it.
@@ -83,8 +100,11 @@ type wayOut struct {
 // Run lets a carrier in.
 func (c *trunkAdd) Run() error {
 	var made trunkView
-	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options}
+	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options, Rate: c.Rate}
 	var err error
+	if view.Ask, err = c.ask(); err != nil {
+		return err
+	}
 	if view.Out, err = c.wayOut(); err != nil {
 		return err
 	}
@@ -104,13 +124,36 @@ func (c *trunkAdd) wayOut() (*wayOut, error) {
 	}
 	out := &wayOut{Target: c.Out, Domain: c.Domain, User: c.User, Realm: c.Realm}
 	if c.PasswordFile != "" {
-		text, err := os.ReadFile(c.PasswordFile)
+		password, err := passwordIn(c.PasswordFile)
 		if err != nil {
-			return nil, fmt.Errorf("read the password: %w", err)
+			return nil, err
 		}
-		out.Password = strings.TrimRight(string(text), "\r\n")
+		out.Password = password
 	}
 	return out, nil
+}
+
+func passwordIn(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// ask is what the carrier's calls must prove, or nil.
+func (c *trunkAdd) ask() (*askView, error) {
+	if (c.Challenge == "") != (c.ChallengePasswordFile == "") || c.Challenge == "" && (c.ChallengeRealm != "" || c.ChallengeMD5) {
+		return nil, errors.New("--challenge and --challenge-password-file belong together; --challenge-realm and --challenge-md5 need them")
+	}
+	if c.Challenge == "" {
+		return nil, nil
+	}
+	password, err := passwordIn(c.ChallengePasswordFile)
+	if err != nil {
+		return nil, err
+	}
+	return &askView{User: c.Challenge, Password: password, Realm: c.ChallengeRealm, MD5: c.ChallengeMD5}, nil
 }
 
 // Run shows who is let in.
@@ -131,7 +174,7 @@ func (c *trunkRemove) Run() error {
 
 func printTrunks(trunks ...trunkView) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS\tCALLS OUT") // kept until Flush
+	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS\tCALLS OUT\tPROVES\tCALLS/S") // kept until Flush
 	for _, t := range trunks {
 		out := "-"
 		if o := t.Out; o != nil {
@@ -142,8 +185,15 @@ func printTrunks(trunks ...trunkView) error {
 				out += " (no password)"
 			}
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
-			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"), out)
+		proves, rate := "-", "-"
+		if a := t.Ask; a != nil {
+			proves = a.User + "@" + a.Realm
+		}
+		if t.Rate > 0 {
+			rate = strconv.Itoa(t.Rate)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
+			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"), out, proves, rate)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print the trunks: %w", err)

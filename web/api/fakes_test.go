@@ -264,7 +264,7 @@ func (w *world) Enter(_ context.Context, token string) (api.Session, error) {
 
 func (w *world) ListTrunks(context.Context) ([]routing.Trunk, error) { return w.trunks, nil }
 
-func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, _ string) error {
+func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, _, _ string) error {
 	w.trunks = append(w.trunks, t)
 	return nil
 }

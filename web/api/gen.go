@@ -553,6 +553,24 @@ type Candidate struct {
 	Why    string `json:"why"`
 }
 
+// Challenge What its calls must prove, by digest. The password is never shown. Without it the address is enough.
+type Challenge struct {
+	// Md5 MD5 will do beside SHA-256
+	Md5   bool   `json:"md5"`
+	Realm string `json:"realm"`
+	User  string `json:"user"`
+}
+
+// ChallengeChange defines model for ChallengeChange.
+type ChallengeChange struct {
+	Md5      *bool  `json:"md5,omitempty"`
+	Password string `json:"password"`
+
+	// Realm default: holdfast
+	Realm *string `json:"realm,omitempty"`
+	User  string  `json:"user"`
+}
+
 // ContactMethod defines model for ContactMethod.
 type ContactMethod struct {
 	// Kind mobile, phone, sms, pager, email or fax
@@ -1665,6 +1683,12 @@ type TimelineTurn struct {
 
 // Trunk defines model for Trunk.
 type Trunk struct {
+	// CallsPerSecond new calls that it may bring; 0: as many as a node takes
+	CallsPerSecond *int `json:"calls_per_second,omitempty"`
+
+	// Challenge What its calls must prove, by digest. The password is never shown. Without it the address is enough.
+	Challenge *Challenge `json:"challenge,omitempty"`
+
 	// Media CIDR: where its media comes from; empty: as signal
 	Media []string `json:"media"`
 	Name  string   `json:"name"`
@@ -1681,11 +1705,13 @@ type Trunk struct {
 
 // TrunkChange defines model for TrunkChange.
 type TrunkChange struct {
-	Media   *[]string     `json:"media,omitempty"`
-	Name    string        `json:"name"`
-	Options *string       `json:"options,omitempty"`
-	Out     *WayOutChange `json:"out,omitempty"`
-	Signal  []string      `json:"signal"`
+	CallsPerSecond *int             `json:"calls_per_second,omitempty"`
+	Challenge      *ChallengeChange `json:"challenge,omitempty"`
+	Media          *[]string        `json:"media,omitempty"`
+	Name           string           `json:"name"`
+	Options        *string          `json:"options,omitempty"`
+	Out            *WayOutChange    `json:"out,omitempty"`
+	Signal         []string         `json:"signal"`
 }
 
 // TrunkList defines model for TrunkList.

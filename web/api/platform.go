@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -62,6 +63,12 @@ func trunkOf(t routing.Trunk) Trunk {
 	if o := t.Out; o != nil {
 		view.Out = &WayOut{Target: o.Target, Domain: o.Domain, User: o.User, Realm: o.Realm, Password: len(o.Sealed) > 0}
 	}
+	if a := t.Ask; a != nil {
+		view.Challenge = &Challenge{User: a.User, Realm: a.Realm, Md5: a.MD5}
+	}
+	if t.Rate > 0 {
+		view.CallsPerSecond = &t.Rate
+	}
 	return view
 }
 
@@ -82,11 +89,14 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	if h.Trunks == nil {
 		return nil, ErrAway
 	}
-	password := ""
+	password, ask := "", ""
 	if r.Body.Out != nil {
 		password = value(r.Body.Out.Password)
 	}
-	if err := h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, password); err != nil {
+	if r.Body.Challenge != nil {
+		ask = r.Body.Challenge.Password
+	}
+	if err := h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, password, ask); err != nil {
 		return nil, err
 	}
 	view := trunkOf(t)
@@ -96,9 +106,15 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	return PostTrunk201JSONResponse(view), nil
 }
 
+// defaultRealm is who asks callers for their password, where nobody chose another name.
+const defaultRealm = "holdfast"
+
 // trunkFrom reads what an administrator typed. A range that lets in half the internet is a slip of the hand.
 func trunkFrom(c TrunkChange) (routing.Trunk, error) {
-	t := routing.Trunk{Name: c.Name, Options: value(c.Options)}
+	t := routing.Trunk{Name: c.Name, Options: value(c.Options), Rate: value(c.CallsPerSecond)}
+	if a := c.Challenge; a != nil {
+		t.Ask = &routing.Challenge{User: a.User, Realm: cmp.Or(value(a.Realm), defaultRealm), MD5: value(a.Md5)}
+	}
 	var err error
 	if t.Signal, err = prefixes("signal", c.Signal); err != nil {
 		return t, err

@@ -205,7 +205,7 @@ type Entrance interface {
 // Trunks is the carriers' ways in.
 type Trunks interface {
 	ListTrunks(ctx context.Context) ([]routing.Trunk, error)
-	// PutTrunk gets the password of t.Out as it was typed; "": none was.
-	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, password string) error
+	// PutTrunk gets the passwords of t.Out and t.Ask as they were typed; "": none was.
+	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string) error
 	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
 }

@@ -175,7 +175,8 @@ func (s *Store) Recording(ctx context.Context, tenant tenants.TenantID, hash str
 func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 	var trunks []routing.Trunk
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed
+		rows, err := tx.Query(ctx, `SELECT name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
+			in_user, in_realm, in_sealed, in_md5, rate
 			FROM trunks ORDER BY name`)
 		if err != nil {
 			return err
@@ -188,7 +189,12 @@ func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 
 func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
 	var out routing.WayOut
-	err = row.Scan(&t.Name, &t.Signal, &t.Media, &t.Options, &out.Target, &out.Domain, &out.User, &out.Realm, &out.Sealed)
+	var ask routing.Challenge
+	err = row.Scan(&t.Name, &t.Signal, &t.Media, &t.Options, &out.Target, &out.Domain, &out.User, &out.Realm, &out.Sealed,
+		&ask.User, &ask.Realm, &ask.Sealed, &ask.MD5, &t.Rate)
+	if ask.User != "" {
+		t.Ask = &ask
+	}
 	if out.Target != "" {
 		t.Out = &out
 	}
@@ -205,14 +211,21 @@ func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
 	if t.Out != nil {
 		out = *t.Out
 	}
+	var ask routing.Challenge
+	if t.Ask != nil {
+		ask = *t.Ask
+	}
 	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		_, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
+			in_user, in_realm, in_sealed, in_md5, rate)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,
+			in_user = excluded.in_user, in_realm = excluded.in_realm, in_sealed = excluded.in_sealed, in_md5 = excluded.in_md5, rate = excluded.rate,
 			out_target = excluded.out_target, out_domain = excluded.out_domain, out_user = excluded.out_user, out_realm = excluded.out_realm,
 			out_sealed = COALESCE(excluded.out_sealed, CASE WHEN excluded.out_user <> '' AND (t.out_target, t.out_domain, t.out_user, t.out_realm)
 				= (excluded.out_target, excluded.out_domain, excluded.out_user, excluded.out_realm) THEN t.out_sealed END)`,
-			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed)
+			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed,
+			ask.User, ask.Realm, ask.Sealed, ask.MD5, t.Rate)
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -208,6 +209,18 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 		if got := b.book.Trunks()[0].Out; got == nil || got.Target != way.Target || got.Domain != out.Domain || got.User != "u" || got.Realm != "r" || string(got.Sealed) != c.sealed {
 			t.Errorf("the way out %+v, want one sealed %q", got, c.sealed)
 		}
+	}
+	carrier.Ask, carrier.Rate = &routing.Challenge{User: "in", Realm: "ours", Sealed: []byte("sealed too"), MD5: true}, 50
+	if err := b.sql.PutTrunk(t.Context(), carrier); err != nil {
+		t.Fatal(err)
+	}
+	b.check(t)
+	if got := b.book.Trunks()[0]; !reflect.DeepEqual(got.Ask, carrier.Ask) || got.Rate != 50 {
+		t.Errorf("a trunk that asks: %+v, %d calls a second", got.Ask, got.Rate)
+	}
+	carrier.Ask = &routing.Challenge{User: "in", Realm: "ours"} // nobody could prove anything
+	if err := b.sql.PutTrunk(t.Context(), carrier); err == nil {
+		t.Error("a user without a password was kept")
 	}
 	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "No Good", Signal: carrier.Signal}); err == nil {
 		t.Error("a name that is no slug was kept")

@@ -2246,6 +2246,23 @@ export interface components {
             /** @description HOST:PORT asked by OPTIONS whether it is there; empty: nobody is asked */
             options: string;
             out?: components["schemas"]["WayOut"];
+            challenge?: components["schemas"]["Challenge"];
+            /** @description new calls that it may bring; 0: as many as a node takes */
+            calls_per_second?: number;
+        };
+        /** @description What its calls must prove, by digest. The password is never shown. Without it the address is enough. */
+        Challenge: {
+            user: string;
+            realm: string;
+            /** @description MD5 will do beside SHA-256 */
+            md5: boolean;
+        };
+        ChallengeChange: {
+            user: string;
+            password: string;
+            /** @description default: holdfast */
+            realm?: string;
+            md5?: boolean;
         };
         /** @description How the carrier takes calls from us. The password is never shown. */
         WayOut: {
@@ -2274,6 +2291,8 @@ export interface components {
             media?: string[];
             options?: string;
             out?: components["schemas"]["WayOutChange"];
+            challenge?: components["schemas"]["ChallengeChange"];
+            calls_per_second?: number;
         };
         TrunkList: {
             items: components["schemas"]["Trunk"][];
