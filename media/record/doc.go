@@ -1,9 +1,10 @@
 // Package record keeps what callers say: sealed on the node's own disk while they say it, second by second.
 //
 // A [Take] is the sink of one recording. It copies audio into chunks of a second; a few writers shared by all takes seal
-// each chunk, write it and sync it. Where the disk refuses or stalls, the take goes on in a second folder when there is
-// one, and in memory otherwise; [Take.Stop] says nil only when the whole recording is on a disk for good. A process that
-// dies leaves files without their last chunk; [Store.Repair] seals those as cut short, with every whole chunk in them.
+// each chunk and write it at once, and sync what they have written together, 50 ms later at most. Where the disk refuses or
+// stalls, the take goes on in a second folder when there is one, and in memory otherwise; [Take.Stop] says nil only when
+// the whole recording is on a disk for good. A process that dies leaves files without their last chunk; [Store.Repair]
+// seals those as cut short, with every whole chunk in them.
 //
 // Audio is kept as µ-law at 8,000 Hz, A-law converted by table. It is aligned in time: what was lost on the way is
 // silence of the same length. [Store.Open] gives it back as a WAV of 16-bit samples that can be read from anywhere.

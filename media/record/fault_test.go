@@ -200,6 +200,50 @@ func TestAStallWithoutASecondFolderIsToldTruthfullyAndRecoversLater(t *testing.T
 	mustHear(t, s, take.id, said)
 }
 
+func TestWhoWaitsBehindASyncThatHangsIsSyncedByAnother(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	var hangs atomic.Pointer[string]
+	files := faulty{onSync: func(path string) error {
+		if name := hangs.Load(); name != nil && strings.Contains(path, *name) {
+			<-release
+		}
+		return nil
+	}}
+	s := newStore(t, Config{Files: files.open, Stall: 200 * time.Millisecond, StopWait: 20 * time.Second, Writers: 1})
+	stuck := create(t, s, Limits{Longest: time.Minute}, nil)
+	takes := []*Take{stuck}
+	for range mostUnsynced + 3 {
+		takes = append(takes, create(t, s, Limits{Longest: time.Minute}, nil))
+	}
+	synced := func(what string, n int, takes []*Take) {
+		t.Helper()
+		for _, take := range takes {
+			eventually(t, what, func() bool {
+				take.mu.Lock()
+				defer take.mu.Unlock()
+				return take.attempt != nil && take.attempt.synced == n
+			})
+		}
+	}
+	said := noise(1, 2*chunkBytes)
+	for _, take := range takes {
+		say(take, media.PCMU, 0, said[:chunkBytes])
+	}
+	synced("the first second is on the disk for good", 1, takes)
+	id := string(stuck.id)
+	hangs.Store(&id)
+	for _, take := range takes {
+		say(take, media.PCMU, chunkBytes, said[chunkBytes:])
+	}
+	synced("the second one of who is not stuck is too", 2, takes[1:])
+	close(release)
+	if _, err := stuck.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, stuck.id, said)
+}
+
 func TestAfterAFailedSyncTheFileIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	var failures atomic.Int64

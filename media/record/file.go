@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -19,15 +22,17 @@ type attempt struct {
 	place  *place
 	path   string
 	file   File
-	saved  int   // chunks that are whole in the file
-	synced int   // and on the disk for good
-	size   int64 // of what is whole
-	torn   bool  // the file may be longer than size
-	named  bool  // the folder's entry was synced
+	saved  int     // chunks that are whole in the file
+	synced int     // and on the disk for good
+	size   int64   // of what is whole
+	torn   bool    // the file may be longer than size
+	named  bool    // the folder's entry was synced
+	waits  *writer // in whose unsynced it is; under the take's mu
 }
 
-// bring writes everything of t that a's file lacks, syncs it, and seals and names it when t has ended.
-func (s *Store) bring(t *Take, a *attempt) error {
+// bring writes everything of t that a's file lacks, and begins to bring it to the disk. When t has ended it is synced,
+// sealed and named there and then.
+func (s *Store) bring(w *writer, t *Take, a *attempt) error {
 	if err := s.openAttempt(t, a); err != nil {
 		return err
 	}
@@ -38,18 +43,17 @@ func (s *Store) bring(t *Take, a *attempt) error {
 	t.mu.Unlock()
 
 	for i, c := range chunks {
-		sealed := t.seal.add(make([]byte, 0, sealedChunk), audioChunk, number+i, c)
-		if err := a.append(sealed); err != nil {
+		w.sealed = t.seal.add(w.sealed[:0], audioChunk, number+i, c)
+		if err := a.append(w.sealed); err != nil {
 			return err
 		}
 		a.saved++
 	}
 	sum := t.digest(chunks, number, ended)
 	if !ended {
-		if err := a.sync(); err != nil {
-			return err
+		if len(chunks) > 0 {
+			a.start()
 		}
-		s.progressed(t, a)
 		return nil
 	}
 	summary := t.conclude(sum)
@@ -65,6 +69,17 @@ func (s *Store) bring(t *Take, a *attempt) error {
 		a.size, a.torn = audio, true
 	}
 	return err
+}
+
+// start lets the disk begin with what was written, without waiting for it; the sync says whether that went well.
+func (a *attempt) start() {
+	file, ok := a.file.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := file.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
+	}
 }
 
 // sync makes what is written, and the file's name, last.

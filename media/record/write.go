@@ -11,15 +11,31 @@ import (
 	"time"
 )
 
+const (
+	// syncEvery is how long what was written waits for its sync at most. The disk has begun with it by then, and the syncs of
+	// many recordings wait for it together: each alone costs more than all else that is done with a second of audio.
+	syncEvery = 50 * time.Millisecond
+	// mostUnsynced are synced at once.
+	mostUnsynced = 64
+)
+
 // writer writes the takes of one queue. One that hangs in the kernel is replaced and ends when it comes back.
 type writer struct {
-	queue chan *Take
+	queue    chan *Take
+	unsynced []unsynced // of its goroutine
+	sealed   []byte     // of its goroutine: a chunk on its way to the disk
 
 	mu      sync.Mutex
 	since   time.Time // when it began what it does; zero: it is idle
 	take    *Take
 	attempt *attempt
 	gone    bool
+}
+
+// unsynced is a take that was written to.
+type unsynced struct {
+	take    *Take
+	attempt *attempt
 }
 
 func (s *Store) startWriter(queue chan *Take) {
@@ -40,12 +56,27 @@ func (s *Store) write(w *writer) {
 		delete(s.writing, w)
 		s.mu.Unlock()
 	}()
+	timer := time.NewTimer(syncEvery)
+	defer timer.Stop()
 	for {
+		var due <-chan time.Time
+		if len(w.unsynced) > 0 {
+			due = timer.C
+		}
 		select {
 		case <-s.closing:
 			return
 		case t := <-w.queue:
+			waiting := len(w.unsynced)
 			s.turn(w, t)
+			if waiting == 0 {
+				timer.Reset(syncEvery)
+			}
+			if len(w.unsynced) >= mostUnsynced {
+				s.syncAll(w)
+			}
+		case <-due:
+			s.syncAll(w)
 		}
 		w.mu.Lock()
 		gone := w.gone
@@ -76,9 +107,50 @@ func (s *Store) turn(w *writer, t *Take) {
 	if a == nil {
 		return
 	}
+	s.attend(w, t, a, func() error { return s.bring(w, t, a) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.attempt == a && a.waits != w && !t.isDurable && (a.synced < a.saved || !a.named) {
+		a.waits = w
+		w.unsynced = append(w.unsynced, unsynced{t, a})
+	}
+}
+
+// syncAll syncs what was written since the last time.
+func (s *Store) syncAll(w *writer) {
+	all := w.unsynced
+	w.unsynced = w.unsynced[:0]
+	defer clear(all)
+	for _, u := range all {
+		t, a := u.take, u.attempt
+		t.mu.Lock()
+		a.waits = nil
+		needless := t.attempt != a || t.isDurable // it went on elsewhere, or was brought to its end
+		t.mu.Unlock()
+		if needless {
+			continue
+		}
+		if !s.attend(w, t, a, func() error { return s.last(t, a) }) {
+			return // the clock brings the others to who took this writer's place
+		}
+	}
+}
+
+// last makes what was written of t last.
+func (s *Store) last(t *Take, a *attempt) error {
+	if err := a.sync(); err != nil {
+		return err
+	}
+	s.progressed(t, a)
+	return nil
+}
+
+// attend does a piece of work on t's file, watched. It returns false when it hung and the writer was given up.
+func (s *Store) attend(w *writer, t *Take, a *attempt, work func() error) bool {
 	w.begin(t, a)
-	err := s.safely(t, a)
-	if w.end() {
+	err := s.safely(t, work)
+	gone := w.end()
+	if gone {
 		a.place.mu.Lock()
 		a.place.stalled--
 		a.place.mu.Unlock()
@@ -97,17 +169,18 @@ func (s *Store) turn(w *writer, t *Take) {
 	case err != nil:
 		s.failed(t, a, err)
 	}
+	return !gone
 }
 
-// safely is bring, with a panic as an error: it costs this take an attempt and nobody anything else.
-func (s *Store) safely(t *Take, a *attempt) (err error) {
+// safely does work, with a panic as an error: it costs this take an attempt and nobody anything else.
+func (s *Store) safely(t *Take, work func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.cfg.Log.Error("record: recovered", "recording", t.id, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("%w: panic: %v", errSync, p)
 		}
 	}()
-	return s.bring(t, a)
+	return work()
 }
 
 func (w *writer) begin(t *Take, a *attempt) {
