@@ -2,11 +2,11 @@
 // operator comes in by the link of the mail, and the centre stands down. Screenshots go to e2e/shots; every page is scanned.
 // Needs a server with the demonstration data (HOLDFAST_URL) whose mails are files in HOLDFAST_MAIL.
 
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Desk, openBrowser, STEP_MS, URL_ } from './desk.mjs';
+import { Desk, openBrowser, URL_ } from './desk.mjs';
+import { mailTo } from './mail.mjs';
 
 const web = createRequire(new URL('../../web/package.json', import.meta.url));
 const axe = readFileSync(web.resolve('axe-core/axe.min.js'), 'utf8');
@@ -25,22 +25,6 @@ async function look(page, name) {
 
 function check(ok, what) {
   if (!ok) throw new Error(what);
-}
-
-/** The text of the newest mail to somebody, its quoted-printable undone. */
-async function mailTo(address) {
-  const until = Date.now() + STEP_MS;
-  for (;;) {
-    const mails = readdirSync(process.env.HOLDFAST_MAIL, { recursive: true }).filter((f) => f.endsWith('.eml'));
-    for (const file of mails.reverse()) {
-      const text = readFileSync(join(process.env.HOLDFAST_MAIL, file), 'utf8');
-      if (new RegExp(`^To:.*${address}`, 'im').test(text)) {
-        return text.replace(/=\r?\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
-      }
-    }
-    check(Date.now() < until, `no mail to ${address}`);
-    await new Promise((done) => setTimeout(done, 100));
-  }
 }
 
 /** Holds a button down as a thumb does. */

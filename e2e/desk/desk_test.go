@@ -166,17 +166,3 @@ func TestAReloadedPageIsBackOnDutyWhileTheStoresAreAway(t *testing.T) {
 	harness.Eventually(t, hearBar, "the caller hears the browser", func() bool { return c.Heard(operatorHz) })
 	n.StoresUp()
 }
-
-func TestEveryPageIsAccessibleInBothLanguages(t *testing.T) {
-	t.Parallel()
-	ready(t)
-	n := harness.Start(t)
-	cmd := exec.CommandContext(t.Context(), "node", "pages.mjs")
-	cmd.Env = append(os.Environ(), "HOLDFAST_URL="+n.URL)
-	cmd.WaitDelay = time.Second
-	limit := time.AfterFunc(lookBar, func() { _ = cmd.Process.Kill() })
-	defer limit.Stop()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-}
