@@ -1,9 +1,7 @@
 package journal
 
 import (
-	"encoding/base64"
 	"errors"
-	"strings"
 	"time"
 
 	"holdfast/services/call"
@@ -65,33 +63,3 @@ type AlarmRecord struct {
 
 // ErrNotFound says that there is no such call, voicemail or alarm of the tenant.
 var ErrNotFound = errors.New("not found")
-
-// ErrBadCursor says that a page's cursor was not made by us.
-var ErrBadCursor = errors.New("not a valid cursor")
-
-// PageLimit returns how many lines a page has when limit is asked for: 50 when 0, at most 200.
-func PageLimit(limit int) int {
-	if limit <= 0 {
-		return 50
-	}
-	return min(limit, 200)
-}
-
-// PageCursor is the place after a line of a list ordered by time and id, newest first, as opaque text.
-func PageCursor(at time.Time, id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(at.UTC().Format(time.RFC3339Nano) + " " + id))
-}
-
-// ParsePageCursor reads what PageCursor made. It returns ErrBadCursor for anything else.
-func ParsePageCursor(s string) (time.Time, string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) > 200 {
-		return time.Time{}, "", ErrBadCursor
-	}
-	stamp, id, ok := strings.Cut(string(b), " ")
-	at, err := time.Parse(time.RFC3339Nano, stamp)
-	if !ok || err != nil || id == "" || strings.ContainsRune(id, 0) {
-		return time.Time{}, "", ErrBadCursor
-	}
-	return at, id, nil
-}

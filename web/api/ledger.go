@@ -65,7 +65,7 @@ func Translate(err error) error {
 		return fmt.Errorf("%w: %w", ErrNotKept, err)
 	case errors.Is(err, journal.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, ticket.ErrNotFound), errors.Is(err, accounts.ErrNotFound):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	case errors.Is(err, journal.ErrBadCursor), errors.Is(err, voicemail.ErrBadChange):
+	case errors.Is(err, store.ErrBadCursor), errors.Is(err, voicemail.ErrBadChange):
 		return fmt.Errorf("%w: %w", ErrBadRequest, err)
 	case errors.Is(err, journal.ErrNotKept):
 		return fmt.Errorf("%w: %w", ErrNotKept, err)

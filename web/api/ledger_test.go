@@ -95,7 +95,7 @@ func TestErrorsOfTheServicesGetTheAPIsNames(t *testing.T) {
 		{store.ErrAway, api.ErrAway},
 		{journal.ErrNotFound, api.ErrNotFound},
 		{fs.ErrNotExist, api.ErrNotFound},
-		{journal.ErrBadCursor, api.ErrBadRequest},
+		{store.ErrBadCursor, api.ErrBadRequest},
 	} {
 		d := &drawer{err: fmt.Errorf("inside: %w", c.from)}
 		if _, err := ledger(d).GetVoicemail(t.Context(), "harbor", harborVoice); !errors.Is(err, c.want) {

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"holdfast/services/journal"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
+	"holdfast/tenants/store"
 	"holdfast/tenants/routing"
 )
 
@@ -102,17 +102,17 @@ func (p place) compare(q place) int {
 // String is the place as a cursor.
 func (p place) String() string {
 	if p.calm {
-		return "calm." + journal.PageCursor(p.at, p.id)
+		return "calm." + store.Cursor(p.at, p.id)
 	}
-	return "urgent." + journal.PageCursor(p.at, p.id)
+	return "urgent." + store.Cursor(p.at, p.id)
 }
 
 func parsePlace(cursor string) (place, error) {
 	kind, rest, ok := strings.Cut(cursor, ".")
 	if !ok || kind != "calm" && kind != "urgent" {
-		return place{}, journal.ErrBadCursor
+		return place{}, store.ErrBadCursor
 	}
-	at, id, err := journal.ParsePageCursor(rest)
+	at, id, err := store.ParseCursor(rest)
 	return place{kind == "calm", at, id}, err
 }
 

@@ -50,7 +50,7 @@ func (w *world) ListTickets(_ context.Context, _ tenants.TenantID, f ticket.Filt
 	case w.away:
 		return nil, "", store.ErrAway
 	case f.Cursor != "":
-		return nil, "", journal.ErrBadCursor
+		return nil, "", store.ErrBadCursor
 	}
 	return nil, "", nil
 }

@@ -183,7 +183,7 @@ func TestTheCallLogIsTheFoldOfTheEventsHoweverTheyAreCut(t *testing.T) {
 	if got, err := q.CallEvents(ctx, "harbor", "c"); err != nil || len(got) != 2 || !got[1].Final {
 		t.Errorf("%+v %v", got, err)
 	}
-	if _, _, err := q.ListCalls(ctx, "harbor", journal.CallFilter{Cursor: "garbage"}); !errors.Is(err, journal.ErrBadCursor) {
+	if _, _, err := q.ListCalls(ctx, "harbor", journal.CallFilter{Cursor: "garbage"}); !errors.Is(err, store.ErrBadCursor) {
 		t.Error(err)
 	}
 	if _, err := q.GetCall(ctx, "mesa", "c"); !errors.Is(err, journal.ErrNotFound) {

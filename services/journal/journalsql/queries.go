@@ -10,9 +10,10 @@ import (
 
 	"holdfast/services/journal"
 	"holdfast/tenants"
+	"holdfast/tenants/store"
 )
 
-// Queries read the journal for one tenant at a time. Errors are journal.ErrNotFound, journal.ErrBadCursor, or the
+// Queries read the journal for one tenant at a time. Errors are journal.ErrNotFound, store.ErrBadCursor, or the
 // database's.
 type Queries struct{ DB DB }
 
@@ -20,47 +21,22 @@ const callColumns = `tenant_id, call_id, seq, node, account_id, account_name, ca
   kind, languages, phase, result, reason, invited_at, answered_at, connected_at, ended_at, offered, operator_id, operator_name,
   urgent, message`
 
-// A page is found by the row after which it begins, so that calls which come meanwhile move nothing.
 const listCalls = `SELECT ` + callColumns + ` FROM calls
 WHERE tenant_id = $1
   AND ($2 = '' OR caller = $2 OR called = $2)
   AND ($3::timestamptz IS NULL OR invited_at >= $3)
   AND ($4 = '' OR ($4 = 'live') = (ended_at IS NULL))
-  AND ($5::timestamptz IS NULL OR (invited_at, call_id) < ($5, $6))
-  AND ($8::text[] IS NULL OR account_id = ANY ($8))
+  AND ($5::text[] IS NULL OR account_id = ANY ($5))
+  AND ($6::timestamptz IS NULL OR (invited_at, call_id) < ($6, $7))
 ORDER BY invited_at DESC, call_id DESC
-LIMIT $7`
+LIMIT $8`
 
 // ListCalls returns a page of the tenant's calls, newest first, and the cursor of the next page; "" when there is none.
 func (q Queries) ListCalls(ctx context.Context, tenant tenants.TenantID, f journal.CallFilter) ([]journal.CallRecord, string, error) {
-	var after *time.Time
-	var afterID string
-	if f.Cursor != "" {
-		at, id, err := journal.ParsePageCursor(f.Cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		after, afterID = &at, id
-	}
-	limit := journal.PageLimit(f.Limit)
-	var out []journal.CallRecord
-	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, listCalls, tenant, f.Number, instant(f.Since), f.State, after, afterID, limit+1, f.Only)
-		if err != nil {
-			return fmt.Errorf("list calls: %w", err)
-		}
-		out, err = pgx.CollectRows(rows, scanCall)
-		if err != nil {
-			return fmt.Errorf("list calls: %w", err)
-		}
-		return nil
+	return store.List(ctx, q.DB, tenant, store.Page{Cursor: f.Cursor, Limit: f.Limit}, store.Query[journal.CallRecord]{
+		SQL: listCalls, Args: []any{tenant, f.Number, instant(f.Since), f.State, f.Only}, Scan: scanCall,
+		Place: func(c journal.CallRecord) (time.Time, string) { return c.InvitedAt, string(c.ID) },
 	})
-	if err != nil || len(out) <= limit {
-		return out, "", err
-	}
-	out = out[:limit]
-	last := out[limit-1]
-	return out, journal.PageCursor(last.InvitedAt, string(last.ID)), nil
 }
 
 // GetCall returns one call of the tenant.

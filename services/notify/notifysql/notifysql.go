@@ -13,6 +13,7 @@ import (
 	"holdfast/services/journal"
 	"holdfast/services/notify"
 	"holdfast/tenants"
+	"holdfast/tenants/store"
 )
 
 // An event holds the whole notice as it is after it, so that the latest wins; what was settled stays so.
@@ -65,7 +66,7 @@ type DB interface {
 	InTenant(ctx context.Context, id tenants.TenantID, fn func(pgx.Tx) error) error
 }
 
-// Queries read the notices of one tenant at a time. Errors are journal.ErrBadCursor, or the database's.
+// Queries read the notices of one tenant at a time. Errors are store.ErrBadCursor, or the database's.
 type Queries struct{ DB DB }
 
 const list = `SELECT tenant_id, notice_id, node, kind, about, recipient, urgent, state, tries, error, reply, mail_id, told_at, next_at, settled_at
@@ -79,33 +80,10 @@ LIMIT $6`
 
 // ListNotices returns a page of the tenant's notices, newest first, and the cursor of the next page, "" when none.
 func (q Queries) ListNotices(ctx context.Context, tenant tenants.TenantID, f notify.Filter) ([]notify.Record, string, error) {
-	var after *time.Time
-	var afterID string
-	if f.Cursor != "" {
-		at, id, err := journal.ParsePageCursor(f.Cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		after, afterID = &at, id
-	}
-	limit := journal.PageLimit(f.Limit)
-	var out []notify.Record
-	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, list, tenant, plain(f.About), f.State, after, afterID, limit+1)
-		if err != nil {
-			return fmt.Errorf("list notices: %w", err)
-		}
-		if out, err = pgx.CollectRows(rows, scan); err != nil {
-			return fmt.Errorf("list notices: %w", err)
-		}
-		return nil
+	return store.List(ctx, q.DB, tenant, store.Page{Cursor: f.Cursor, Limit: f.Limit}, store.Query[notify.Record]{
+		SQL: list, Args: []any{tenant, plain(f.About), f.State}, Scan: scan,
+		Place: func(r notify.Record) (time.Time, string) { return r.ToldAt, r.ID },
 	})
-	if err != nil || len(out) <= limit {
-		return out, "", err
-	}
-	out = out[:limit]
-	last := out[limit-1]
-	return out, journal.PageCursor(last.ToldAt, last.ID), nil
 }
 
 func scan(row pgx.CollectableRow) (r notify.Record, err error) {

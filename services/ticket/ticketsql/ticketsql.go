@@ -15,6 +15,7 @@ import (
 	"holdfast/services/journal"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
+	"holdfast/tenants/store"
 )
 
 type key struct {
@@ -136,7 +137,7 @@ type DB interface {
 	InTenant(ctx context.Context, id tenants.TenantID, fn func(pgx.Tx) error) error
 }
 
-// Queries read the tickets of one tenant at a time. Errors are journal.ErrNotFound, journal.ErrBadCursor, or the
+// Queries read the tickets of one tenant at a time. Errors are journal.ErrNotFound, store.ErrBadCursor, or the
 // database's.
 type Queries struct{ DB DB }
 
@@ -151,40 +152,17 @@ WHERE tenant_id = $1
   AND ($3 = '' OR account_id = $3)
   AND ($4 = '' OR call_id = $4)
   AND ($5 = 0::bigint OR number = $5)
-  AND ($6::timestamptz IS NULL OR (begun_at, ticket_id) < ($6, $7))
-  AND ($9::text[] IS NULL OR account_id = ANY ($9))
+  AND ($6::text[] IS NULL OR account_id = ANY ($6))
+  AND ($7::timestamptz IS NULL OR (begun_at, ticket_id) < ($7, $8))
 ORDER BY begun_at DESC, ticket_id DESC
-LIMIT $8`
+LIMIT $9`
 
 // ListTickets returns a page of the tenant's tickets, newest first, and the cursor of the next page, "" when none.
 func (q Queries) ListTickets(ctx context.Context, tenant tenants.TenantID, f ticket.Filter) ([]ticket.State, string, error) {
-	var after *time.Time
-	var afterID string
-	if f.Cursor != "" {
-		at, id, err := journal.ParsePageCursor(f.Cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		after, afterID = &at, id
-	}
-	limit := journal.PageLimit(f.Limit)
-	var out []ticket.State
-	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, listTickets, tenant, f.State, f.Account, f.Call, int64(f.Number), after, afterID, limit+1, f.Only)
-		if err != nil {
-			return fmt.Errorf("list tickets: %w", err)
-		}
-		if out, err = pgx.CollectRows(rows, scan); err != nil {
-			return fmt.Errorf("list tickets: %w", err)
-		}
-		return nil
+	return store.List(ctx, q.DB, tenant, store.Page{Cursor: f.Cursor, Limit: f.Limit}, store.Query[ticket.State]{
+		SQL: listTickets, Args: []any{tenant, f.State, f.Account, f.Call, int64(f.Number), f.Only}, Scan: scan,
+		Place: func(s ticket.State) (time.Time, string) { return s.BegunAt, string(s.ID) },
 	})
-	if err != nil || len(out) <= limit {
-		return out, "", err
-	}
-	out = out[:limit]
-	last := out[limit-1]
-	return out, journal.PageCursor(last.BegunAt, string(last.ID)), nil
 }
 
 // GetTicket returns one ticket of the tenant.

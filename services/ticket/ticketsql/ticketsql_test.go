@@ -140,7 +140,7 @@ func TestTicketsAreListedByStateAccountNumberAndCall(t *testing.T) {
 	if page, _, err := q.ListTickets(ctx, "mesa", ticket.Filter{}); err != nil || len(page) != 0 {
 		t.Fatalf("another tenant's: %v %v", page, err)
 	}
-	if _, _, err := q.ListTickets(ctx, "harbor", ticket.Filter{Cursor: "garbage"}); !errors.Is(err, journal.ErrBadCursor) {
+	if _, _, err := q.ListTickets(ctx, "harbor", ticket.Filter{Cursor: "garbage"}); !errors.Is(err, store.ErrBadCursor) {
 		t.Fatal(err)
 	}
 }

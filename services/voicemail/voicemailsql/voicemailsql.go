@@ -15,6 +15,7 @@ import (
 	"holdfast/services/journal"
 	"holdfast/services/voicemail"
 	"holdfast/tenants"
+	"holdfast/tenants/store"
 )
 
 // A message is a call that kept one. What a person changed since is left alone.
@@ -89,7 +90,7 @@ type DB interface {
 	InTenant(ctx context.Context, id tenants.TenantID, fn func(pgx.Tx) error) error
 }
 
-// Queries read the voicemails of one tenant at a time. Errors are journal.ErrNotFound, journal.ErrBadCursor, or the
+// Queries read the voicemails of one tenant at a time. Errors are journal.ErrNotFound, store.ErrBadCursor, or the
 // database's.
 type Queries struct{ DB DB }
 
@@ -101,45 +102,21 @@ WHERE tenant_id = $1
   AND (cardinality($2::text[]) = 0 OR state = ANY ($2))
   AND ($3 = '' OR account_id = $3)
   AND ($4 = '' OR call_id = $4)
-  AND ($5::timestamptz IS NULL OR (at, voicemail_id) < ($5, $6))
-  AND ($8::text[] IS NULL OR account_id = ANY ($8))
+  AND ($5::text[] IS NULL OR account_id = ANY ($5))
+  AND ($6::timestamptz IS NULL OR (at, voicemail_id) < ($6, $7))
 ORDER BY at DESC, voicemail_id DESC
-LIMIT $7`
+LIMIT $8`
 
 // ListVoicemails returns a page of the tenant's messages, newest first, and the cursor of the next page, "" when none.
 func (q Queries) ListVoicemails(ctx context.Context, tenant tenants.TenantID, f voicemail.Filter) ([]voicemail.Voicemail, string, error) {
-	var after *time.Time
-	var afterID string
-	if f.Cursor != "" {
-		at, id, err := journal.ParsePageCursor(f.Cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		after, afterID = &at, id
-	}
 	states := make([]string, len(f.States))
 	for i, s := range f.States {
 		states[i] = string(s)
 	}
-	limit := journal.PageLimit(f.Limit)
-	var out []voicemail.Voicemail
-	err := q.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, list, tenant, states, f.Account, f.Call, after, afterID, limit+1, f.Only)
-		if err != nil {
-			return fmt.Errorf("list voicemails: %w", err)
-		}
-		out, err = pgx.CollectRows(rows, scan)
-		if err != nil {
-			return fmt.Errorf("list voicemails: %w", err)
-		}
-		return nil
+	return store.List(ctx, q.DB, tenant, store.Page{Cursor: f.Cursor, Limit: f.Limit}, store.Query[voicemail.Voicemail]{
+		SQL: list, Args: []any{tenant, states, f.Account, f.Call, f.Only}, Scan: scan,
+		Place: func(v voicemail.Voicemail) (time.Time, string) { return v.At, string(v.ID) },
 	})
-	if err != nil || len(out) <= limit {
-		return out, "", err
-	}
-	out = out[:limit]
-	last := out[limit-1]
-	return out, journal.PageCursor(last.At, string(last.ID)), nil
 }
 
 // GetVoicemail returns one message of the tenant.
