@@ -54,7 +54,7 @@ try {
   await eszter.page.locator('.choose li').first().waitFor();
   await eszter.page.keyboard.type('budai');
   await eszter.page.keyboard.press('Enter');
-  await eszter.page.locator('[role=search] input').waitFor();
+  await eszter.page.locator('[role=search] input[type=search]').waitFor();
   await eszter.page.keyboard.press('/');
   await eszter.page.keyboard.type('vajdahunyady zsofi');
   const found = eszter.page.locator('[data-found]').filter({ hasText: 'Vajdahunyadi Zsófia' });

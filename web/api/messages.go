@@ -10,8 +10,8 @@ import (
 
 	"holdfast/services/ticket"
 	"holdfast/tenants"
-	"holdfast/tenants/store"
 	"holdfast/tenants/routing"
+	"holdfast/tenants/store"
 )
 
 // ListMessages lists what is being written and what is owed from the desk, everything else from the archive.

@@ -247,7 +247,6 @@ export class DeskStore {
     this.followCall();
     const shownNow = shown(this.desk, Date.now());
     this.work.follow(this.desk.duty?.operator ?? '', shownNow);
-    this.account.open(this.signedIn ? (this.place?.id ?? '') : '');
   }
 
   private followRing(): void {
