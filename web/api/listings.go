@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,21 +150,45 @@ func (h *handlers) ImportPeople(ctx context.Context, r ImportPeopleRequestObject
 		Encoding: found.Encoding, Ignored: list(found.Ignored), Added: found.Added, Changed: found.Changed, Unchanged: found.Unchanged,
 		Lines: []ImportLine{}, Problems: []ImportProblem{}, MoreProblems: found.More, Digest: found.Digest, Written: found.Written,
 	}
+	for _, l := range shownLines(found.Lines) {
+		out.Lines = append(out.Lines, lineOf(l))
+	}
 	for _, l := range found.Lines {
-		if l.What == sheet.Unchanged || len(out.Lines) == mostLines {
-			continue
+		if removed := len(l.Removed()); removed > 0 {
+			out.Losing++
+			out.Removed += removed
 		}
-		line := ImportLine{Line: l.Line, What: string(l.What), Name: l.Person.Name, Detail: detailOfPerson(l.Person)}
-		if l.Was != nil {
-			was := l.Was.Name + " · " + detailOfPerson(*l.Was)
-			line.Was = &was
-		}
-		out.Lines = append(out.Lines, line)
 	}
 	for _, p := range found.Problems {
 		out.Problems = append(out.Problems, ImportProblem{Line: p.Line, Column: p.Column, Code: p.Code, Text: p.Text, Value: p.Value})
 	}
 	return out, nil
+}
+
+// shownLines are the lines of an import that are told, in their order: those that take something away, and as many others as fit.
+func shownLines(all []sheet.Line) []sheet.Line {
+	var shown []sheet.Line
+	for _, losing := range []bool{true, false} {
+		for _, l := range all {
+			if l.What != sheet.Unchanged && len(shown) < mostLines && losing == (len(l.Removed()) > 0) {
+				shown = append(shown, l)
+			}
+		}
+	}
+	slices.SortFunc(shown, func(a, b sheet.Line) int { return cmp.Compare(a.Line, b.Line) })
+	return shown
+}
+
+func lineOf(l sheet.Line) ImportLine {
+	line := ImportLine{Line: l.Line, What: string(l.What), Name: l.Person.Name, Detail: detailOfPerson(l.Person), Removes: []ImportRemoval{}}
+	if l.Was != nil {
+		was := l.Was.Name + " · " + detailOfPerson(*l.Was)
+		line.Was = &was
+	}
+	for _, m := range l.Removed() {
+		line.Removes = append(line.Removes, ImportRemoval{Kind: string(m.Kind), Value: m.Value})
+	}
+	return line
 }
 
 // detailOfPerson is what a listing says beside its name, in one line, for whoever looks at an import.

@@ -19,6 +19,16 @@ type Line struct {
 	What   What
 }
 
+// Removed are the ways to reach somebody that the listing has and would not have any more: columns of contacts replace all of them.
+func (l Line) Removed() []people.ContactMethod {
+	if l.Was == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(l.Was.Methods), func(was people.ContactMethod) bool {
+		return slices.ContainsFunc(l.Person.Methods, func(is people.ContactMethod) bool { return is.Kind == was.Kind && is.Value == was.Value })
+	})
+}
+
 // What a row does.
 type What string
 

@@ -5,6 +5,7 @@ import { must } from '../../ui/api/client';
 // Listings as a file. What an import would do is looked at first; only what was looked at is written.
 
 export type Result = Schemas['PeopleImport'];
+export type Line = Schemas['ImportLine'];
 /** Sends the file; with a digest it is written, without one only looked at. */
 export type Send = (bytes: ArrayBuffer, digest: string) => Promise<Result>;
 
