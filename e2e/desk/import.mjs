@@ -37,8 +37,18 @@ try {
     throw new Error('a file with a mistake can be imported');
   await glance(page, 'import-mistake-hu');
 
+  const MOBILE_ONLY = 'Őri Béla;személy;Tulajdonos;06 1 555 0222;'; // who has a second number, at home
+  await file.setInputFiles(excel(HEADER, GOOD, 'Őry Bálint;személy;Diszpécser;06 30 555 0189;', MOBILE_ONLY));
+  await page.getByText('1 elérhetőség törlődik, 1 bejegyzésnél.').waitFor();
+  const lost = await page.getByRole('listitem').filter({ hasText: '4. sor:' }).innerText();
+  if (!/Őri Béla: Telefon \+36 1 555 0223/.test(lost)) throw new Error(`what is removed is told as ${lost}`);
+  await glance(page, 'import-removes-hu');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await glance(page, 'import-removes-phone-hu');
+  await page.setViewportSize({ width: 1280, height: 800 });
+
   await file.setInputFiles(excel(HEADER, GOOD, 'Őry Bálint;személy;Diszpécser;06 30 555 0189;', DESK));
-  await page.getByText('Vajdahunyadi Zsófia').waitFor();
+  await page.getByText('Gázkészülék-ügyelet').waitFor();
   await glance(page, 'import-preview-hu');
   await page.setViewportSize({ width: 360, height: 740 });
   await glance(page, 'import-preview-phone-hu');

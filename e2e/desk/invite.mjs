@@ -23,6 +23,14 @@ try {
   await admin.getByRole('button', { name: 'Invite somebody' }).press('Enter');
   const form = admin.getByRole('form', { name: 'Invite somebody' });
   await form.getByLabel('Name').fill('Nora Bright');
+  await form.getByLabel('E-mail').fill('nora');
+  await form.getByLabel('E-mail').press('Enter');
+  await form.getByText('This is not an e-mail address.').waitFor();
+  await admin.waitForFunction(() => document.activeElement?.matches('[type=email][aria-invalid=true]'));
+  await glance(admin, 'invite-wrong');
+  await form.getByLabel('E-mail').fill('ada@harbor.example');
+  await form.getByLabel('E-mail').press('Enter');
+  await form.getByText('Somebody signs in with this e-mail already.').waitFor();
   await form.getByLabel('E-mail').fill(EMAIL);
   await form.getByLabel('English').selectOption('3');
   await glance(admin, 'invite-form');

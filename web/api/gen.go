@@ -749,6 +749,9 @@ type ImportLine struct {
 	Line   int    `json:"line"`
 	Name   string `json:"name"`
 
+	// Removes Ways to reach somebody that the listing has and would not have any more
+	Removes []ImportRemoval `json:"removes"`
+
 	// Was The same as it is, where it is changed
 	Was *string `json:"was,omitempty"`
 
@@ -765,6 +768,13 @@ type ImportProblem struct {
 	Line   int    `json:"line"`
 	Text   string `json:"text"`
 	Value  string `json:"value"`
+}
+
+// ImportRemoval defines model for ImportRemoval.
+type ImportRemoval struct {
+	// Kind mobile, phone, sms, pager, email or fax
+	Kind  string `json:"kind"`
+	Value string `json:"value"`
 }
 
 // InForce What else to know of the account now
@@ -1283,14 +1293,20 @@ type PeopleImport struct {
 	// Ignored Headers that mean nothing
 	Ignored []string `json:"ignored"`
 
-	// Lines The first 500 that add or change something
+	// Lines 500 that add or change something, first of all those that remove
 	Lines []ImportLine `json:"lines"`
+
+	// Losing Listings that would lose one of them
+	Losing int `json:"losing"`
 
 	// MoreProblems That are not listed
 	MoreProblems int             `json:"more_problems"`
 	Problems     []ImportProblem `json:"problems"`
-	Unchanged    int             `json:"unchanged"`
-	Written      bool            `json:"written"`
+
+	// Removed Ways to reach somebody that would be gone
+	Removed   int  `json:"removed"`
+	Unchanged int  `json:"unchanged"`
+	Written   bool `json:"written"`
 }
 
 // Person defines model for Person.

@@ -78,7 +78,10 @@ func (l listings) Import(_ context.Context, actor tenants.Actor, account tenants
 	if err != nil {
 		return directory.Import{}, err
 	}
-	lines, problems := s.Compare(account, nil)
+	lines, problems := s.Compare(account, []people.Person{{
+		ID: harborPerson, Account: account, Kind: people.Human, Name: "Dr. Number 4999",
+		Methods: []people.ContactMethod{{Kind: people.Mobile, Value: "+16085554999"}, {Kind: people.Pager, Value: "5550113"}},
+	}})
 	return directory.Import{Lines: lines, Problems: problems, Added: len(lines)}, nil
 }
 
@@ -138,6 +141,10 @@ func TestAFileBeyondTheOrdinaryLimitIsReadAndAGiantIsNot(t *testing.T) {
 	var out api.PeopleImport
 	if err := json.Unmarshal(got.Body.Bytes(), &out); err != nil || got.Code != 200 || out.Added != 5000 || len(out.Lines) != 500 {
 		t.Errorf("%d: %v: %d added, %d lines", got.Code, err, out.Added, len(out.Lines))
+	}
+	// What is taken away is told, however far down it stands.
+	if l := out.Lines[len(out.Lines)-1]; l.Line != 5001 || len(l.Removes) != 1 || l.Removes[0] != (api.ImportRemoval{Kind: "pager", Value: "5550113"}) || out.Losing != 1 || out.Removed != 1 {
+		t.Errorf("the line that removes: %+v of %d, %d", l, out.Losing, out.Removed)
 	}
 	if got := w.do("POST", url, "harbor/admin", strings.Repeat("x", sheet.MostBytes+2), "", "application/octet-stream"); got.Code != 413 {
 		t.Errorf("a giant: %d %s", got.Code, got.Body)

@@ -1,4 +1,4 @@
-import { Refusal } from '../../calls/session';
+import { Refusal, type Wrong } from '../../calls/session';
 import type { Schemas } from '../../ui/api/client';
 import { must } from '../../ui/api/client';
 
@@ -21,7 +21,8 @@ export interface Conflict<T> {
 }
 
 type Problem = Partial<Schemas['Problem']>;
-export type Wrong = Schemas['FieldError'];
+
+export type { Wrong };
 
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 const refusalOf = (e: unknown) => (e instanceof Refusal ? e : new Refusal(0, '', ''));

@@ -9,6 +9,8 @@ const result = (change: Partial<Result>): Result => ({
   added: 0,
   changed: 0,
   unchanged: 0,
+  removed: 0,
+  losing: 0,
   lines: [],
   problems: [],
   more_problems: 0,

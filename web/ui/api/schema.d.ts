@@ -1844,7 +1844,11 @@ export interface components {
             added: number;
             changed: number;
             unchanged: number;
-            /** @description The first 500 that add or change something */
+            /** @description Ways to reach somebody that would be gone */
+            removed: number;
+            /** @description Listings that would lose one of them */
+            losing: number;
+            /** @description 500 that add or change something, first of all those that remove */
             lines: components["schemas"]["ImportLine"][];
             problems: components["schemas"]["ImportProblem"][];
             /** @description That are not listed */
@@ -1861,6 +1865,13 @@ export interface components {
             detail: string;
             /** @description The same as it is, where it is changed */
             was?: string;
+            /** @description Ways to reach somebody that the listing has and would not have any more */
+            removes: components["schemas"]["ImportRemoval"][];
+        };
+        ImportRemoval: {
+            /** @description mobile, phone, sms, pager, email or fax */
+            kind: string;
+            value: string;
         };
         ImportProblem: {
             line: number;

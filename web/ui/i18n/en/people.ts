@@ -78,6 +78,11 @@ export const people = {
   'wrong.not_label': 'Write one line of at most 200 characters.',
   'wrong.not_note': 'This is longer than 4,000 characters.',
   'wrong.not_languages': 'This is no language code such as en or hu.',
+  'wrong.email_taken':
+    'Somebody signs in with this e-mail already. An e-mail belongs to one person of one service: use another one.',
+  'wrong.not_accounts': 'One of these accounts is not there any more.',
+  'wrong.not_rights': 'This right does not exist.',
+  'wrong.not_email': 'This is not an e-mail address.',
   'wrong.not_methods': 'At most 20 ways can be kept.',
   'wrong.not_value': 'This does not fit the kind. Write a whole number such as +1 608 555 0100, or an e-mail address.',
 
@@ -119,7 +124,8 @@ export const people = {
   'import.was': 'Now: {was}',
   'import.removes': 'This removes {n} {n|way|ways} to reach {name}: {ways}',
   'import.removes.all': 'This removes {n} {n|way|ways} to reach {people} {people|listing|listings}.',
-  'import.removes.why': 'A file with a contact column replaces all ways of a listing. Whoever should keep theirs needs them in the file.',
+  'import.removes.why':
+    'A file with a contact column replaces all ways of a listing. Whoever should keep theirs needs them in the file.',
   'import.removes.line': 'Line {n}:',
   'import.removes.rest': 'And {n} more; the list below marks them.',
   'import.wrong.header': 'The first line must name the columns, and one of them must be “name”.',

@@ -330,8 +330,6 @@ export const portal = {
   'team.access': 'Access',
   'team.disable': 'Disabled: cannot sign in',
   'team.disable.more': 'Ends every sign-in at once. A call in progress is finished first.',
-  'team.taken': 'Somebody signs in with this e-mail already.',
-  'team.taken.more': 'An e-mail belongs to one person of one service. Use another one.',
   'team.last': 'Nobody would be left to administer.',
   'team.last.more': 'Make somebody else an administrator first, and see that they can sign in.',
   'welcome.title': 'Choose your password',

@@ -80,6 +80,11 @@ export const people: Record<keyof typeof en, string> = {
   'wrong.not_label': 'Egy sort írjon, legfeljebb 200 karakterrel.',
   'wrong.not_note': 'Ez hosszabb 4000 karakternél.',
   'wrong.not_languages': 'Ez nem nyelvkód, mint a hu vagy az en.',
+  'wrong.email_taken':
+    'Ezzel az e-mail-címmel már belép valaki. Egy cím egy szolgáltatás egy munkatársáé lehet: adjon meg másikat.',
+  'wrong.not_accounts': 'Az egyik kiválasztott ügyfél már nem létezik.',
+  'wrong.not_rights': 'Ilyen jogosultság nincs.',
+  'wrong.not_email': 'Ez nem e-mail-cím.',
   'wrong.not_methods': 'Legfeljebb 20 elérhetőség adható meg.',
   'wrong.not_value': 'Ez nem illik a módhoz. Teljes számot írjon, például +36 30 123 4567, vagy e-mail-címet.',
 
@@ -121,7 +126,8 @@ export const people: Record<keyof typeof en, string> = {
   'import.was': 'Most: {was}',
   'import.removes': '{n} elérhetőség törlődik, {name}: {ways}',
   'import.removes.all': '{n} elérhetőség törlődik, {people} bejegyzésnél.',
-  'import.removes.why': 'Ha a fájlban van elérhetőségi oszlop, az a bejegyzés minden elérhetőségét felváltja. Amit meg akar tartani, annak is szerepelnie kell a fájlban.',
+  'import.removes.why':
+    'Ha a fájlban van elérhetőségi oszlop, az a bejegyzés minden elérhetőségét felváltja. Amit meg akar tartani, annak is szerepelnie kell a fájlban.',
   'import.removes.line': '{n}. sor:',
   'import.removes.rest': 'És még {n}; az alábbi lista jelöli őket.',
   'import.wrong.header': 'Az első sornak az oszlopokat kell megneveznie, és az egyik legyen „név”.',

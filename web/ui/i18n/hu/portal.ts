@@ -335,8 +335,6 @@ export const portal: Record<keyof typeof en, string> = {
   'team.access': 'Hozzáférés',
   'team.disable': 'Letiltva: nem jelentkezhet be',
   'team.disable.more': 'Minden bejelentkezése azonnal véget ér. A folyamatban lévő hívást még befejezheti.',
-  'team.taken': 'Ezzel az e-mail-címmel már bejelentkezik valaki.',
-  'team.taken.more': 'Egy e-mail-cím egy szolgálat egy munkatársáé. Adjon meg másikat.',
   'team.last': 'Nem maradna adminisztrátor.',
   'team.last.more': 'Előbb tegyen valaki mást adminisztrátorrá, és győződjön meg róla, hogy be tud jelentkezni.',
   'welcome.title': 'Válasszon jelszót',
