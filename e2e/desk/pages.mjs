@@ -37,7 +37,24 @@ async function portal(browser, language, email, places) {
     await look(page, `portal-${name}-phone-${language}`, errors);
     await page.setViewportSize({ width: 1280, height: 800 });
   }
+  await menu(page);
+  await look(page, `portal-menu-phone-${language}`, errors);
   await page.close();
+}
+
+/** Opens the phone's menu by the keyboard alone, sees that Escape gives the focus back, and leaves it open. */
+async function menu(page) {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const button = page.locator('header button[aria-expanded]');
+  if ((await page.locator('header nav').isVisible()) || (await button.boundingBox()).y > 20) throw new Error('the menu is open by itself');
+  await button.press('Enter');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.activeElement?.matches('header button[aria-expanded=false]'));
+  await button.press('Enter');
+  await page.locator('header nav a').first().press('Enter');
+  await page.waitForFunction(() => document.activeElement?.matches('main h1'));
+  await button.press('Enter');
 }
 
 async function desk(browser, language, email) {

@@ -1,6 +1,8 @@
 export const portal = {
   'portal.skip': 'To the content',
   'portal.nav': 'Places',
+  'nav.menu': 'Menu',
+  'nav.waiting': 'waiting',
   'place.board': 'Board',
   'place.voicemail': 'Voicemail',
   'place.calls': 'Call log',

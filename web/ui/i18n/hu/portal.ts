@@ -3,6 +3,8 @@ import type { portal as en } from '../en/portal';
 export const portal: Record<keyof typeof en, string> = {
   'portal.skip': 'A tartalomhoz',
   'portal.nav': 'Helyek',
+  'nav.menu': 'Menü',
+  'nav.waiting': 'vár',
   'place.board': 'Tábla',
   'place.voicemail': 'Hangüzenetek',
   'place.calls': 'Hívásnapló',
