@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast/tenants"
@@ -24,6 +25,10 @@ type Store interface {
 		change func(now Account, others []routing.Account) (Account, error)) (Account, error)
 	// Archive ends the answering for an account. Errors: ErrNotFound, *Stale.
 	Archive(ctx context.Context, tenant tenants.TenantID, id tenants.AccountID, revision int64, by string, at time.Time) error
+	// Archived lists the accounts that are answered for no more, the last one first.
+	Archived(ctx context.Context, tenant tenants.TenantID) ([]Archived, error)
+	// Restore takes an account out of the archive, as change makes it. Errors: ErrNotFound where it is not in it, what change returns.
+	Restore(ctx context.Context, tenant tenants.TenantID, id tenants.AccountID, change func(now Account, others []routing.Account) (Account, error)) (Account, error)
 	// Greeting reads a recording by its hash. ErrNotFound.
 	Greeting(ctx context.Context, tenant tenants.TenantID, hash string) ([]byte, error)
 	// ChangeSettings replaces the tenant's settings. Errors: ErrNotFound, *StaleSettings, what change returns.
@@ -32,6 +37,15 @@ type Store interface {
 	Numbers(ctx context.Context) ([]Number, error)
 	PutNumber(ctx context.Context, n Number) (Number, error)
 	DeleteNumber(ctx context.Context, e164 string) (Number, error)
+}
+
+// Archived is an account that is answered for no more.
+type Archived struct {
+	ID      tenants.AccountID
+	Name    string
+	At      time.Time
+	By      string   // who ended it
+	Numbers []string // emergency numbers that still wait for it
 }
 
 // Recording is what callers hear first in one language.
@@ -131,6 +145,32 @@ func (s *Service) Archive(ctx context.Context, actor tenants.Actor, id tenants.A
 		return err
 	}
 	return s.cfg.Done(ctx, actor, "account.archive", deed{By: actor.User, ByName: actor.Name, Account: id})
+}
+
+// Archived lists the accounts that are answered for no more, the last one first.
+func (s *Service) Archived(ctx context.Context, actor tenants.Actor) ([]Archived, error) {
+	return s.cfg.Store.Archived(ctx, actor.Tenant)
+}
+
+// Restore answers for an account again, as it was. Its emergency numbers lead to it again, where nobody else has got them; published
+// numbers, and a look that another account has by now, are not taken from anybody. Errors: ErrNotFound where it is not archived,
+// joined [*Problem]s.
+func (s *Service) Restore(ctx context.Context, actor tenants.Actor, id tenants.AccountID) (Account, error) {
+	made, err := s.cfg.Store.Restore(ctx, actor.Tenant, id, func(now Account, others []routing.Account) (Account, error) {
+		if !slices.Contains(now.Numbers, now.CallerID) {
+			now.CallerID = ""
+		}
+		if now.Check(others) != nil {
+			now.Shape, now.Colour = "", ""
+			now.look(others)
+		}
+		now.ChangedBy, now.ChangedAt = actor.Name, s.cfg.Now()
+		return now, now.Check(others)
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	return made, s.cfg.Done(ctx, actor, "account.restore", deed{By: actor.User, ByName: actor.Name, Account: made.ID, Name: made.Name})
 }
 
 func (s *Service) done(ctx context.Context, actor tenants.Actor, what string, a Account, c any) error {

@@ -231,6 +231,36 @@ func (h *handlers) DeleteAccount(ctx context.Context, r DeleteAccountRequestObje
 	return DeleteAccount204Response{}, nil
 }
 
+// ListArchived lists the accounts that are answered for no more.
+func (h *handlers) ListArchived(ctx context.Context, _ ListArchivedRequestObject) (ListArchivedResponseObject, error) {
+	if h.Accounts == nil {
+		return nil, ErrAway
+	}
+	found, err := h.Accounts.Archived(ctx, traceOf(ctx).actor)
+	if err != nil {
+		return nil, err
+	}
+	out := ListArchived200JSONResponse{Items: make([]ArchivedAccount, len(found))}
+	for i, a := range found {
+		out.Items[i] = ArchivedAccount{ID: string(a.ID), Name: a.Name, At: a.At.UTC(), By: a.By, Numbers: list(a.Numbers)}
+	}
+	return out, nil
+}
+
+// RestoreAccount answers for one again.
+func (h *handlers) RestoreAccount(ctx context.Context, r RestoreAccountRequestObject) (RestoreAccountResponseObject, error) {
+	if h.Accounts == nil {
+		return nil, ErrAway
+	}
+	actor := traceOf(ctx).actor
+	a, err := h.Accounts.Restore(ctx, actor, tenants.AccountID(r.ID))
+	if err != nil {
+		return nil, h.refused(ctx, err)
+	}
+	tag := etag(a.Revision)
+	return RestoreAccount200JSONResponse{Body: h.detailOf(actor.Tenant, a), Headers: RestoreAccount200ResponseHeaders{ETag: &tag}}, nil
+}
+
 // refused gives the errors of accounts their answers.
 func (h *handlers) refused(ctx context.Context, err error) error {
 	var stale *accounts.Stale

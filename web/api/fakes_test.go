@@ -296,6 +296,17 @@ func (w *world) Change(_ context.Context, _ tenants.Actor, id tenants.AccountID,
 
 func (w *world) Archive(context.Context, tenants.Actor, tenants.AccountID, int64) error { return nil }
 
+func (w *world) Archived(context.Context, tenants.Actor) ([]accounts.Archived, error) {
+	return nil, nil
+}
+
+func (w *world) Restore(_ context.Context, actor tenants.Actor, id tenants.AccountID) (accounts.Account, error) {
+	if actor.Tenant != "harbor" {
+		return accounts.Account{}, accounts.ErrNotFound
+	}
+	return accounts.Account{Account: routing.Account{ID: id, Revision: 9}}, nil
+}
+
 func (w *world) Record(_ context.Context, _ tenants.Actor, id tenants.AccountID, language string, _ int64, clip []byte) (accounts.Account, error) {
 	w.clip = clip
 	return accounts.Account{Account: routing.Account{ID: id, Name: "Lakeside Cardiology", Greetings: map[string]string{language: "recorded:1"}}}, nil

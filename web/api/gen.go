@@ -501,6 +501,25 @@ type AlarmList struct {
 	Next  *string `json:"next"`
 }
 
+// ArchivedAccount defines model for ArchivedAccount.
+type ArchivedAccount struct {
+	At time.Time `json:"at"`
+
+	// By Who ended it
+	By   string `json:"by"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+
+	// Numbers Emergency numbers that still wait for it
+	Numbers []string `json:"numbers"`
+}
+
+// ArchivedAccountList defines model for ArchivedAccountList.
+type ArchivedAccountList struct {
+	Items []ArchivedAccount `json:"items"`
+	Next  *string           `json:"next"`
+}
+
 // Call defines model for Call.
 type Call struct {
 	Account     string `json:"account"`
@@ -2287,6 +2306,12 @@ type ServerInterface interface {
 	// ListAlarms What a human should look at, newest first
 	// (GET /alarms)
 	ListAlarms(ctx echo.Context, params ListAlarmsParams) error
+	// ListArchived The businesses that are answered for no more, the last one first
+	// (GET /archived-accounts)
+	ListArchived(ctx echo.Context) error
+	// RestoreAccount Answer for this business again, as it was
+	// (POST /archived-accounts/{id}/restore)
+	RestoreAccount(ctx echo.Context, id Slug) error
 	// ListCalls Calls, newest first; with state=live the calls in progress, longest first
 	// (GET /calls)
 	ListCalls(ctx echo.Context, params ListCallsParams) error
@@ -3428,6 +3453,31 @@ func (w *ServerInterfaceWrapper) ListAlarms(ctx echo.Context) error {
 	return err
 }
 
+// ListArchived converts echo context to params.
+func (w *ServerInterfaceWrapper) ListArchived(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListArchived(ctx)
+	return err
+}
+
+// RestoreAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) RestoreAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id Slug
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RestoreAccount(ctx, id)
+	return err
+}
+
 // ListCalls converts echo context to params.
 func (w *ServerInterfaceWrapper) ListCalls(ctx echo.Context) error {
 	var err error
@@ -4137,6 +4187,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/accounts/:id", wrapper.DeleteAccount, options.OperationMiddlewares["deleteAccount"]...)
 	router.GET(options.BaseURL+"/accounts/:id", wrapper.GetAccount, options.OperationMiddlewares["getAccount"]...)
 	router.PATCH(options.BaseURL+"/accounts/:id", wrapper.PatchAccount, options.OperationMiddlewares["patchAccount"]...)
+	router.GET(options.BaseURL+"/archived-accounts", wrapper.ListArchived, options.OperationMiddlewares["listArchived"]...)
+	router.POST(options.BaseURL+"/archived-accounts/:id/restore", wrapper.RestoreAccount, options.OperationMiddlewares["restoreAccount"]...)
 	router.DELETE(options.BaseURL+"/accounts/:id/greetings/:language", wrapper.DeleteGreeting, options.OperationMiddlewares["deleteGreeting"]...)
 	router.GET(options.BaseURL+"/accounts/:id/greetings/:language", wrapper.GetGreeting, options.OperationMiddlewares["getGreeting"]...)
 	router.PUT(options.BaseURL+"/accounts/:id/greetings/:language", wrapper.PutGreeting, options.OperationMiddlewares["putGreeting"]...)
@@ -5840,6 +5892,93 @@ func (response ListAlarmsdefaultApplicationProblemPlusJSONResponse) VisitListAla
 	return err
 }
 
+type ListArchivedRequestObject struct {
+}
+
+type ListArchivedResponseObject interface {
+	VisitListArchivedResponse(w http.ResponseWriter) error
+}
+
+type ListArchived200JSONResponse ArchivedAccountList
+
+func (response ListArchived200JSONResponse) VisitListArchivedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListArchiveddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListArchiveddefaultApplicationProblemPlusJSONResponse) VisitListArchivedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreAccountRequestObject struct {
+	ID Slug `json:"id"`
+}
+
+type RestoreAccountResponseObject interface {
+	VisitRestoreAccountResponse(w http.ResponseWriter) error
+}
+
+type RestoreAccount200ResponseHeaders struct {
+	ETag *string
+}
+
+type RestoreAccount200JSONResponse struct {
+	Body    AccountDetail
+	Headers RestoreAccount200ResponseHeaders
+}
+
+func (response RestoreAccount200JSONResponse) VisitRestoreAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RestoreAccountdefaultApplicationProblemPlusJSONResponse) VisitRestoreAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCallsRequestObject struct {
 	Params ListCallsParams
 }
@@ -7490,6 +7629,12 @@ type StrictServerInterface interface {
 	// ListAlarms What a human should look at, newest first
 	// (GET /alarms)
 	ListAlarms(ctx context.Context, request ListAlarmsRequestObject) (ListAlarmsResponseObject, error)
+	// ListArchived The businesses that are answered for no more, the last one first
+	// (GET /archived-accounts)
+	ListArchived(ctx context.Context, request ListArchivedRequestObject) (ListArchivedResponseObject, error)
+	// RestoreAccount Answer for this business again, as it was
+	// (POST /archived-accounts/{id}/restore)
+	RestoreAccount(ctx context.Context, request RestoreAccountRequestObject) (RestoreAccountResponseObject, error)
 	// ListCalls Calls, newest first; with state=live the calls in progress, longest first
 	// (GET /calls)
 	ListCalls(ctx context.Context, request ListCallsRequestObject) (ListCallsResponseObject, error)
@@ -8863,6 +9008,54 @@ func (sh *strictHandler) ListAlarms(ctx echo.Context, params ListAlarmsParams) e
 		return err
 	} else if validResponse, ok := response.(ListAlarmsResponseObject); ok {
 		return validResponse.VisitListAlarmsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListArchived operation middleware
+func (sh *strictHandler) ListArchived(ctx echo.Context) error {
+	var request ListArchivedRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListArchived(ctx.Request().Context(), request.(ListArchivedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListArchived")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListArchivedResponseObject); ok {
+		return validResponse.VisitListArchivedResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RestoreAccount operation middleware
+func (sh *strictHandler) RestoreAccount(ctx echo.Context, id Slug) error {
+	var request RestoreAccountRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RestoreAccount(ctx.Request().Context(), request.(RestoreAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RestoreAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RestoreAccountResponseObject); ok {
+		return validResponse.VisitRestoreAccountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

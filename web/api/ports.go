@@ -156,6 +156,8 @@ type Accounts interface {
 	Create(ctx context.Context, actor tenants.Actor, c accounts.Change) (accounts.Account, error)
 	Change(ctx context.Context, actor tenants.Actor, id tenants.AccountID, revision int64, c accounts.Change) (accounts.Account, error)
 	Archive(ctx context.Context, actor tenants.Actor, id tenants.AccountID, revision int64) error
+	Archived(ctx context.Context, actor tenants.Actor) ([]accounts.Archived, error)
+	Restore(ctx context.Context, actor tenants.Actor, id tenants.AccountID) (accounts.Account, error)
 	// Record takes µ-law of 8 kHz; nil goes back to the general greeting.
 	Record(ctx context.Context, actor tenants.Actor, id tenants.AccountID, language string, revision int64, clip []byte) (accounts.Account, error)
 	ChangeSettings(ctx context.Context, actor tenants.Actor, revision int64, c accounts.SettingsChange) (accounts.Settings, error)

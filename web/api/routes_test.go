@@ -43,6 +43,8 @@ var samples = map[string]sample{
 	"POST /accounts":                             {least: "admin", body: `{"name":"New"}`, ok: 201},
 	"PATCH /accounts/{id}":                       {least: "admin", path: "/accounts/lakeside-cardiology", body: `{"medical":true}`, match: `"7"`, ok: 200, owned: true},
 	"DELETE /accounts/{id}":                      {least: "admin", path: "/accounts/lakeside-cardiology", match: `"7"`, ok: 204, owned: true},
+	"GET /archived-accounts":                     {least: "admin", ok: 200},
+	"POST /archived-accounts/{id}/restore":       {least: "admin", path: "/archived-accounts/elm-street-vet/restore", ok: 200, owned: true},
 	"GET /accounts/{id}/greetings/{language}":    {least: "operator", path: "/accounts/lakeside-cardiology/greetings/en", ok: 200, owned: true},
 	"PUT /accounts/{id}/greetings/{language}":    {least: "admin", path: "/accounts/lakeside-cardiology/greetings/en", body: "RIFF", match: `"7"`, ok: 200, owned: true},
 	"DELETE /accounts/{id}/greetings/{language}": {least: "admin", path: "/accounts/lakeside-cardiology/greetings/en", match: `"7"`, ok: 200, owned: true},

@@ -100,6 +100,8 @@ var rules = map[string]rule{
 	"postAccount":    {least: tenants.RoleAdmin},
 	"patchAccount":   {least: tenants.RoleAdmin},
 	"deleteAccount":  {least: tenants.RoleAdmin},
+	"listArchived":   {least: tenants.RoleAdmin},
+	"restoreAccount": {least: tenants.RoleAdmin},
 	"putGreeting":    {least: tenants.RoleAdmin},
 	"deleteGreeting": {least: tenants.RoleAdmin},
 	"patchTenant":    {least: tenants.RoleAdmin},

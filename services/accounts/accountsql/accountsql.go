@@ -258,6 +258,52 @@ func (s Store) Archive(ctx context.Context, tenant tenants.TenantID, id tenants.
 	})
 }
 
+// Archived implements accounts.Store.
+func (s Store) Archived(ctx context.Context, tenant tenants.TenantID) (found []accounts.Archived, err error) {
+	err = s.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT account_id, name, archived_at, changed_by, array(SELECT e164 FROM numbers n
+			WHERE n.tenant_id = a.tenant_id AND n.account_id = a.account_id AND NOT published ORDER BY e164)
+			FROM accounts a WHERE archived_at IS NOT NULL ORDER BY archived_at DESC, account_id`)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (a accounts.Archived, err error) {
+			return a, row.Scan(&a.ID, &a.Name, &a.At, &a.By, &a.Numbers)
+		})
+		return err
+	})
+	return found, err
+}
+
+// Restore implements accounts.Store.
+func (s Store) Restore(ctx context.Context, tenant tenants.TenantID, id tenants.AccountID,
+	change func(accounts.Account, []routing.Account) (accounts.Account, error),
+) (a accounts.Account, err error) {
+	err = s.edit(ctx, tenant, func(tx pgx.Tx) error {
+		known, err := others(ctx, tx) // without this one
+		if err != nil {
+			return err
+		}
+		done, err := tx.Exec(ctx, "UPDATE accounts SET archived_at = NULL WHERE account_id = $1 AND archived_at IS NOT NULL", id)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return accounts.ErrNotFound
+		}
+		now, err := account(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if a, err = change(now, known); err != nil {
+			return err
+		}
+		a.Revision = now.Revision + 1
+		return write(ctx, tx, tenant, now, a)
+	})
+	return a, err
+}
+
 // Greeting implements accounts.Store.
 func (s Store) Greeting(ctx context.Context, tenant tenants.TenantID, hash string) (clip []byte, err error) {
 	err = s.DB.InTenant(ctx, tenant, func(tx pgx.Tx) error {

@@ -112,11 +112,28 @@ func TestAnAccountIsMadeChangedMetByTheNextCallerAndArchived(t *testing.T) {
 	if did || published || h.book.Copy("harbor").Account(made.ID) != nil {
 		t.Error("an archived account is reached")
 	}
+	if gone, err := h.Archived(ctx, alice); err != nil || len(gone) != 1 || gone[0].Name != "Elm Street Vet" || !reflect.DeepEqual(gone[0].Numbers, []string{"+16085550110"}) {
+		t.Errorf("the archive: %+v %v", gone, err)
+	}
 	again, err := h.Create(ctx, alice, accounts.Change{Name: ptr("Elm Street Vet"), Published: ptr([]string{"(608) 555-0160"})})
 	if err != nil || again.ID != "elm-street-vet-2" {
 		t.Errorf("%s %v", again.ID, err)
 	}
-	want := []string{"harbor account.create", "harbor number.put", "harbor account.change", "harbor account.archive", "harbor account.create"}
+	// Its number leads to it again; what the other one has by now stays there.
+	back, err := h.Restore(ctx, alice, made.ID)
+	if err != nil || back.Instructions != "Ask for the animal." || back.Revision != 4 || back.CallerID != "+16085550110" || len(back.Published) > 0 {
+		t.Errorf("restored: %+v %v", back, err)
+	}
+	if back.Shape == again.Shape && back.Colour == again.Colour {
+		t.Error("it came back and looks like another one")
+	}
+	if _, number, _ := h.book.Lookup("+16085550110"); number.Account != made.ID {
+		t.Errorf("the restored account's number leads to %q", number.Account)
+	}
+	if _, err := h.Restore(ctx, alice, made.ID); !errors.Is(err, accounts.ErrNotFound) {
+		t.Errorf("restored twice: %v", err)
+	}
+	want := []string{"harbor account.create", "harbor number.put", "harbor account.change", "harbor account.archive", "harbor account.create", "harbor account.restore"}
 	if !reflect.DeepEqual(h.deeds, want) {
 		t.Errorf("journaled: %v", h.deeds)
 	}

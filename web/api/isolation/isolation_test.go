@@ -281,6 +281,7 @@ var asked = map[string][]string{
 	"/voicemails/{id}/audio":              {"/voicemails/" + harborVoice + "/audio"},
 	"/messages":                           {"/messages", "/messages?state=owed", "/messages?state=draft", "/messages?state=delivered", "/messages?call=" + harborCall},
 	"/messages/{id}":                      {"/messages/" + harborTicket},
+	"/archived-accounts":                  {"/archived-accounts"},
 	"/accounts/{id}":                      {"/accounts/lakeside-cardiology"},
 	"/accounts/{id}/greetings/{language}": {"/accounts/lakeside-cardiology/greetings/en"},
 	"/accounts/{id}/on-call":              {"/accounts/lakeside-cardiology/on-call", "/accounts/lakeside-cardiology/on-call?at=2026-07-15T12:00:00Z"},
@@ -387,6 +388,7 @@ func TestMesaChangesNoAccountOfHarborsAndTheirNumbersStayTheirs(t *testing.T) {
 		for _, r := range []struct{ method, path, body string }{
 			{"PATCH", "/accounts/lakeside-cardiology", `{"name":"Mesa was here"}`},
 			{"DELETE", "/accounts/lakeside-cardiology", ""},
+			{"POST", "/archived-accounts/lakeside-cardiology/restore", ""},
 			{"PUT", "/accounts/lakeside-cardiology/greetings/en", "RIFF"},
 			{"DELETE", "/accounts/lakeside-cardiology/greetings/en", ""},
 		} {

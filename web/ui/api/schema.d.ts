@@ -379,6 +379,46 @@ export interface paths {
         patch: operations["patchAccount"];
         trace?: never;
     };
+    "/archived-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The businesses that are answered for no more, the last one first */
+        get: operations["listArchived"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/archived-accounts/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer for this business again, as it was
+         * @description Its emergency numbers lead to it again. Published numbers are not taken back, and where another account has its look by
+         *     now it gets another one.
+         */
+        post: operations["restoreAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{id}/greetings/{language}": {
         parameters: {
             query?: never;
@@ -1836,6 +1876,20 @@ export interface components {
             items: components["schemas"]["Person"][];
             next: string | null;
         };
+        ArchivedAccountList: {
+            items: components["schemas"]["ArchivedAccount"][];
+            next: string | null;
+        };
+        ArchivedAccount: {
+            id: string;
+            name: string;
+            /** Format: date-time */
+            at: string;
+            /** @description Who ended it */
+            by: string;
+            /** @description Emergency numbers that still wait for it */
+            numbers: string[];
+        };
         PeopleImport: {
             /** @description How the file was read */
             encoding: string;
@@ -2970,6 +3024,51 @@ export interface operations {
                 "application/json": components["schemas"]["AccountChange"];
             };
         };
+        responses: {
+            /** @description The account as it is now */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listArchived: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchivedAccountList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    restoreAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description The account as it is now */
             200: {

@@ -151,4 +151,11 @@ export const accounts = {
   'settings.countries.hint': 'Two letters each, such as US, CA; empty: nobody outside is called',
   'settings.minutes': 'Minutes a day',
   'settings.atonce': 'Calls at one time',
+  'archive.title': 'Archived accounts ({n})',
+  'archive.more': 'Their callers hear the greeting of an unknown number. Everything about them is kept.',
+  'archive.since': 'Archived {at} by {name}',
+  'archive.numbers': 'Emergency numbers that wait for it: {numbers}',
+  'archive.do': 'Answer for it again',
+  'archive.sure': 'Answer for {name} again? {n} emergency {n|number leads|numbers lead} to it at once.',
+  'archive.yes': 'Yes, answer again',
 } as const satisfies Record<string, string>;

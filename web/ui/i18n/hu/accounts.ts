@@ -152,4 +152,11 @@ export const accounts: Record<keyof typeof en, string> = {
   'settings.countries.hint': 'Két-két betű, például HU, AT; üresen senki sem hívható',
   'settings.minutes': 'Perc naponta',
   'settings.atonce': 'Egyidejű hívások',
+  'archive.title': 'Archivált ügyfelek ({n})',
+  'archive.more': 'A hívóik az ismeretlen szám üdvözlését hallják. Minden adatuk megmarad.',
+  'archive.since': 'Archiválva: {at}, {name}',
+  'archive.numbers': 'Rá váró vészhelyzeti számok: {numbers}',
+  'archive.do': 'Fogadjuk újra',
+  'archive.sure': 'Újra fogadjuk a hívásait: {name}? {n} vészhelyzeti szám azonnal ismét hozzá vezet.',
+  'archive.yes': 'Igen, fogadjuk újra',
 };
