@@ -94,7 +94,7 @@ for (const language of ['en', 'hu']) {
       'oncall',
       'settings',
     ]);
-    await portal(browser, `platform-${language}`, 'noc@holdfast.example', ['tenants', 'trunks']);
+    await portal(browser, `platform-${language}`, 'noc@holdfast.example', ['tenants', 'numbers', 'trunks']);
   } finally {
     await browser.close();
   }

@@ -13,6 +13,7 @@ export const PLACES = [
   'oncall',
   'settings',
   'tenants',
+  'numbers',
   'trunks',
 ] as const;
 export type Place = (typeof PLACES)[number];
