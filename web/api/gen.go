@@ -485,14 +485,18 @@ type ActivationState string
 
 // Alarm defines model for Alarm.
 type Alarm struct {
-	Count int    `json:"count"`
-	Key   string `json:"key"`
+	Count int `json:"count"`
+
+	// Key CODE, or CODE:ABOUT: a stable code, and the number, address or id that it is about
+	Key string `json:"key"`
 
 	// Severity warning or critical
-	Severity string     `json:"severity"`
-	Since    time.Time  `json:"since"`
-	Text     string     `json:"text"`
-	Until    *time.Time `json:"until"`
+	Severity string    `json:"severity"`
+	Since    time.Time `json:"since"`
+
+	// Text In English, with details; pages say it by its code in their reader's language
+	Text  string     `json:"text"`
+	Until *time.Time `json:"until"`
 }
 
 // AlarmList defines model for AlarmList.

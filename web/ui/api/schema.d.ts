@@ -2142,7 +2142,9 @@ export interface components {
             next: string | null;
         };
         Alarm: {
+            /** @description CODE, or CODE:ABOUT: a stable code, and the number, address or id that it is about */
             key: string;
+            /** @description In English, with details; pages say it by its code in their reader's language */
             text: string;
             /** @description warning or critical */
             severity: string;

@@ -1,0 +1,10 @@
+import { phone } from '../../calls/clock';
+import { tOr } from '../../ui/i18n/i18n.svelte';
+
+/** What an alarm says, by its key, which is CODE or CODE:ABOUT; "" for a code that has no words here. */
+export function alarmWords(key: string): string {
+  const at = key.indexOf(':');
+  const code = at < 0 ? key : key.slice(0, at);
+  const about = at < 0 ? '' : key.slice(at + 1);
+  return tOr(`alarm.is.${code}`, '', { about: /^\+\d+$/.test(about) ? phone(about) : about });
+}
