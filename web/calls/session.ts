@@ -9,7 +9,6 @@ export interface Store {
   removeItem(key: string): void;
 }
 
-/** An answer that is no success: what happened, why and what to do, as the server tells it (RFC 9457). */
 /** One field that cannot be saved. */
 export interface Wrong {
   field: string;
@@ -19,6 +18,7 @@ export interface Wrong {
   about?: string;
 }
 
+/** An answer that is no success: what happened, why and what to do, as the server tells it (RFC 9457). */
 export class Refusal extends Error {
   constructor(
     readonly status: number,

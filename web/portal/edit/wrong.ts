@@ -2,7 +2,7 @@ import { t, tOr } from '../../ui/i18n/i18n.svelte';
 import type { Wrong } from './edit.svelte';
 
 /** What is wrong with a field, and with the entries of a list of that name, in words; "" when nothing is. */
-export function wrongWith(all: Wrong[], field: string): string {
+export function wrongWith(all: readonly Wrong[], field: string): string {
   return all
     .filter((w) => w.field === field || w.field.startsWith(`${field}[`))
     .map((w) => {
