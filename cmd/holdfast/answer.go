@@ -35,10 +35,8 @@ type answering struct {
 	spend  *spend.Meter
 	queue  *acd.Queue
 	board  *switchboard.Switchboard
+	limits *limits
 }
-
-// drainLimit is how long live calls may go on after SIGTERM; a second signal ends them at once.
-const drainLimit = 60 * time.Second
 
 // dialer dials by the trunks, which are made after the switchboard.
 type dialer struct{ a *answering }
@@ -66,6 +64,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	}); err != nil {
 		return nil, err
 	}
+	a.limits = newLimits(a.engine.Sessions, a.engine.Capacity())
 	if a.page, err = browser.New(browser.Config{
 		Listen: netip.AddrPortFrom(s.sipAddr.Addr(), s.webrtc), Public: s.publicIP, Log: log,
 	}); err != nil {
@@ -79,7 +78,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	a.queue = acd.New(acd.Config{Node: s.Node, Offers: met, Log: log})
 	a.board = switchboard.New(switchboard.Config{
 		Node: s.Node, Journal: j, Book: book, Queue: a.queue, Prompts: prompts{library, clips, lost(j)}, Player: a.player,
-		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log, Sabotage: s.Bench,
+		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log, Sabotage: s.Bench, Full: a.limits.full,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
 		Confer: func(legs ...media.Leg) func() { return a.mixer.Confer(legs...).End },
 		Dialer: dialer{a}, Spend: a.spend,
@@ -87,6 +86,13 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	met.Switchboard = a.board
 	if a.trunks, err = trunk.New(trunk.Config{
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
+		Changed: func(now trunk.Status) {
+			if now.Up {
+				j.Clear(tenants.Platform, trunkAlarm+now.Name)
+				return
+			}
+			j.Raise(tenants.Platform, trunkAlarm+now.Name, "the carrier of trunk "+now.Name+" does not answer: its calls may not reach us ("+now.LastError+")", journal.Critical)
+		},
 		Unseal: func(name string, sealed []byte) ([]byte, error) {
 			return tapes.Keys().OpenSecret("trunk "+name, sealed)
 		},
@@ -131,6 +137,9 @@ func (a *answering) closeCrashed(log *slog.Logger, j *journal.Journal, tapes *re
 		log.Warn("an earlier process ended with calls", "calls", calls, "recordings", len(found))
 	}
 }
+
+// trunkAlarm begins the key of the alarm about a carrier that does not answer.
+const trunkAlarm = "trunk_down:"
 
 // orphan begins the key of the alarm about a recording that no voicemail lists.
 const orphan = "recording_orphan:"

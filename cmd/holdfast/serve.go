@@ -74,16 +74,37 @@ func (serveCmd) Run() error {
 		return err
 	}
 	failure := n.untilSignal(signals) // whatever failed, the live calls may end first
-	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
-	defer cancel()
-	go func() {
-		<-signals
-		cancel()
-	}()
-	log.Info("shutting down: live calls may end", "limit", drainLimit, "failure", failure)
-	n.answering.drain(ctx)
+	n.drain(signals, failure)
 	return failure
 }
+
+// drain lets the live calls end, for as long as HOLDFAST_DRAIN says and until a second signal; new ones go elsewhere.
+func (n *node) drain(signals <-chan os.Signal, failure error) {
+	ctx, cancel := context.WithTimeout(context.Background(), n.settings.Drain)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	n.draining.Store(true)
+	calls := n.answering.board.Calls()
+	n.log.Info("shutting down: live calls may end", "limit", n.settings.Drain, "calls", calls, "failure", failure)
+	if calls > 0 {
+		n.journal.Raise(tenants.Platform, drainAlarm, fmt.Sprintf("%s is shutting down: new calls go elsewhere, and %d live ones may end until %s",
+			n.settings.Node, calls, time.Now().Add(n.settings.Drain).UTC().Format("15:04:05 UTC")), journal.Warning)
+	}
+	n.answering.drain(ctx)
+	n.journal.Clear(tenants.Platform, drainAlarm)
+}
+
+// drainAlarm is open while live calls end before the process does.
+const drainAlarm = "draining"
+
+// errDraining is why a node that shuts down is not ready.
+var errDraining = errors.New("shutting down")
 
 // The roles of HOLDFAST_ROLES. A process with all of them is a whole node; each journals what it does on its own disk,
 // ships that itself, and keeps routing copies.
@@ -126,6 +147,7 @@ type node struct {
 	staff      *identity.Staff
 	site       *site
 	failed     chan error
+	draining   atomic.Bool
 	activation *activation.Service
 	interim    *interim.Board
 	guard      *oncall.Guard
@@ -169,9 +191,11 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	})
 	n.activation = newActivation(n)
 	n.staff = newStaff(n)
+	if n.site, err = newSite(n); err != nil {
+		return n, err
+	}
 	n.warden = newWarden(n)
-	n.site, err = newSite(n)
-	return n, err
+	return n, nil
 }
 
 func loadRecordingKeys(s *settings) (*record.Keys, error) {
@@ -204,6 +228,7 @@ func (w warnings) Clear(t tenants.TenantID, key string) { w.j.Clear(t, key) }
 
 // start answers calls first, from what is on this disk, and then looks for everything else.
 func (n *node) start() error {
+	n.journal.Clear(tenants.Platform, drainAlarm) // of a process that was killed
 	n.answering.closeCrashed(n.log, n.journal, n.tapes)
 	n.tickets.Start()
 	n.tapes.Start()

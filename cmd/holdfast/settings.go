@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 
@@ -19,26 +20,27 @@ import (
 
 // settings are the HOLDFAST_ variables; README describes each.
 type settings struct {
-	HTTP           string   `env:"HTTP" envDefault:"127.0.0.1:8080"`
-	SIP            string   `env:"SIP" envDefault:"127.0.0.1:5060"`
-	PublicURL      string   `env:"PUBLIC_URL"`
-	TLSCert        string   `env:"TLS_CERT"`
-	TLSKey         string   `env:"TLS_KEY"`
-	PublicIP       string   `env:"PUBLIC_IP"`
-	RTPPorts       string   `env:"RTP_PORTS" envDefault:"16384-32767"`
-	WebRTC         string   `env:"WEBRTC"`
-	TrustedProxies []string `env:"TRUSTED_PROXIES"`
-	Roles          []string `env:"ROLES" envDefault:"call,web,worker"`
-	Node           string   `env:"NODE"`
-	Data           string   `env:"DATA" envDefault:"./var"`
-	DatabaseURL    string   `env:"DATABASE_URL"`
-	RedisURL       string   `env:"REDIS_URL"`
-	DemoTrunk      string   `env:"DEMO_TRUNK" envDefault:"127.0.0.0/16"`
-	Demo           string   `env:"DEMO"` // "1" loads demonstration data, "0" does not, unset: "up" on loopback does
-	Bench          bool     `env:"BENCH"`
-	MetricsToken   string   `env:"METRICS_TOKEN"`
-	MasterKeyFile  string   `env:"MASTER_KEY_FILE"`
-	SMTPURL        []string `env:"SMTP_URL"` // a second one stands in where the first cannot be reached
+	HTTP           string        `env:"HTTP" envDefault:"127.0.0.1:8080"`
+	SIP            string        `env:"SIP" envDefault:"127.0.0.1:5060"`
+	PublicURL      string        `env:"PUBLIC_URL"`
+	TLSCert        string        `env:"TLS_CERT"`
+	TLSKey         string        `env:"TLS_KEY"`
+	PublicIP       string        `env:"PUBLIC_IP"`
+	RTPPorts       string        `env:"RTP_PORTS" envDefault:"16384-32767"`
+	WebRTC         string        `env:"WEBRTC"`
+	TrustedProxies []string      `env:"TRUSTED_PROXIES"`
+	Roles          []string      `env:"ROLES" envDefault:"call,web,worker"`
+	Node           string        `env:"NODE"`
+	Data           string        `env:"DATA" envDefault:"./var"`
+	DatabaseURL    string        `env:"DATABASE_URL"`
+	RedisURL       string        `env:"REDIS_URL"`
+	DemoTrunk      string        `env:"DEMO_TRUNK" envDefault:"127.0.0.0/16"`
+	Demo           string        `env:"DEMO"` // "1" loads demonstration data, "0" does not, unset: "up" on loopback does
+	Bench          bool          `env:"BENCH"`
+	MetricsToken   string        `env:"METRICS_TOKEN"`
+	MasterKeyFile  string        `env:"MASTER_KEY_FILE"`
+	Drain          time.Duration `env:"DRAIN" envDefault:"60s"` // how long live calls may go on after SIGTERM
+	SMTPURL        []string      `env:"SMTP_URL"`               // a second one stands in where the first cannot be reached
 
 	httpAddr  netip.AddrPort
 	sipAddr   netip.AddrPort
@@ -130,6 +132,9 @@ func (s *settings) trust() (err error) {
 			return fmt.Errorf("HOLDFAST_TRUSTED_PROXIES must be a list of CIDRs: %w", err)
 		}
 		s.proxies = append(s.proxies, prefix)
+	}
+	if s.Drain < 0 {
+		return errors.New("HOLDFAST_DRAIN must not be negative: 0s ends live calls at once, 10m lets them go on for ten minutes")
 	}
 	if s.Bench && !s.loopback() {
 		return errors.New("HOLDFAST_BENCH is refused unless HOLDFAST_HTTP and HOLDFAST_SIP listen on loopback: its users answer anybody")

@@ -33,8 +33,8 @@ type site struct {
 	boards       *live.Boards
 	dependencies []api.Dependency
 	listen       string
-	cert         *tls.Certificate
-	certNote     string // what the ready line says of it
+	cert         *renewed // nil: no TLS
+	certNote     string   // what the ready line says of it
 	closed       chan struct{}
 	once         sync.Once
 }
@@ -66,6 +66,12 @@ func newSite(n *node) (*site, error) {
 	w.dependencies = []api.Dependency{
 		{Name: "postgres", Check: st.db.Ready},
 		{Name: "redis", Check: st.redisReady},
+		{Name: "open", Check: func(context.Context) error {
+			if n.draining.Load() {
+				return errDraining
+			}
+			return nil
+		}},
 		{Name: "routing", Check: func(context.Context) error { return routingReady(n) }},
 	}
 	ledger := api.Ledger{History: st.history, Messages: st.messages, Writer: n.journal, Node: n.settings.Node, Now: time.Now}
@@ -97,7 +103,7 @@ func newSite(n *node) (*site, error) {
 		handler = watched(handler)
 	}
 	w.server = api.HTTPServer(handler, n.log)
-	w.cert, w.certNote, err = certificate(n.settings, time.Now(), n.log)
+	w.cert, w.certNote, err = newRenewed(n.settings, time.Now(), n.log)
 	return w, err
 }
 
@@ -143,7 +149,7 @@ func (w *site) start(failed chan<- error) error {
 	}
 	if w.cert != nil {
 		l = tls.NewListener(l, &tls.Config{
-			Certificates: []tls.Certificate{*w.cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: w.cert.current, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		})
 	}
 	w.boards.Start()

@@ -36,6 +36,7 @@ type service struct {
 	args    []string
 	env     []string
 	pidFile string
+	drain   time.Duration // how long live calls may go on at the end
 	log     *slog.Logger
 }
 
@@ -57,7 +58,7 @@ func (v *service) run(signals <-chan os.Signal) error {
 		}
 		select {
 		case <-signals:
-			life.end(signals, v.log)
+			life.end(signals, v.drain, v.log)
 			return nil
 		case <-life.over:
 		}
@@ -155,9 +156,9 @@ func passOn(from io.Reader, to io.Writer) (words string) {
 }
 
 // end asks the service to end when its calls are over, with a second signal now, and waits.
-func (l *life) end(signals <-chan os.Signal, log *slog.Logger) {
+func (l *life) end(signals <-chan os.Signal, drain time.Duration, log *slog.Logger) {
 	_ = l.process.Signal(syscall.SIGTERM) // already gone is as good
-	timer := time.NewTimer(drainLimit + stopNowLimit)
+	timer := time.NewTimer(drain + stopNowLimit)
 	defer timer.Stop()
 	for {
 		select {

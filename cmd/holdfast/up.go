@@ -79,7 +79,7 @@ func newService(s *settings, stores *servers.Servers, log *slog.Logger) (*servic
 	}
 	v := &service{
 		program: self, args: []string{"serve"}, env: append(os.Environ(), dataVariable+s.Data),
-		pidFile: filepath.Join(s.Data, "run", "holdfast.pid"), log: log,
+		pidFile: filepath.Join(s.Data, "run", "holdfast.pid"), drain: s.Drain, log: log,
 	}
 	if s.DatabaseURL == "" {
 		v.env = append(v.env, "HOLDFAST_DATABASE_URL="+stores.DatabaseURL)

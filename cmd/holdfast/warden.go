@@ -16,7 +16,7 @@ import (
 
 const (
 	// wardenEvery is how often the warden looks.
-	wardenEvery = 5 * time.Second
+	wardenEvery = time.Second
 	// nearlyFull is how much of a disk may be used before somebody is told; calmAt is where that ends.
 	nearlyFull = 0.90
 	calmAt     = 0.89
@@ -31,14 +31,46 @@ type warden struct {
 	disks []watchedDisk
 	space func(dir string) (record.Space, error)
 	calls func() int // live
+	files *limits    // nil: not measured
+	cert  *renewed   // nil: there is none
+	now   func() time.Time
 	raise func(key, text string, severity journal.Severity)
 	clear func(key string)
 	log   *slog.Logger
 
 	peak   int // most calls at once so far
+	told   map[string]lastSaid
 	quit   chan struct{}
 	once   sync.Once
 	worker sync.WaitGroup
+}
+
+// lastSaid is what an alarm said last.
+type lastSaid struct {
+	level string
+	at    time.Time
+}
+
+// tellAgain is how often an alarm that stays as it is tells of itself anew, for its figures.
+const tellAgain = time.Hour
+
+// say raises an alarm where its level has changed, or an hour later.
+func (w *warden) say(key, level, text string, severity journal.Severity) {
+	now := w.now()
+	if last, open := w.told[key]; open && last.level == level && now.Sub(last.at) < tellAgain {
+		return
+	}
+	if w.told == nil {
+		w.told = map[string]lastSaid{}
+	}
+	w.told[key] = lastSaid{level, now}
+	w.raise(key, text, severity)
+}
+
+// calm ends an alarm.
+func (w *warden) calm(key string) {
+	delete(w.told, key)
+	w.clear(key)
 }
 
 // watchedDisk is a folder whose disk is watched, and what it is for.
@@ -47,7 +79,7 @@ type watchedDisk struct{ key, dir, what string }
 func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
-		space: record.SpaceOf, calls: n.answering.board.Calls, log: n.log, quit: make(chan struct{}),
+		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, cert: n.site.cert, now: time.Now, log: n.log, quit: make(chan struct{}),
 		raise: func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
 		clear: func(key string) { j.Clear(tenants.Platform, key) },
 	}
@@ -91,7 +123,13 @@ func (w *warden) look() {
 			w.log.Error("recovered", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
+	if w.files != nil {
+		w.files.measure()
+	}
 	w.peak = max(w.peak, w.calls())
+	if w.cert != nil {
+		w.cert.look(w)
+	}
 	for _, d := range w.disks {
 		w.disk(d)
 	}
@@ -115,9 +153,9 @@ func (w *warden) disk(d watchedDisk) {
 		if w.peak > 0 {
 			text += fmt.Sprintf(", which is %.1f hours of %d callers speaking at once", left/float64(w.peak)/voice/3600, w.peak)
 		}
-		w.raise(d.key, text, severity)
+		w.say(d.key, string(severity), text, severity)
 	case used < calmAt && left > 1.1*need:
-		w.clear(d.key)
+		w.calm(d.key)
 	}
 }
 

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/media/prompt"
 	"holdfast/media/record"
@@ -18,7 +22,7 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 		disks: []watchedDisk{{"disk_recordings", "/data/recordings", "recordings"}},
 		space: func(string) (record.Space, error) { return space, nil }, calls: func() int { return calls },
 		raise: func(key, text string, severity journal.Severity) { open[key], said = severity, text },
-		clear: func(key string) { delete(open, key) },
+		clear: func(key string) { delete(open, key) }, now: time.Now,
 	}
 	for _, is := range []struct {
 		free  uint64
@@ -41,8 +45,85 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 			t.Errorf("%d bytes free, %d calls: the alarm is %q, not %q", is.free, is.calls, got, is.want)
 		}
 	}
-	if !strings.Contains(said, "28.0 GB") || !strings.Contains(said, "500 callers") {
+	if !strings.Contains(said, "20.0 GB") || !strings.Contains(said, "500 callers") {
 		t.Errorf("the alarm says %q", said)
+	}
+}
+
+// A certificate is told of in time, and a new one is used without a restart.
+func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := &settings{PublicURL: "https://answer.example", TLSCert: filepath.Join(dir, "crt"), TLSKey: filepath.Join(dir, "key")}
+	issue := func() {
+		if err := selfSign(s.PublicURL, s.TLSCert, s.TLSKey); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issue()
+	r, _, err := newRenewed(s, time.Now(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	former := r.pair.Load()
+	ends, now, count, text := former.Leaf.NotAfter, time.Now(), 0, ""
+	w := &warden{
+		cert: r, calls: func() int { return 0 }, now: func() time.Time { return now },
+		raise: func(_, said string, _ journal.Severity) { count, text = count+1, said }, clear: func(string) { text = "" },
+	}
+	for _, is := range []struct {
+		left  time.Duration
+		count int
+		text  string
+	}{
+		{22 * day, 0, ""}, {21 * day, 1, "in 21 days"}, {21*day - time.Minute, 1, "in 21 days"}, {7 * day, 2, "in 7 days"}, {day, 3, "within a day"}, {-time.Minute, 4, "ended"},
+	} {
+		now = ends.Add(-is.left)
+		w.look()
+		if count != is.count || !strings.Contains(text, is.text) {
+			t.Errorf("%v before its end, alarm %d says %q", is.left, count, text)
+		}
+	}
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.WriteFile(s.TLSCert, []byte("half"), 0o600))
+	now = time.Now()
+	w.look()
+	if shown, _ := r.current(nil); shown != former || !strings.Contains(text, "cannot be used") {
+		t.Errorf("a broken file: the alarm says %q", text)
+	}
+	must(os.Remove(s.TLSCert))
+	issue()
+	w.look()
+	if shown, _ := r.current(nil); shown == former || text != "" {
+		t.Errorf("renewed: %v, the alarm says %q", shown != former, text)
+	}
+}
+
+func TestAtFourFifthsOfALimitNewCallsGoElsewhere(t *testing.T) {
+	t.Parallel()
+	sessions := 0
+	l := newLimits(func() int { return sessions }, 100)
+	l.files = int(l.open.Load()) + 1000
+	for _, is := range []struct {
+		calls, sessions, pairs int
+		full                   string
+	}{
+		{0, 0, 100, ""},
+		{70, 79, 100, ""},
+		{70, 80, 100, "media ports"},
+		{80, 10, 100, "media ports"},
+		{79, 79, 100, ""},
+		{10, 400, 1000, "files"},
+		{10, 10, 1000, ""},
+	} {
+		sessions, l.pairs = is.sessions, is.pairs
+		if why := l.full(is.calls); (why == "") != (is.full == "") || !strings.Contains(why, is.full) {
+			t.Errorf("%d sessions of %d: %q", is.sessions, is.pairs, why)
+		}
 	}
 }
 

@@ -187,6 +187,9 @@ func (e *Engine) Sessions() int {
 	return len(e.sessions)
 }
 
+// Capacity is how many sessions could be open at once: pairs of ports.
+func (e *Engine) Capacity() int { return e.ports.all }
+
 // Free is how many sessions could be opened now: pairs of ports neither in use nor resting.
 func (e *Engine) Free() int { return e.ports.left(e.config.Now()) }
 

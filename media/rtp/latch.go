@@ -6,8 +6,9 @@ import (
 )
 
 // relockAfter is how long the locked source must be quiet before another one inside the prefixes may take its place.
-// Two seconds are a hundred packets: longer than any jitter, short enough for a NAT that gave the peer a new port.
-const relockAfter = 2 * time.Second
+// It is 75 packets: longer than any jitter, and short enough that a peer whose NAT gave it a new port is heard again within
+// two seconds.
+const relockAfter = 1500 * time.Millisecond
 
 // latch decides whose packets are the peer's.
 type latch struct {

@@ -42,8 +42,8 @@ func TestLatch(t *testing.T) {
 	check("locked, another inside", rival, false)
 	check("locked, the SDP's own", sdp, true)
 	now = now.Add(relockAfter)
-	check("quiet for two seconds, another inside", rival, true)
-	check("quiet for two seconds, outside", away, false)
+	check("quiet for long enough, another inside", rival, true)
+	check("quiet for long enough, outside", away, false)
 	if l.name(netip.AddrPort{}, now) || l.target() != nat {
 		t.Error("a hold without address moved the latch")
 	}
@@ -54,7 +54,7 @@ func TestLatch(t *testing.T) {
 	check("moved, from where it was before", nat, false)
 	check("moved, another inside", rival, true)
 	now = now.Add(relockAfter)
-	check("moved two seconds ago, still from where it was before", nat, true)
+	check("moved long ago, still from where it was before", nat, true)
 }
 
 func TestSequenceSeesLossRepetitionAndNewRuns(t *testing.T) {

@@ -11,6 +11,7 @@ type ports struct {
 	mu    sync.Mutex
 	quiet time.Duration
 	free  []resting // longest-rested first
+	all   int       // in use and resting too
 }
 
 type resting struct {
@@ -23,6 +24,7 @@ func newPorts(low, high uint16, quiet time.Duration) *ports {
 	for n := (int(low) + 1) &^ 1; n+1 <= int(high); n += 2 {
 		p.free = append(p.free, resting{port: uint16(n)})
 	}
+	p.all = len(p.free)
 	return p
 }
 

@@ -26,7 +26,8 @@ type Status struct {
 // health is a Status that we keep, with the address it is asked at.
 type health struct {
 	Status
-	at string
+	at    string
+	asked bool // at least once
 }
 
 // Status returns what is known of every trunk, sorted by name.
@@ -43,6 +44,12 @@ func (s *Server) Status() []Status {
 
 // knowTrunks keeps the status of trunks that stay and begins that of new ones.
 func (s *Server) knowTrunks(trunks []routing.Trunk) {
+	var gone []Status
+	defer func() {
+		for _, was := range gone { // nobody waits for it any more
+			s.cfg.Changed(Status{Name: was.Name, Up: true, Since: s.cfg.Now()})
+		}
+	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.status
@@ -53,6 +60,11 @@ func (s *Server) knowTrunks(trunks []routing.Trunk) {
 			h = &health{at: t.Options, Status: Status{Name: t.Name, Up: true, Since: s.cfg.Now(), Probed: t.Options != ""}}
 		}
 		s.status[t.Name] = h
+	}
+	for name, h := range before {
+		if s.status[name] == nil && !h.Up {
+			gone = append(gone, h.Status)
+		}
 	}
 }
 
@@ -119,14 +131,23 @@ func (s *Server) probe(to string) error {
 
 var errTrunkDown = errors.New("the carrier answered")
 
-// heard notes how a probe went.
+// heard notes how a probe went, and tells where that is news.
 func (s *Server) heard(t routing.Trunk, err error) {
+	if now, changed := s.note(t, err); changed {
+		s.cfg.Changed(now)
+	}
+}
+
+// note keeps how a probe went, and reports whether somebody is to be told.
+func (s *Server) note(t routing.Trunk, err error) (now Status, tell bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.status[t.Name]
 	if h == nil || h.at != t.Options {
-		return // replaced meanwhile
+		return Status{}, false // replaced meanwhile
 	}
+	first := !h.asked
+	h.asked = true
 	h.LastError = ""
 	if err != nil {
 		h.LastError = clean(err.Error())
@@ -134,5 +155,7 @@ func (s *Server) heard(t routing.Trunk, err error) {
 	if up := err == nil; up != h.Up {
 		h.Up, h.Since = up, s.cfg.Now()
 		s.cfg.Log.Warn("trunk changed", "trunk", t.Name, "up", up, "error", h.LastError)
+		return h.Status, true
 	}
+	return h.Status, first
 }

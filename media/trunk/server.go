@@ -32,6 +32,10 @@ type Config struct {
 	Node    string // name in our User-Agent; default "holdfast"
 	Pending int    // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
 
+	// Changed is told when a trunk's carrier goes or comes back, and how the first OPTIONS to it went; nil: nobody is. It must
+	// not block.
+	Changed func(Status)
+
 	RingLimit time.Duration                                                // how long a call of ours may ring; default 60 s
 	Unseal    func(trunk string, sealed []byte) ([]byte, error)            // opens routing.WayOut.Sealed; nil: no challenge is answered
 	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error) // for targets that are names; default the system's resolver
@@ -116,6 +120,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func(Status) {}
 	}
 	s := &Server{
 		cfg: cfg,

@@ -123,7 +123,8 @@ func TestStopDoesNotWaitForAPeerThatIsGone(t *testing.T) {
 
 func TestATrunkIsKnownToBeUpOrDown(t *testing.T) {
 	t.Parallel()
-	n := newNode(t)
+	told := make(chan Status, 100)
+	n := newNode(t, func(s *Server) { s.cfg.Changed = func(now Status) { told <- now } })
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.SetTrunks([]routing.Trunk{
 		{Name: "probed", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}, Options: p.addr()},
@@ -132,9 +133,15 @@ func TestATrunkIsKnownToBeUpOrDown(t *testing.T) {
 	state := func() Status { return n.Status()[1] }
 	p.send(sip.NewResponseFromRequest(p.request(sip.OPTIONS), 503, "Away", nil).String())
 	waitFor(t, func() bool { return !state().Up && state().LastError != "" })
+	if now := within(t, told, "the news that it is down"); now.Name != "probed" || now.Up {
+		t.Errorf("told of %+v", now)
+	}
 	for !state().Up {
 		p.send(okTo(p.request(sip.OPTIONS)))
 		alive(t, n)
+	}
+	if now := within(t, told, "the news that it is back"); now.Name != "probed" || !now.Up {
+		t.Errorf("told of %+v", now)
 	}
 	if s := n.Status(); s[0].Name != "plain" || s[0].Probed || !s[0].Up || !s[1].Probed || s[1].LastError != "" {
 		t.Errorf("status: %+v", s)

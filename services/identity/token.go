@@ -23,6 +23,9 @@ const (
 	// outages last. Its family can be revoked like any other.
 	awayFor = 2 * time.Hour
 
+	// leeway is how far the clocks of two nodes, or of one before and after it was put right, may be apart.
+	leeway = time.Minute
+
 	longestToken = 4096 // bytes; ours have 400
 )
 
@@ -97,7 +100,7 @@ func (k *Keys) verify(token, audience string, now func() time.Time) (claims, err
 	}
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), // never "none", never a public key used as a secret
-		jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now), jwt.WithStrictDecoding())
+		jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now), jwt.WithStrictDecoding(), jwt.WithLeeway(leeway))
 	_, err := parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
 		name, _ := t.Header["kid"].(string) // missing: no key has that name
 		public, ok := k.public(name)

@@ -30,16 +30,20 @@ func (b *Switchboard) Arrive(in media.Incoming) {
 	invite := in.Invite()
 	plan, account, refusal := b.plan(invite)
 	c := newCall(b, plan.Tenant, in, account)
+	why := b.cfg.Full(b.Calls())
 	b.mu.Lock()
-	full := b.draining || len(b.calls) >= b.cfg.MaxCalls
-	if !full {
+	if why == "" && len(b.calls) >= b.cfg.MaxCalls {
+		why = "it carries as many as it may"
+	}
+	taken := why == "" && !b.draining
+	if taken {
 		b.calls[c.id] = c
 		b.owners.Add(1)
 	}
 	b.mu.Unlock()
-	if full {
-		if b.Calls() >= b.cfg.MaxCalls {
-			b.cfg.Journal.Raise(tenants.Platform, "calls_refused", "calls are refused: this node carries as many as it may", journal.Critical)
+	if !taken {
+		if why != "" {
+			b.cfg.Journal.Raise(tenants.Platform, "calls_refused", "this node refuses calls: "+why, journal.Critical)
 		}
 		in.Refuse(retryLater, "Service Unavailable")
 		return

@@ -25,6 +25,7 @@ type liveCall struct {
 	id      tenants.CallID
 	tenant  tenants.TenantID
 	in      media.Incoming
+	began   time.Time        // what this call counts its time from
 	account *routing.Account // frozen when the call came; nil for a number of nobody
 	log     *slog.Logger
 	mail    *mailbox[any] // call.Event, timerDue, takeOver, legQuiet, hangup, asked
@@ -70,7 +71,7 @@ const timerQuiet = "quiet"
 func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account *routing.Account) *liveCall {
 	id := tenants.CallID(tenants.NewID())
 	c := &liveCall{
-		board: b, id: id, tenant: tenant, in: in, account: account,
+		board: b, id: id, tenant: tenant, in: in, account: account, began: b.cfg.Now(),
 		log:    b.log.With("call", string(id)),
 		mail:   newMailbox[any](),
 		thirds: map[int]media.Leg{}, costs: map[int]*spend.Call{}, told: map[tenants.OperatorID]*duty.Line{},
@@ -83,10 +84,14 @@ func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account
 // post hands the call a fact; its time is now unless it says another. It reports whether the call still takes facts.
 func (c *liveCall) post(e call.Event) bool {
 	if e.At.IsZero() {
-		e.At = c.board.cfg.Now()
+		e.At = c.now()
 	}
 	return c.mail.post(e)
 }
+
+// now is the time by the call's own clock, which nobody sets while the call lasts: its lengths are true though the machine's
+// clock was put right in the middle of it (RELIABILITY FT-7).
+func (c *liveCall) now() time.Time { return c.began.Add(c.board.cfg.Since(c.began)) }
 
 func (c *liveCall) watchCancel() {
 	select {
@@ -149,7 +154,7 @@ const mostPanics = 3
 // giveUp ends a call whose every step panics, with what the caller has said so far as the message.
 func (c *liveCall) giveUp() {
 	b := c.board
-	end := call.Event{Type: call.NodeLost, At: b.cfg.Now(), Reason: "panic"}
+	end := call.Event{Type: call.NodeLost, At: c.now(), Reason: "panic"}
 	b.safely(func() { end.Take = c.rescued() })
 	b.safely(func() {
 		next, effects, err := call.Step(c.state, end)
@@ -208,7 +213,7 @@ func (c *liveCall) handle(item any) {
 			c.hangup(media.Ending{By: media.ByError, Reason: "media_timeout"})
 			return
 		}
-		_ = c.step(call.Event{Type: call.TimerFired, At: c.board.cfg.Now(), Timer: it.name})
+		_ = c.step(call.Event{Type: call.TimerFired, At: c.now(), Timer: it.name})
 	case takeOver:
 		c.stopTake(it.n, it.why)
 	case legQuiet:
@@ -299,7 +304,7 @@ func (c *liveCall) release() {
 		delete(c.thirds, n)
 	}
 	for _, cost := range c.costs {
-		cost.End(b.cfg.Now())
+		cost.End(c.now())
 	}
 	for n, t := range c.takes {
 		// What was stopped is a message, or may yet become one on a slow disk: only the call's own Discard deletes it.

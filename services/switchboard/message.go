@@ -25,7 +25,7 @@ func (c *liveCall) record(e call.Record) {
 	if e.Unlimited {
 		limits = Limits{}
 	}
-	t := &call.Take{N: e.N, Voicemail: id, StartedAt: c.board.cfg.Now()}
+	t := &call.Take{N: e.N, Voicemail: id, StartedAt: c.now()}
 	c.post(call.Event{Type: call.TakeStarted, Take: t}) // first: what the recorder tells must meet a take that is known
 	take, err := c.board.cfg.Recorder.Create(c.state.Plan.Tenant, id, limits, func(why string) {
 		if why == "late" { // the caller was told otherwise, or has gone, and the call may be over

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,4 +298,25 @@ func TestALegThatNeverConnectsLeavesTheDutyAsItIs(t *testing.T) {
 		}
 		ada.want(duty.Available)
 	})
+}
+
+// The machine's clock is put right, an hour either way, while somebody speaks.
+func TestAClockThatIsSetChangesNoLength(t *testing.T) {
+	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
+		inHouse(t, func(h *house) {
+			var set atomic.Int64
+			h.board.cfg.Now = func() time.Time { return time.Now().Add(time.Duration(set.Load())) }
+			h.board.cfg.Since = time.Since
+			c := h.dial(lakeside)
+			h.pass(5 * time.Second)
+			set.Store(int64(jump))
+			h.pass(5 * time.Second)
+			c.leg.Hangup(media.Ending{By: media.ByPeer, Reason: "bye"})
+			h.pass(time.Second)
+			s := h.story(c)
+			if long := s.EndedAt.Sub(s.AnsweredAt); s.Phase != call.Ended || (long-10*time.Second).Abs() > 100*time.Millisecond {
+				t.Errorf("with a clock set by %v: %s, 10 s lasted %v", jump, s.Phase, long)
+			}
+		})
+	}
 }

@@ -38,11 +38,15 @@ type Config struct {
 	Spend  *spend.Meter // nil: the same
 	// MaxCalls is how many calls may live at once; more are refused with 503 (0: 5,000).
 	MaxCalls int
+	// Full says why new calls must go elsewhere when so many live, "" when they need not; nil: never. It must not block.
+	Full func(calls int) string
 	// Sabotage lets a caller break the own call with the key D, for tests of what a defect costs the others. Nobody outside
 	// a test sets it.
 	Sabotage bool
 	Log      *slog.Logger
 	Now      func() time.Time
+	// Since is how long ago a time of Now was, by a clock that nobody sets; default Now's own, which time.Now has.
+	Since func(time.Time) time.Duration
 }
 
 // defaultMaxCalls is what the media ports of the default range could carry twice over.
@@ -65,11 +69,17 @@ type Switchboard struct {
 // New returns a switchboard that takes calls at once.
 func New(cfg Config) *Switchboard {
 	cfg.MaxCalls = cmp.Or(cfg.MaxCalls, defaultMaxCalls)
+	if cfg.Full == nil {
+		cfg.Full = func(int) string { return "" }
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Since == nil {
+		cfg.Since = func(t time.Time) time.Duration { return cfg.Now().Sub(t) }
 	}
 	return &Switchboard{
 		cfg:    cfg,

@@ -98,7 +98,7 @@ func (d *liveDuty) endPart(e duty.Event) (w Wish, ok bool) {
 
 // grant carries out a wish that came from the operator's duty.
 func (c *liveCall) grant(it asked) {
-	e := call.Event{Type: it.wish.Do, At: c.board.cfg.Now(), Operator: it.who.Operator}
+	e := call.Event{Type: it.wish.Do, At: c.now(), Operator: it.who.Operator}
 	var cost *spend.Call
 	switch e.Type {
 	case call.Keyed:
