@@ -73,7 +73,7 @@ func TestWithEveryDiskFullNobodySpeaksIntoTheVoid(t *testing.T) {
 	starred.Hangup()
 	n.Over(starred.Call, byeBar)
 	starred.Result = "answered"
-	must(t, o.Available(limited(t, byeBar)))
+	next(t, n, o)
 	joined(t, l, caller, o)
 	caller.Hangup()
 	n.Over(caller.Call, byeBar)

@@ -9,6 +9,7 @@ import (
 
 	"holdfast/e2e/harness"
 	"holdfast/e2e/operator"
+	"holdfast/services/duty"
 )
 
 // The numbers and people of the demonstration data.
@@ -79,6 +80,15 @@ func joined(t *testing.T, l *harness.Ledger, e *harness.Entry, o *operator.Opera
 	must(t, o.Accept(limited(t, joinBar)))
 	e.Say(e.Tone)
 	hear(t, e, o)
+}
+
+// next ends an operator's wrap-up.
+func next(t *testing.T, n *harness.Node, o *operator.Operator) {
+	t.Helper()
+	if n.Phase(o, byeBar, duty.WrapUp, duty.Available).State == duty.WrapUp {
+		must(t, o.Available(limited(t, byeBar)))
+	}
+	n.Phase(o, byeBar, duty.Available, duty.Offered) // whoever waits comes at once
 }
 
 // hear waits until caller and operator hear each other.

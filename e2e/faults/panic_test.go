@@ -39,7 +39,7 @@ func TestADefectInOneCallCostsThatCallOnly(t *testing.T) {
 		t.Errorf("the caller of another call: %+v", r)
 	}
 	witness.Result = "answered"
-	must(t, second.Available(limited(t, byeBar))) // no wrap-up
+	next(t, n, second)
 	joined(t, l, waiting, second)
 	waiting.Hangup()
 	n.Over(waiting.Call, byeBar)

@@ -90,22 +90,35 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 	mine := map[string]bool{}
 	for _, e := range entries {
 		mine[e.CallID()] = true
+		if r := e.Call.Result(); r.Answered() && !l.crashed(r.InviteSent, r.AnsweredAt.Add(time.Duration(r.DurationMS)*time.Millisecond)).IsZero() {
+			e.Crashed = true
+		}
 		all = append(all, l.check(e, kept)...)
 	}
 	byNumber := map[string]*Entry{}
 	for _, e := range entries {
 		byNumber[e.From] = e
 	}
+	others := map[string]int{}
 	for id, records := range kept.calls {
 		e := byNumber[records[0].Caller]
+		_, other := l.others[records[0].Caller]
 		switch {
 		case mine[id]:
+		case other:
+			others[records[0].Caller] += len(records)
 		case e == nil:
 			all = append(all, fmt.Sprintf("the log has a call that nobody made: %+v", records[0]))
+		case e.Crashed && records[0].Reason == "node_lost": // its 200 died with the node, and the INVITE came again
 		case e.Call.Result().Answered():
 			all = append(all, fmt.Sprintf("%s is in the log a second time: %+v", e.name(), records[0]))
 		case records[0].Result == "answered" || records[0].Result == "voicemail":
 			all = append(all, fmt.Sprintf("%s was never answered, and the log says %+v", e.name(), records[0]))
+		}
+	}
+	for from, answered := range l.others {
+		if others[from] != answered {
+			all = append(all, fmt.Sprintf("%d calls from %s were answered, and the log has %d", answered, from, others[from]))
 		}
 	}
 	return all
@@ -152,7 +165,7 @@ func (l *Ledger) settled(entries []*Entry, kept books) bool {
 		}
 	}
 	for _, e := range entries {
-		if e.Call.Result().Answered() && len(kept.calls[e.CallID()]) == 0 || e.Said() > 0 && !e.Told && len(kept.messages[e.CallID()]) == 0 {
+		if e.Call.Result().Answered() && len(kept.calls[e.CallID()]) == 0 || e.Said() > 0 && !e.Told && !e.Crashed && len(kept.messages[e.CallID()]) == 0 {
 			return false
 		}
 	}
@@ -230,13 +243,18 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 		all = append(all, e.name()+": "+fmt.Sprintf(format, args...))
 	}
 	messages, said := kept.messages[r.ID], e.Said()
+	if from, to := e.spoke(); e.Crashed {
+		if at := l.crashed(e.Call.Result().AnsweredAt, to); !at.IsZero() {
+			said = max(0, at.Sub(from)) // the rest was said to nobody
+		}
+	}
 	switch {
 	case len(messages) > 1:
 		differ("has %d voicemails", len(messages))
 		return all
 	case len(messages) == 0 && e.Told:
 		return all
-	case len(messages) == 0 && (said > 0 || r.Result == "voicemail"):
+	case len(messages) == 0 && (said > missingAll(e) || r.Result == "voicemail"):
 		differ("said %v, ended as %q (%s), and has no voicemail", said.Round(time.Millisecond), r.Result, r.Reason)
 		return all
 	case len(messages) == 0:
@@ -269,6 +287,14 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 		differ("%v of another sound are in its voicemail", foreign)
 	}
 	return all
+}
+
+// missingAll is how much speech may have left nothing at all: what was not yet a second when the node died.
+func missingAll(e *Entry) time.Duration {
+	if e.Crashed {
+		return tailBar
+	}
+	return 0
 }
 
 // tone says how long a tone can be heard, and how long anything else as loud.

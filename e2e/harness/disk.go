@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,7 +49,9 @@ func (n *Node) Fill(folder string, percent int) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	err = syscall.Fallocate(int(f.Fd()), 0, 0, want)
+	for err = syscall.ENOSPC; errors.Is(err, syscall.ENOSPC) && want > 0; want -= 64 << 10 { // the node writes too
+		err = syscall.Fallocate(int(f.Fd()), 0, 0, want)
+	}
 	_ = f.Close()
 	if err != nil {
 		n.t.Fatalf("fill %s with %d bytes: %v", dir, want, err)

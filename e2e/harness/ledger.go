@@ -17,6 +17,7 @@ const (
 	firstTone   = 320.0            // Hz; of the first call of a ledger
 	toneStep    = 25.0             // Hz; an ear tells tones apart that are 10 Hz apart
 	tones       = 90               // then they come again
+	firstNumber = 5560000          // of the callers
 	farFromBeep = 60.0             // Hz; as near as a caller's tone comes to the beep and to what operators say
 )
 
@@ -26,7 +27,10 @@ type Ledger struct {
 	node *Node
 
 	mu      sync.Mutex
+	made    int
 	entries []*Entry
+	crashes []time.Time    // when the node was killed
+	others  map[string]int // answered calls by number of callers who keep no entries
 }
 
 // Entry is one call of a ledger, from the caller's side. What the story knows of the call's end it says before the
@@ -44,8 +48,8 @@ type Entry struct {
 	// Lossy says that packets of this call were lost on the way by the story's own doing.
 	Lossy bool
 
-	mu   sync.Mutex
-	said time.Duration // into a message
+	mu       sync.Mutex
+	from, to time.Time // when the caller spoke into a message
 }
 
 // Ledger opens a ledger for the node's calls.
@@ -65,17 +69,54 @@ func (l *Ledger) Call(to string, change ...func(*carrier.Options)) *Entry {
 // Try is Call from any goroutine, towards any node; the caller of it hangs up.
 func (l *Ledger) Try(node, to string, change ...func(*carrier.Options)) (*Entry, error) {
 	l.mu.Lock()
-	n := len(l.entries)
-	e := &Entry{To: to, From: fmt.Sprintf("+1202556%04d", n), Tone: toneOf(n)}
-	l.entries = append(l.entries, e)
+	n := l.made
+	l.made++
 	l.mu.Unlock()
+	e := &Entry{To: to, From: fmt.Sprintf("+1202%07d", firstNumber+n), Tone: toneOf(n)}
 	o := carrier.Options{To: to, From: e.From, Node: node, Seconds: 3600}
 	for _, fn := range change {
 		fn(&o)
 	}
 	var err error
-	e.Call, err = carrier.Start(context.WithoutCancel(l.node.t.Context()), o)
-	return e, err
+	if e.Call, err = carrier.Start(context.WithoutCancel(l.node.t.Context()), o); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.entries = append(l.entries, e)
+	l.mu.Unlock()
+	return e, nil
+}
+
+// Others says that so many calls of a number that has no entries were answered.
+func (l *Ledger) Others(from string, answered int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.others == nil {
+		l.others = map[string]int{}
+	}
+	l.others[from] = answered
+}
+
+// Kill kills the node as a crash would. Of what was said at that moment the last second may be missing.
+func (l *Ledger) Kill() {
+	l.node.t.Helper()
+	now := time.Now()
+	l.node.Kill()
+	l.mu.Lock()
+	l.crashes = append(l.crashes, now)
+	l.mu.Unlock()
+}
+
+// crashed is when the node died between two moments, or the zero time.
+func (l *Ledger) crashed(from, to time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, at := range l.crashes {
+		if at.After(from) && at.Before(to) {
+			return at
+		}
+	}
+	return time.Time{}
 }
 
 func toneOf(n int) float64 {
@@ -122,7 +163,9 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 			return ctx.Err()
 		}
 	}
-	began := time.Now()
+	e.mu.Lock()
+	e.from = time.Now()
+	e.mu.Unlock()
 	e.Say(e.Tone)
 	over := time.NewTimer(long)
 	defer over.Stop()
@@ -133,7 +176,7 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 	case <-ctx.Done():
 	}
 	e.mu.Lock()
-	e.said += time.Since(began)
+	e.to = time.Now()
 	e.mu.Unlock()
 	return ctx.Err()
 }
@@ -142,7 +185,14 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 func (e *Entry) Said() time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.said
+	return e.to.Sub(e.from)
+}
+
+// spoke is when.
+func (e *Entry) spoke() (from, to time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.from, e.to
 }
 
 // Balance waits until every call is over and kept, and fails the test for each difference between the ledger and call log,

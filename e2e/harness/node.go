@@ -47,6 +47,7 @@ type Options struct {
 	// Beside is a node whose stores this one shares.
 	Beside *Node
 	Panics bool           // the story breaks something on purpose
+	Wires  bool           // PostgreSQL and Redis are reached by wires that may be slowed down and cut
 	Disks  map[string]int // folders of the data folder ("." for itself) that are disks of their own, of so many MiB
 	Away   bool           // the stores are down from the beginning; Start does not wait for the ready line
 	// Through is what its command line begins with, to run it in another network namespace; Host is its address there, and
@@ -62,10 +63,13 @@ type Node struct {
 	Host string // 127.x.y.1
 	Data string // HOLDFAST_DATA
 
+	Database, Redis *Wire // with Options.Wires
+
 	t       testing.TB
 	options Options
 	stores  *serverstest.Stores // nil with Up
 	lines   lines
+	urls    []string // of the stores, as the node is told
 
 	mu      sync.Mutex
 	log     bytes.Buffer // by lines
@@ -107,6 +111,14 @@ func Start(t testing.TB, options ...Options) *Node {
 			}
 		})
 	}
+	if n.stores != nil {
+		database, redis := n.stores.DatabaseURL, n.stores.RedisURL
+		if o.Wires {
+			n.Database, database = wire(t, database)
+			n.Redis, redis = wire(t, redis)
+		}
+		n.urls = []string{"HOLDFAST_DATABASE_URL=" + database, "HOLDFAST_REDIS_URL=" + redis}
+	}
 	for folder, size := range o.Disks {
 		mount(t, filepath.Join(n.Data, folder), size)
 	}
@@ -130,10 +142,7 @@ func (n *Node) env() []string {
 	if n.options.Public != "" {
 		env = append(env, "HOLDFAST_PUBLIC_URL="+n.options.Public)
 	}
-	if n.stores != nil {
-		env = append(env, "HOLDFAST_DATABASE_URL="+n.stores.DatabaseURL, "HOLDFAST_REDIS_URL="+n.stores.RedisURL)
-	}
-	return append(env, n.options.Env...)
+	return append(append(env, n.urls...), n.options.Env...)
 }
 
 // Run starts the process and returns at once.

@@ -1,0 +1,75 @@
+package faults
+
+import (
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"holdfast/e2e/bench/load"
+	"holdfast/e2e/harness"
+)
+
+const (
+	floodRate   = 400                // INVITEs a second: twenty times what a busy node sees
+	floodFor    = 5 * time.Second    //
+	floodCaller = "+16085559999"     // what the phone of the bench calls itself
+	floodMemory = float64(128 << 20) // bytes
+)
+
+// A region is told to call: twenty times the usual calls within seconds.
+func TestAFloodOfCallsIsAnsweredOrSentElsewhere(t *testing.T) {
+	n := harness.Start(t) // rated for 159 calls, by its 199 pairs of ports
+	l := n.Ledger()
+	o := n.Operator(zoe)
+	witness := l.Call(redRock)
+	joined(t, l, witness, o)
+	before, _ := n.Metric("process_resident_memory_bytes")
+
+	phone, err := load.NewPhone(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort(n.SIP))
+	must(t, err)
+	defer phone.Close()
+	var calls []*load.Call
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	for began := time.Now(); time.Since(began) < floodFor; <-pace.C {
+		for due := int(time.Since(began).Seconds() * floodRate); len(calls) < due; {
+			calls = append(calls, phone.Invite(redRock, netip.MustParseAddrPort("127.0.0.1:9")))
+		}
+	}
+	must(t, phone.Settled(calls))
+	after, _ := n.Metric("process_resident_memory_bytes")
+	answered, refused := 0, 0
+	for _, c := range calls {
+		switch {
+		case c.Answered():
+			answered++
+		case c.Status == http.StatusServiceUnavailable:
+			refused++
+		default:
+			t.Fatalf("a call of the flood was neither answered nor refused: %+v", c)
+		}
+	}
+	if answered < 150 || answered > 175 {
+		t.Errorf("%d calls answered, %d refused", answered, refused)
+	}
+	if after > before+floodMemory {
+		t.Errorf("%.0f MB before the flood, %.0f MB after", before/1e6, after/1e6)
+	}
+	raised(t, n.SignIn(noc), "calls_refused", byeBar)
+	for _, c := range calls {
+		phone.Bye(c)
+	}
+	must(t, phone.Settled(calls))
+	hear(t, witness, o)
+	heard := o.Count()
+	witness.Hangup()
+	r := n.Over(witness.Call, byeBar)
+	if 200*r.Lost > r.Received || 200*heard.Lost > heard.Received { // 0.5 %
+		t.Errorf("the call that was up lost %d of %d packets one way, %d of %d the other", r.Lost, r.Received, heard.Lost, heard.Received)
+	}
+	witness.Result = "answered"
+	l.Others(floodCaller, answered)
+	l.Balance(booksBar)
+	t.Logf("%d INVITEs: %d answered, %d refused; %.0f MB before, %.0f MB after; lost %d and %d", len(calls), answered, refused, before/1e6, after/1e6, r.Lost, heard.Lost)
+}
