@@ -131,6 +131,7 @@ func TestWhateverHappensTheBooksAreRight(t *testing.T) {
 	}
 	n := harness.Start(t, harness.Options{Wires: true, Disks: map[string]int{"recordings": 64}})
 	d := &day{t: t, n: n, l: n.Ledger()}
+	d.l.Busy = true
 	d.ctx, d.stop = context.WithCancel(t.Context())
 	for _, o := range n.Operators(ada, ben) {
 		d.work.Go(func() { d.operator(o) })

@@ -24,6 +24,10 @@ const (
 // Ledger is what the callers of a story know: each has a number and a tone of its own. After whatever happened it is
 // held against what Holdfast says happened, with [Ledger.Balance]: nothing lost, nothing twice, nothing that nobody did.
 type Ledger struct {
+	// Busy says that the story has more going on than the machine has cores for: caller and node may see an answer or a hang-up
+	// seconds apart.
+	Busy bool
+
 	node *Node
 
 	mu      sync.Mutex
