@@ -53,16 +53,17 @@ func (l *limits) measure() {
 	l.then.Store(int64(sessions))
 }
 
-// full says what new calls must go elsewhere for when so many live; "" when there is room. A call that was just taken has no
-// session yet, and will have one.
-func (l *limits) full(calls int) string {
+// most is how many calls may live now that so many do, and what is spent when it is reached. A call that was just taken has no
+// session yet, and will have one; sessions beyond the calls, as those of third parties, leave less room for calls.
+func (l *limits) most(calls int) (most int, why string) {
 	sessions := max(l.sessions(), calls)
-	if sessions*100 >= l.pairs*newWork {
-		return fmt.Sprintf("%d of %d pairs of media ports are in use", sessions, l.pairs)
+	left := l.pairs*newWork/100 - sessions
+	why = fmt.Sprintf("%d of %d pairs of media ports are in use", sessions, l.pairs)
+	if l.files > 0 {
+		open := int(l.open.Load()) + socketsACall*(sessions-int(l.then.Load()))
+		if byFiles := (l.files*newWork/100 - open + socketsACall - 1) / socketsACall; byFiles < left {
+			left, why = byFiles, fmt.Sprintf("%d of %d files are open", open, l.files)
+		}
 	}
-	open := l.open.Load() + socketsACall*(int64(sessions)-l.then.Load())
-	if l.files > 0 && open*100 >= int64(l.files)*newWork {
-		return fmt.Sprintf("%d of %d files are open", open, l.files)
-	}
-	return ""
+	return max(0, calls+left), why
 }

@@ -121,8 +121,9 @@ func TestAtFourFifthsOfALimitNewCallsGoElsewhere(t *testing.T) {
 		{10, 10, 1000, ""},
 	} {
 		sessions, l.pairs = is.sessions, is.pairs
-		if why := l.full(is.calls); (why == "") != (is.full == "") || !strings.Contains(why, is.full) {
-			t.Errorf("%d sessions of %d: %q", is.sessions, is.pairs, why)
+		most, why := l.most(is.calls)
+		if full := most <= is.calls; full != (is.full != "") || !strings.Contains(why, is.full) {
+			t.Errorf("%d calls, %d sessions of %d: at most %d, %q", is.calls, is.sessions, is.pairs, most, why)
 		}
 	}
 }

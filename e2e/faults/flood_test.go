@@ -19,7 +19,7 @@ const (
 
 // A region is told to call: twenty times the usual calls within seconds.
 func TestAFloodOfCallsIsAnsweredOrSentElsewhere(t *testing.T) {
-	n := harness.Start(t) // rated for 159 calls, by its 199 pairs of ports
+	n := harness.Start(t) // rated for 159 calls, by its 199 pairs of ports; 119 of them for one tenant
 	l := n.Ledger()
 	o := n.Operator(zoe)
 	witness := l.Call(redRock)
@@ -50,13 +50,17 @@ func TestAFloodOfCallsIsAnsweredOrSentElsewhere(t *testing.T) {
 			t.Fatalf("a call of the flood was neither answered nor refused: %+v", c)
 		}
 	}
-	if answered < 150 || answered > 175 {
+	if answered < 110 || answered > 135 {
 		t.Errorf("%d calls answered, %d refused", answered, refused)
 	}
 	if after > before+floodMemory {
 		t.Errorf("%.0f MB before the flood, %.0f MB after", before/1e6, after/1e6)
 	}
 	raised(t, n.SignIn(noc), "calls_refused", byeBar)
+	other := l.Call(prairie) // another tenant's caller finds room
+	l.Answered(other, answerBar)
+	other.Hangup()
+	n.Over(other.Call, byeBar)
 	for _, c := range calls {
 		phone.Bye(c)
 	}

@@ -285,6 +285,27 @@ func TestANodeThatIsFullSaysSo(t *testing.T) {
 	})
 }
 
+// One tenant's callers must not keep out another's.
+func TestTheLastQuarterIsForOtherTenants(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.board.cfg.Most = func(int) (int, string) { return 8, "no port is left" }
+		taken := func(number string, calls int) (n int) {
+			for range calls {
+				if h.dial(number).refused == 0 {
+					n++
+				}
+			}
+			return n
+		}
+		if n := taken(lakeside, 10); n != 6 {
+			t.Errorf("of one tenant %d calls are taken, of 8 that may live", n)
+		}
+		if n := taken("+16085559999", 10); n != 2 {
+			t.Errorf("of others %d", n)
+		}
+	})
+}
+
 func TestALegThatNeverConnectsLeavesTheDutyAsItIs(t *testing.T) {
 	inHouse(t, func(h *house) {
 		ada := h.ready("ada")

@@ -38,8 +38,9 @@ type Config struct {
 	Spend  *spend.Meter // nil: the same
 	// MaxCalls is how many calls may live at once; more are refused with 503 (0: 5,000).
 	MaxCalls int
-	// Full says why new calls must go elsewhere when so many live, "" when they need not; nil: never. It must not block.
-	Full func(calls int) string
+	// Most is how many calls may live now that so many do, and what is spent then; nil: MaxCalls alone counts. It must not
+	// block.
+	Most func(calls int) (most int, why string)
 	// Sabotage lets a caller break the own call with the key D, for tests of what a defect costs the others. Nobody outside
 	// a test sets it.
 	Sabotage bool
@@ -69,8 +70,8 @@ type Switchboard struct {
 // New returns a switchboard that takes calls at once.
 func New(cfg Config) *Switchboard {
 	cfg.MaxCalls = cmp.Or(cfg.MaxCalls, defaultMaxCalls)
-	if cfg.Full == nil {
-		cfg.Full = func(int) string { return "" }
+	if cfg.Most == nil {
+		cfg.Most = func(int) (int, string) { return cfg.MaxCalls, "" }
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
