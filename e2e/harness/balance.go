@@ -50,6 +50,9 @@ const (
 	lengthBar = 700 * time.Millisecond
 	// busyBar is the same where a crowd of callers and a node that begins anew share the cores with whatever else runs.
 	busyBar = 10 * time.Second
+	// endBar is how long after a caller hung up the node may still be ending the call: a BYE that has to be sent again, a
+	// message that is being stored.
+	endBar = 5 * time.Second
 	// tailBar is how much of the end of what a caller said may be missing where the node died: a second, and the packets under way.
 	tailBar = 1300 * time.Millisecond
 	// edgeBar is how far a message's length may be off otherwise: the end of the beep, and the caller's own clock.
@@ -74,6 +77,10 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 		default:
 			all = append(all, "a call of the ledger is not over: "+e.name())
 		}
+		r := e.Call.Result()
+		if end := r.AnsweredAt.Add(time.Duration(r.DurationMS) * time.Millisecond); r.Answered() && !l.crashed(r.InviteSent, end.Add(endBar)).IsZero() {
+			e.Crashed = true
+		}
 	}
 	apis := make([]*Client, len(watchers))
 	for i, who := range watchers {
@@ -92,9 +99,6 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 	mine := map[string]bool{}
 	for _, e := range entries {
 		mine[e.CallID()] = true
-		if r := e.Call.Result(); r.Answered() && !l.crashed(r.InviteSent, r.AnsweredAt.Add(time.Duration(r.DurationMS)*time.Millisecond)).IsZero() {
-			e.Crashed = true
-		}
 		all = append(all, l.check(e, kept)...)
 	}
 	byNumber := map[string]*Entry{}
