@@ -152,3 +152,34 @@ func TestMediaOverIPv6(t *testing.T) {
 		t.Errorf("%+v", from)
 	}
 }
+
+func TestAFloodAtOnePortCostsNoOtherCallAPacket(t *testing.T) {
+	t.Parallel()
+	e := engine(t, 3, nil)
+	flooded, a, b := open(t, e, media.PCMU), open(t, e, media.PCMU), open(t, e, media.PCMU)
+	a.Receive(b)
+	stranger := mediatest.NewCarrier(t, outside, media.PCMU)
+	packet := stranger.Packet(make([]byte, media.FrameBytes), nil)
+	over := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				stranger.Send(flooded.Addr(), packet)
+			}
+		}
+	})
+	dropped(t, e, "stranger", 1000)
+	a.peer.Talk(a.Addr(), 440)
+	b.peer.Heard.WaitFrames(t, 50, limit)
+	close(over)
+	group.Wait()
+	if lost := b.peer.Heard.Lost(); lost != 0 {
+		t.Errorf("%d packets of another call are lost", lost)
+	}
+	flooded.peer.Tone(flooded.Addr(), 440, 1)
+	flooded.heard.WaitFrames(t, 1, limit)
+}
