@@ -13,6 +13,7 @@ type Destination struct {
 	To       string // E.164
 	From     string // E.164: the caller id that the called party sees
 	FromName string // shown beside it; may be empty
+	Trunk    string // the only carrier to be asked; empty: whichever takes calls from us
 	Call     string // the id of the call on whose behalf this is done, for traces
 }
 

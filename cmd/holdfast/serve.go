@@ -240,6 +240,11 @@ func (n *node) start() error {
 			return err
 		}
 		n.log.Info("answering calls", "sip", n.settings.SIP, "tenants", known)
+		if n.settings.Bench {
+			if err := n.seatPhones(); err != nil {
+				return err
+			}
+		}
 	}
 	n.activation.Start()
 	n.herald.Start()

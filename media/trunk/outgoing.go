@@ -55,7 +55,7 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 	}
 	o := &outgoing{to: to, withdrawn: make(chan struct{}), settled: make(chan struct{})}
 	for _, t := range *s.trunks.Load() {
-		if t.Out != nil {
+		if t.Out != nil && (to.Trunk == "" || to.Trunk == t.Name) {
 			o.carriers = append(o.carriers, t)
 		}
 	}

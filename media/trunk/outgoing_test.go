@@ -221,6 +221,29 @@ func TestOnlyWhatTheTrunkCouldNotDoGoesToTheNext(t *testing.T) {
 	}
 }
 
+func TestACallForOneTrunkGoesToNoOther(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	other, meant := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.1")
+	n.outward(other, meant)
+	to := someone
+	to.To, to.Trunk = "a07", "b"
+	leg, err := n.Dial(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	invite := meant.request(sip.INVITE)
+	if invite.Recipient.User != "a07" || invite.From().Address.User != someone.From {
+		t.Errorf("%s from %s", invite.Recipient.String(), invite.From().Value())
+	}
+	meant.says(invite, 503, "x", "")
+	ended(t, leg, listen(leg), media.EndedUnreachable, 503)
+	to.Trunk = "c"
+	if _, err := n.Dial(to); !errors.Is(err, media.ErrNoRoute) {
+		t.Errorf("by a trunk that does not exist: %v", err)
+	}
+}
+
 func TestATrunkThatWakesUpLateIsCancelled(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

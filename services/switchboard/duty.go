@@ -23,12 +23,13 @@ type liveDuty struct {
 	board *Switchboard
 	who   duty.Who
 	log   *slog.Logger
-	mail  *mailbox[any] // duty.Event, timerDue, seated, unseated, opened, request, wished
+	mail  *mailbox[any] // duty.Event, timerDue, rung, seated, unseated, opened, request, wished
 
 	state  duty.State
 	seq    uint64
 	timers *timers
 	seat   *Seat
+	phone  *telephone // in place of a seat; nil: the operator has a page
 	leg    atomic.Pointer[openLeg]
 	known  bool   // to the queue, as it is
 	was    bool   // answerable, as the queue was told
@@ -216,6 +217,8 @@ func (d *liveDuty) handle(item any) {
 		d.pass(it)
 	case peek:
 		it.reply <- d.state
+	case rung:
+		d.phone.heard(it)
 	case checkWish:
 		d.beginCheck(it)
 	case checkOver:
@@ -341,6 +344,9 @@ func (d *liveDuty) show() {
 	if d.seat != nil {
 		d.seat.show(d.state)
 	}
+	if d.phone != nil {
+		d.phone.follow(d.state)
+	}
 }
 
 // release frees all that the duty held. The queue forgets the operator first: a new duty may begin once the mailbox is
@@ -356,6 +362,9 @@ func (d *liveDuty) release() {
 	}
 	if d.replay != nil {
 		b.safely(d.replay)
+	}
+	if d.phone != nil {
+		b.safely(d.phone.hangup)
 	}
 	b.safely(func() { d.dropLeg("duty_over") })
 	if d.seat != nil {

@@ -145,7 +145,9 @@ func (c *liveCall) join(operator tenants.OperatorID) {
 	}
 	c.connect(legs, func() func() { return c.board.cfg.Bridge(c.leg, legs[0].Leg) })
 	legs[0].duty.post(duty.Event{Type: duty.Joined, Call: c.id})
-	c.openTicket(legs[0].duty.who)
+	if legs[0].duty.phone == nil {
+		c.openTicket(legs[0].duty.who)
+	}
 }
 
 // openTicket gives the operator the caller's message: a new one, or what another operator began in this call.

@@ -25,6 +25,7 @@ type account struct {
 	did, published string
 	instructions   string
 	hours          string // JSON of people.Hours
+	noWrap         bool   // whoever answers is free the moment the call ends
 }
 
 type person struct {
@@ -124,20 +125,28 @@ var homes = []home{
 // noc is the platform's own administrator.
 var noc = person{"noc@holdfast.example", "Holdfast NOC", tenants.RolePlatform, map[string]routing.Grade{}}
 
-// Where the load generators' far end is, and the trunk by which it is reached.
+// The tenant of load generators, whose callers of the account BenchQueue wait for operators with telephones, and the trunk
+// by which those are reached.
 const (
-	benchTrunk  = "bench"
+	BenchTenant tenants.TenantID  = "bench"
+	BenchQueue  tenants.AccountID = "queue"
+	BenchTrunk                    = "bench"
+)
+
+// Where the load generators' far end is.
+const (
 	benchAgents = "127.0.11.3/32"
 	benchTarget = "127.0.11.3:5070"
 )
 
 // bench answers load generators by plain SIP users: the account's id says what is done with the call.
 var bench = home{
-	id: "bench", name: "Benchmarks", zone: "UTC", country: "US", language: "en", state: routing.Live,
+	id: BenchTenant, name: "Benchmarks", zone: "UTC", country: "US", language: "en", state: routing.Live,
 	accounts: []account{
 		{id: "answer", name: "Answered and kept", initials: "A", colour: "teal", shape: "circle", languages: []string{"en"}, did: "answer"},
 		{id: "record", name: "Straight to voicemail", initials: "R", colour: "teal", shape: "circle", languages: []string{"en"}, did: "record"},
 		{id: "echo", name: "Audio comes back", initials: "E", colour: "teal", shape: "circle", languages: []string{"en"}, did: "echo"},
 		{id: "bridge", name: "Dialled on", initials: "B", colour: "teal", shape: "circle", languages: []string{"en"}, did: "bridge"},
+		{id: BenchQueue, name: "Waits for a telephone", initials: "Q", colour: "teal", shape: "circle", languages: []string{"en"}, did: "queue", noWrap: true},
 	},
 }

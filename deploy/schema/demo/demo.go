@@ -6,9 +6,9 @@ package demo
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -104,25 +104,46 @@ func Bench(ctx context.Context, db *store.DB, wanted bool) error {
 			return err
 		}
 		if !wanted {
-			if _, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1 AND out_target = $2", benchTrunk, benchTarget); err != nil {
+			if _, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1 AND out_target = $2", BenchTrunk, benchTarget); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, "DELETE FROM tenants WHERE tenant_id = $1", bench.id)
 			return err
 		}
-		var there int
-		err := tx.QueryRow(ctx, "SELECT 1 FROM tenants WHERE tenant_id = $1", bench.id).Scan(&there)
-		if errors.Is(err, pgx.ErrNoRows) {
-			err = addHome(ctx, tx, bench, "")
+		if err := addBench(ctx, tx); err != nil {
+			return err
 		}
-		if err == nil { // the user "bridge" is dialled on through it
-			_, err = tx.Exec(ctx, "INSERT INTO trunks (name, signal, out_target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-				benchTrunk, []netip.Prefix{netip.MustParsePrefix(benchAgents)}, benchTarget)
-		}
+		// The user "bridge" is dialled on through it, and the telephones of "queue" are reached by it.
+		_, err := tx.Exec(ctx, "INSERT INTO trunks (name, signal, out_target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+			BenchTrunk, []netip.Prefix{netip.MustParsePrefix(benchAgents)}, benchTarget)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("users for load generators: %w", err)
+	}
+	return nil
+}
+
+// addBench adds what is missing: an earlier build may have had fewer users.
+func addBench(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, "SELECT account_id FROM accounts WHERE tenant_id = $1", bench.id)
+	if err != nil {
+		return err
+	}
+	there, err := pgx.CollectRows(rows, pgx.RowTo[tenants.AccountID])
+	if err != nil {
+		return err
+	}
+	if len(there) == 0 {
+		return addHome(ctx, tx, bench, "")
+	}
+	for _, a := range bench.accounts {
+		if slices.Contains(there, a.id) {
+			continue
+		}
+		if err := addAccount(ctx, tx, bench, a); err != nil {
+			return fmt.Errorf("%s: %w", a.id, err)
+		}
 	}
 	return nil
 }
@@ -155,6 +176,10 @@ func addAccount(ctx context.Context, tx pgx.Tx, h home, a account) error {
 	if a.medical {
 		priority = medicalPriority
 	}
+	wrap := usualWrap
+	if a.noWrap {
+		wrap = 0
+	}
 	if a.phrases == nil {
 		a.phrases = map[string]string{}
 	}
@@ -166,7 +191,7 @@ func addAccount(ctx context.Context, tx pgx.Tx, h home, a account) error {
 		instructions, hours, notify)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text::jsonb, $20)`,
 		h.id, a.id, a.name, a.initials, a.colour, a.shape, a.languages, h.zone, h.country, a.medical,
-		a.phrases, a.greetings, usualRing, usualOffer, usualWait, usualWrap, priority,
+		a.phrases, a.greetings, usualRing, usualOffer, usualWait, wrap, priority,
 		a.instructions, cmp.Or(a.hours, "[]"), []string{"office@" + string(a.id) + ".example"})
 	if err != nil {
 		return err

@@ -249,7 +249,7 @@ func TestBenchUsersComeAndGo(t *testing.T) {
 		t.Fatalf("%v, %v: bench users are no reason to go without demonstration data", did, err)
 	}
 	b.check(t)
-	for _, user := range []string{"answer", "record", "echo", "bridge"} {
+	for _, user := range []string{"answer", "record", "echo", "bridge", "queue"} {
 		if tenant, n, ok := b.book.Lookup(user); !ok || tenant != "bench" || n.Account != tenants.AccountID(user) {
 			t.Errorf("%s: %s %+v %v", user, tenant, n, ok)
 		}

@@ -1,0 +1,137 @@
+package switchboard
+
+import (
+	"errors"
+
+	"holdfast/media"
+	"holdfast/services/duty"
+	"holdfast/tenants"
+)
+
+// Phone is an operator who has a telephone instead of a page: it rings when a call is offered, picking it up accepts the
+// call, and hanging it up ends the call. Who answers from it is on duty as long as this node is. No message is written
+// there, so none is opened for its callers.
+type Phone struct {
+	Who   duty.Who // Duty is chosen here
+	To    string   // the user to be dialled
+	Trunk string   // through which it is dialled; "": whichever takes calls from us
+}
+
+// Seat opens the duty of an operator with a telephone, who is available at once. It wants a Dialer. ErrDraining when this
+// node shuts down; ErrTaken when the operator is on duty already.
+func (b *Switchboard) Seat(p Phone) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.draining {
+		return ErrDraining
+	}
+	if b.duties[p.Who.Operator] != nil {
+		return ErrTaken
+	}
+	p.Who.Duty = tenants.DutyID(tenants.NewID())
+	d := newDuty(b, p.Who)
+	d.phone = &telephone{Phone: p, duty: d}
+	b.duties[p.Who.Operator] = d
+	b.owners.Add(1)
+	d.post(duty.Event{Type: duty.Began, Who: &d.who})
+	for _, e := range []duty.Type{duty.SocketUp, duty.MediaUp, duty.Checked, duty.Ready} { // a telephone is proven by ringing it
+		d.post(duty.Event{Type: e})
+	}
+	go d.run()
+	return nil
+}
+
+// ErrTaken says that an operator is on duty already.
+var ErrTaken = errors.New("this operator is on duty already")
+
+// telephone plays the part of the page for its duty. All of it belongs to the duty's goroutine.
+type telephone struct {
+	Phone
+	duty *liveDuty
+
+	leg   media.Leg      // of the call that rings or talks there; nil: none does
+	call  tenants.CallID // for which it was dialled last, and by which offer
+	epoch uint64
+}
+
+// rung is an event of a telephone's leg.
+type rung struct {
+	leg   media.Leg
+	event media.Event
+}
+
+// follow makes the telephone do what the duty's state says: ring with an offer, and fall silent when that is over.
+func (t *telephone) follow(s duty.State) {
+	busy := s.Phase == duty.Offered || s.Phase == duty.Talking
+	same := busy && s.Card.Call == t.call && s.Epoch == t.epoch
+	if !same {
+		t.hangup()
+	}
+	if s.Phase == duty.Offered && !same {
+		t.ring(s)
+	}
+}
+
+func (t *telephone) ring(s duty.State) {
+	t.call, t.epoch = s.Card.Call, s.Epoch
+	leg, err := t.dial(s.Card)
+	if err != nil {
+		t.duty.log.Warn("an operator's telephone could not be dialled", "err", err)
+		t.duty.post(duty.Event{Type: duty.Decline, Call: t.call, Epoch: t.epoch})
+		return
+	}
+	t.leg = leg
+	leg.Listen(func(e media.Event) { t.duty.mail.post(rung{leg, e}) })
+}
+
+// dial shows the caller's number, where a telephone can show it.
+func (t *telephone) dial(c *duty.Card) (media.Leg, error) {
+	dialer := t.duty.board.cfg.Dialer
+	if dialer == nil {
+		return nil, media.ErrNoRoute
+	}
+	to := media.Destination{To: t.To, Trunk: t.Trunk, From: c.Caller, FromName: c.CallerName, Call: string(c.Call)}
+	leg, err := dialer.Dial(to)
+	if errors.Is(err, media.ErrNumber) {
+		to.From = ""
+		leg, err = dialer.Dial(to)
+	}
+	return leg, err
+}
+
+// heard takes what happened at the telephone.
+func (t *telephone) heard(it rung) {
+	if it.leg != t.leg {
+		return // of a call that is over
+	}
+	now := t.duty.board.cfg.Now()
+	switch it.event.Kind {
+	case media.Connected:
+		t.duty.leg.Store(&openLeg{Leg: t.leg, duty: t.duty})
+		_ = t.duty.step(duty.Event{Type: duty.Accept, At: now, Call: t.call, Epoch: t.epoch})
+	case media.Ended:
+		t.leg = nil
+		t.duty.leg.Store(nil)
+		e := duty.Event{Type: duty.HangUp, At: now, Call: t.call}
+		if t.duty.state.Phase == duty.Offered {
+			e = duty.Event{Type: duty.Decline, At: now, Call: t.call, Epoch: t.epoch}
+			if it.event.Ending.Reason == media.EndedNoAnswer { // it rang in vain, as its exchange says
+				t.duty.timers.clear(duty.TimerOffer)
+				e = duty.Event{Type: duty.TimerFired, At: now, Timer: duty.TimerOffer}
+			}
+		}
+		_ = t.duty.step(e)
+	case media.Ringing, media.Digit, media.Held, media.Resumed, media.Silent, media.Audible, media.Unreachable:
+	}
+}
+
+// hangup ends what rings or talks.
+func (t *telephone) hangup() {
+	if t.leg == nil {
+		return
+	}
+	leg := t.leg
+	t.leg = nil
+	t.duty.leg.Store(nil)
+	leg.Hangup(media.Ending{By: media.ByServer, Reason: "call_over"})
+}

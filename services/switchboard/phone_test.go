@@ -1,0 +1,190 @@
+package switchboard
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"holdfast/media"
+	"holdfast/services/call"
+	"holdfast/services/duty"
+	"holdfast/tenants"
+	"holdfast/tenants/routing"
+)
+
+// phones puts operators with telephones on duty: a01 and so on, who are free the moment a call ends.
+func (h *house) phones(n int) {
+	h.t.Helper()
+	h.home.Accounts[0].WrapUp = 0
+	for i := range n {
+		user := fmt.Sprintf("a%02d", i+1)
+		if err := h.board.Seat(Phone{
+			Who: duty.Who{
+				Tenant: "harbor", Operator: tenants.OperatorID(user), Name: user, Languages: map[string]routing.Grade{"en": routing.Native},
+			},
+			To: user, Trunk: "bench",
+		}); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	h.pass(0)
+}
+
+// rings is how many calls were placed, the newest of them, and to whom it went.
+func (h *house) rings() (n int, newest *handset, to media.Destination) {
+	h.line.mu.Lock()
+	defer h.line.mu.Unlock()
+	if n = len(h.line.legs); n == 0 {
+		h.t.Fatal("no telephone rings")
+	}
+	return n, h.line.legs[n-1], h.line.to[n-1]
+}
+
+func over(l *handset) bool {
+	select {
+	case <-l.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestACallRingsATelephoneAndThoseWhoTalkHearEachOtherUntilOneHangsUp(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.phones(1)
+		for i, ends := range []func(c *caller, far *handset){
+			func(c *caller, _ *handset) { c.leg.Leave() },
+			func(_ *caller, far *handset) { far.Leave() },
+		} {
+			c := h.dial("+16085550101")
+			n, far, to := h.rings()
+			if n != i+1 || to.To != "a01" || to.Trunk != "bench" || to.From != "+16085550177" || to.Call != c.id {
+				t.Fatalf("call %d: %d calls placed, the last to %+v", i+1, n, to)
+			}
+			far.Emit(media.Event{Kind: media.Ringing})
+			far.Emit(media.Event{Kind: media.Connected})
+			h.pass(0)
+			h.hears(map[string]string{"caller": "a01", "a01": "caller"}, party{"caller", 440, c.leg}, party{"a01", 700, far.Leg})
+			h.pass(time.Minute)
+			ends(c, far)
+			h.pass(0)
+			if s := h.story(c); s.Result != call.Answered || s.OperatorName != "a01" || !over(far) {
+				t.Errorf("call %d: %s by %q, the telephone is free: %v", i+1, s.Result, s.OperatorName, over(far))
+			}
+			if !h.isOver(c) {
+				t.Errorf("call %d goes on for the caller", i+1)
+			}
+		}
+	})
+}
+
+func (h *house) isOver(c *caller) bool {
+	select {
+	case <-c.leg.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestATelephoneThatIsBusyOrRingsInVainLeavesTheCallToTheNext(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.phones(4)
+		c := h.dial("+16085550101")
+		for i, refuses := range []func(far *handset){
+			func(far *handset) { far.Hangup(media.Ending{By: media.ByPeer, Reason: media.EndedBusy}) },
+			func(far *handset) { far.Hangup(media.Ending{By: media.ByPeer, Reason: media.EndedNoAnswer}) },
+			func(*handset) { h.pass(12 * time.Second) },
+		} {
+			n, far, to := h.rings()
+			if n != i+1 || to.To != fmt.Sprintf("a%02d", i+1) {
+				t.Fatalf("%d calls placed, the last to %+v", n, to)
+			}
+			refuses(far)
+			h.pass(0)
+			if !over(far) {
+				t.Errorf("%s still rings", to.To)
+			}
+		}
+		_, far, to := h.rings()
+		far.Emit(media.Event{Kind: media.Connected})
+		h.pass(0)
+		s := h.story(c)
+		outcomes := ""
+		for _, o := range s.Offered {
+			outcomes += " " + o.Name + ":" + o.Outcome
+		}
+		if want := " a01:declined a02:missed a03:missed a04:accepted"; to.To != "a04" || s.Phase != call.Talking || outcomes != want {
+			t.Errorf("%s, %s; want%s, got%s", to.To, s.Phase, want, outcomes)
+		}
+	})
+}
+
+func TestATelephoneFallsSilentWhenTheCallerGivesUpAndRingsForTheNext(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.phones(1)
+		c := h.dial("+16085550101")
+		_, far, _ := h.rings()
+		c.leg.Leave()
+		h.pass(0)
+		if !over(far) {
+			t.Fatal("it rings for nobody")
+		}
+		far.Emit(media.Event{Kind: media.Connected}) // picked up in the same moment
+		h.pass(time.Second)
+		h.line.mu.Lock()
+		h.line.broken = errDisk
+		h.line.mu.Unlock()
+		next := h.dial("+16085550101") // no line just now
+		h.pass(0)
+		h.line.mu.Lock()
+		h.line.broken = nil
+		h.line.mu.Unlock()
+		h.pass(6 * time.Second)
+		n, far, to := h.rings()
+		far.Emit(media.Event{Kind: media.Connected})
+		h.pass(0)
+		if s := h.story(next); n != 2 || to.Call != next.id || s.Phase != call.Talking {
+			t.Errorf("%d calls placed; the second caller is %s", n, s.Phase)
+		}
+	})
+}
+
+func TestAHundredCallersAreAnsweredByFiftyTelephonesInTheOrderTheyCame(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.phones(50)
+		var callers []*caller
+		for range 100 {
+			callers = append(callers, h.dial("+16085550101"))
+			h.pass(time.Millisecond)
+		}
+		if n, _, _ := h.rings(); n != 50 {
+			t.Fatalf("%d telephones ring", n)
+		}
+		used := map[string]bool{}
+		for i, c := range callers {
+			n, _, _ := h.rings()
+			if i >= n {
+				t.Fatalf("caller %d is not offered to anybody", i+1)
+			}
+			h.line.mu.Lock()
+			far, to := h.line.legs[i], h.line.to[i]
+			h.line.mu.Unlock()
+			if to.Call != c.id {
+				t.Fatalf("caller %d was passed over", i+1)
+			}
+			used[to.To] = true
+			far.Emit(media.Event{Kind: media.Connected})
+			h.pass(time.Millisecond)
+			far.Leave()
+			h.pass(time.Millisecond)
+		}
+		if len(used) != 50 {
+			t.Errorf("%d telephones were of use", len(used))
+		}
+		if err := h.board.Seat(Phone{Who: duty.Who{Tenant: "harbor", Operator: "a01"}, To: "a01"}); !errors.Is(err, ErrTaken) {
+			t.Errorf("twice on duty: %v", err)
+		}
+	})
+}
