@@ -200,17 +200,28 @@ func TestAStallWithoutASecondFolderIsToldTruthfullyAndRecoversLater(t *testing.T
 	mustHear(t, s, take.id, said)
 }
 
+// unsyncedFile is a file that is synced as a test says.
+type unsyncedFile struct {
+	File
+	sync func() error
+}
+
+func (f unsyncedFile) Sync() error { return f.sync() }
+
 func TestWhoWaitsBehindASyncThatHangsIsSyncedByAnother(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	var hangs atomic.Pointer[string]
-	files := faulty{onSync: func(path string) error {
-		if name := hangs.Load(); name != nil && strings.Contains(path, *name) {
-			<-release
-		}
-		return nil
-	}}
-	s := newStore(t, Config{Files: files.open, Stall: 200 * time.Millisecond, StopWait: 20 * time.Second, Writers: 1})
+	files := func(path string, flag int) (File, error) {
+		file, err := OpenFile(path, flag)
+		return unsyncedFile{file, func() error { // no disk, which would have its own pace
+			if name := hangs.Load(); name != nil && strings.Contains(path, *name) {
+				<-release
+			}
+			return nil
+		}}, err
+	}
+	s := newStore(t, Config{Files: files, Stall: 2 * time.Second, StopWait: 20 * time.Second, Writers: 1})
 	stuck := create(t, s, Limits{Longest: time.Minute}, nil)
 	takes := []*Take{stuck}
 	for range mostUnsynced + 3 {
