@@ -150,6 +150,9 @@ func (c *Call) Cue(hz float64) <-chan time.Time {
 	return c.ear.cue
 }
 
+// Sent is how many packets of audio were sent so far.
+func (c *Call) Sent() uint64 { return c.session.Stats().Sent }
+
 // CallID is the id in X-Holdfast-Call; "" before the answer.
 func (c *Call) CallID() string { return c.Result().CallID }
 

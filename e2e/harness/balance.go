@@ -255,7 +255,7 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 	messages, said := kept.messages[r.ID], e.Said()
 	if from, to := e.spoke(); e.Crashed {
 		if at := l.crashed(e.Call.Result().AnsweredAt, to); !at.IsZero() {
-			said = max(0, at.Sub(from)) // the rest was said to nobody
+			said = max(0, min(said, at.Sub(from))) // the rest was said to nobody
 		}
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast/e2e/carrier"
+	"holdfast/media"
 )
 
 // beepHz is the tone after which a message is recorded.
@@ -53,7 +54,8 @@ type Entry struct {
 	Lossy bool
 
 	mu       sync.Mutex
-	from, to time.Time // when the caller spoke into a message
+	from, to time.Time     // when the caller spoke into a message
+	said     time.Duration // then, by what was sent: a busy machine keeps a caller from speaking
 }
 
 // Ledger opens a ledger for the node's calls.
@@ -167,6 +169,7 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 			return ctx.Err()
 		}
 	}
+	before := e.Sent()
 	e.mu.Lock()
 	e.from = time.Now()
 	e.mu.Unlock()
@@ -181,6 +184,7 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 	}
 	e.mu.Lock()
 	e.to = time.Now()
+	e.said = time.Duration(e.Sent()-before) * media.FrameTime //nolint:gosec // a few thousand
 	e.mu.Unlock()
 	return ctx.Err()
 }
@@ -189,7 +193,7 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 func (e *Entry) Said() time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.to.Sub(e.from)
+	return e.said
 }
 
 // spoke is when.
