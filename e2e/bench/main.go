@@ -13,6 +13,8 @@
 //     delay (server only), memory and goroutines are those at that number. ratio_to_floor and ratio_to_diago compare the
 //     server's CPU time a packet at half that number, in the same run: 0.5 to floor is twice the floor's cost, 2 to diago
 //     half of diago's, which relays plain RTP. The floor has as many sockets as the server.
+//   - offer: a hundred callers a second call the bench user "queue", whose operators are 50 telephones: how long from a caller's
+//     INVITE until a telephone has the one for that call.
 //   - setup_answer: callers call the bench user "answer" of a whole node with its stores. calls_per_second is the
 //     highest rate at which 99.9 % are answered before a caller would repeat its INVITE (500 ms), the rest are answered late.
 //   - setup_bridge: the same with the bench user "bridge", who is dialled on to an agent: two legs a call.
@@ -93,9 +95,9 @@ func measure(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp // it was printed
 	}
-	all := []string{"accept", "bridge_rtp", "bridge_srtp", "setup_answer", "setup_bridge", "voicemail"}
+	all := []string{"accept", "bridge_rtp", "bridge_srtp", "offer", "setup_answer", "setup_bridge", "voicemail"}
 	run := map[string]func(context.Context) error{
-		"accept": b.accept, "bridge_rtp": b.bridgeRTP, "bridge_srtp": b.bridgeSRTP,
+		"accept": b.accept, "bridge_rtp": b.bridgeRTP, "bridge_srtp": b.bridgeSRTP, "offer": b.offer,
 		"setup_answer": b.setup, "setup_bridge": b.setupBridge, "voicemail": b.voicemail,
 	}
 	names := flags.Args()

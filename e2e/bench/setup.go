@@ -126,31 +126,10 @@ func warm(phone *load.Phone, user string) error {
 
 // callAt places calls at a rate, holds each, and hangs up.
 func (n *node) callAt(ctx context.Context, phone *load.Phone, user string, rate int, d time.Duration) (r rates, err error) {
-	nowhere := netip.AddrPortFrom(callerHost, 9) // nobody listens: no audio is sent in this benchmark
-	calls := make([]*load.Call, 0, int(d.Seconds()*float64(rate)))
-	left := 0 // how many of them were told BYE
-	r.core, err = n.load(func() error {
-		tick := time.NewTicker(pace)
-		defer tick.Stop()
-		began := time.Now()
-		for time.Since(began) < d {
-			<-tick.C
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			for due := int(time.Since(began).Seconds() * float64(rate)); len(calls) < due; {
-				calls = append(calls, phone.Invite(user, nowhere))
-			}
-			for ; left < len(calls) && time.Since(calls[left].InvitedAt) > heldFor; left++ {
-				phone.Bye(calls[left])
-			}
-		}
-		return nil
-	})
+	calls, r, err := n.placeAt(ctx, phone, user, rate, d, heldFor)
 	if err != nil {
 		return r, err
 	}
-	r.paced = float64(len(calls)) > pacedShare*d.Seconds()*float64(rate)-1
 	if err := endAll(phone, calls, 2*rate); err != nil {
 		return r, err
 	}
@@ -167,6 +146,33 @@ func (n *node) callAt(ctx context.Context, phone *load.Phone, user string, rate 
 	}
 	slices.Sort(r.answers)
 	return r, nil
+}
+
+// placeAt places calls at a rate, and hangs up each that has been held long enough. The last of them go on.
+func (n *node) placeAt(ctx context.Context, phone *load.Phone, user string, rate int, d, held time.Duration) (calls []*load.Call, r rates, err error) {
+	nowhere := netip.AddrPortFrom(callerHost, 9) // nobody listens: no audio is sent in this benchmark
+	calls = make([]*load.Call, 0, int(d.Seconds()*float64(rate)))
+	left := 0 // how many of them were told BYE
+	r.core, err = n.load(func() error {
+		tick := time.NewTicker(pace)
+		defer tick.Stop()
+		began := time.Now()
+		for time.Since(began) < d {
+			<-tick.C
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			for due := int(time.Since(began).Seconds() * float64(rate)); len(calls) < due; {
+				calls = append(calls, phone.Invite(user, nowhere))
+			}
+			for ; left < len(calls) && time.Since(calls[left].InvitedAt) > held; left++ {
+				phone.Bye(calls[left])
+			}
+		}
+		return nil
+	})
+	r.paced = float64(len(calls)) > pacedShare*d.Seconds()*float64(rate)-1
+	return calls, r, err
 }
 
 // endAll hangs up what is left of some calls, at a rate, and waits until they are over.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Agent is the far end of calls that the server dials on: it answers whoever calls it at once, and lets them go. It sends
@@ -19,9 +20,12 @@ type Agent struct {
 	offer    string
 	wait     sync.WaitGroup
 	answered atomic.Int64
+
+	mu   sync.Mutex
+	rang map[string]time.Time // by X-Holdfast-Call: when the first INVITE for it came
 }
 
-// AgentAddr is where the bench user "bridge" is dialled on to.
+// AgentAddr is where the bench user "bridge" is dialled on to, and where the telephones of "queue" are.
 var AgentAddr = netip.MustParseAddrPort("127.0.11.3:5070")
 
 // NewAgent opens the agent; its SDP wants audio at media.
@@ -31,7 +35,7 @@ func NewAgent(media netip.AddrPort) (*Agent, error) {
 		return nil, fmt.Errorf("open the agent: %w", err)
 	}
 	_ = conn.SetReadBuffer(4 << 20) // less is given: then the server repeats what did not fit
-	a := &Agent{conn: conn, local: AgentAddr, offer: describe(media)}
+	a := &Agent{conn: conn, local: AgentAddr, offer: describe(media), rang: map[string]time.Time{}}
 	a.wait.Go(a.read)
 	return a, nil
 }
@@ -53,15 +57,31 @@ func (a *Agent) read() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err == nil:
-			if reply := a.take(buf[:n]); reply != nil {
+			if reply := a.take(buf[:n], time.Now()); reply != nil {
 				_, _ = a.conn.WriteToUDPAddrPort(reply, from) // lost is lost: it is asked again
 			}
 		}
 	}
 }
 
+func (a *Agent) ring(id string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, again := a.rang[id]; !again {
+		a.rang[id] = now
+	}
+}
+
+// Rang is when the agent was first called for a call of the server's, by its id.
+func (a *Agent) Rang(id string) (at time.Time, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at, ok = a.rang[id]
+	return at, ok
+}
+
 // take answers one request with 200, the same whenever it is repeated.
-func (a *Agent) take(m []byte) []byte {
+func (a *Agent) take(m []byte, now time.Time) []byte {
 	method, _, ok := bytes.Cut(m, []byte(" "))
 	if !ok || bytes.Equal(method, []byte("ACK")) || bytes.HasPrefix(m, []byte("SIP/2.0 ")) {
 		return nil
@@ -76,6 +96,7 @@ func (a *Agent) take(m []byte) []byte {
 		return append(b, "Content-Length: 0\r\n\r\n"...)
 	}
 	a.answered.Add(1)
+	a.ring(string(header(m, "X-Holdfast-Call")), now)
 	return fmt.Appendf(b, "Contact: <sip:agent@%s>\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
 		a.local, len(a.offer), a.offer)
 }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"holdfast/e2e/bench/load"
+)
+
+const (
+	offerRate    = 100                    // calls a second
+	offerHeldFor = 300 * time.Millisecond // 30 of the 50 telephones are busy
+	offerFor     = 10 * time.Second
+)
+
+// offer is the benchmark offer.
+func (b *bench) offer(ctx context.Context) error {
+	agent, err := load.NewAgent(netip.AddrPortFrom(load.AgentAddr.Addr(), 9))
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	n, err := b.startNode(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.stopNode()
+	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	if err != nil {
+		return err
+	}
+	defer phone.Close()
+	if err := warm(phone, "queue"); err != nil {
+		return err
+	}
+	d := offerFor
+	if b.quick {
+		d = time.Second
+	}
+	for run := range b.runs {
+		r, err := n.offerAt(ctx, phone, agent, d)
+		if err != nil {
+			return err
+		}
+		note("offer run %d: %d calls: p50 %v p99 %v, %d rang nowhere, %v%s", run+1, len(r.answers), r.at(0.5), r.at(0.99), r.lost, r.core, behind(r.paced))
+		if len(r.answers) == 0 {
+			return fmt.Errorf("of %d calls none rang at a telephone", r.lost)
+		}
+		b.out.add("offer", "offer_p50_ms", "ms", ms(r.at(0.5)))
+		b.out.add("offer", "offer_p99_ms", "ms", ms(r.at(0.99)))
+		b.out.share("offer", r.core)
+	}
+	return b.out.print()
+}
+
+// offerAt places calls and finds how long it took until each rang at a telephone. lost are those that had rung nowhere when
+// their caller hung up.
+func (n *node) offerAt(ctx context.Context, phone *load.Phone, agent *load.Agent, d time.Duration) (rates, error) {
+	calls, r, err := n.placeAt(ctx, phone, "queue", offerRate, d, offerHeldFor)
+	if err != nil {
+		return r, err
+	}
+	if err := endAll(phone, calls, 2*offerRate); err != nil {
+		return r, err
+	}
+	for _, c := range calls {
+		if at, rang := agent.Rang(c.ID); rang {
+			r.answers = append(r.answers, at.Sub(c.InvitedAt))
+		} else {
+			r.lost++
+		}
+	}
+	slices.Sort(r.answers)
+	return r, nil
+}
