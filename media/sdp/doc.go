@@ -5,6 +5,8 @@
 // we are the caller, it sends [Offer] and reads the reply with [Accept]. All four are pure: bytes and values in, bytes
 // and values out. What came from outside is bounded in size, never trusted to be complete, and never makes us panic.
 //
-// We speak PCMU and PCMA at 8,000 Hz with telephone-event beside them, over plain RTP. A peer that wants only SRTP is
-// told so by [ErrSecure]; a peer that offers neither codec by media.ErrNoCodec.
+// We speak PCMU and PCMA at 8,000 Hz with telephone-event beside them, over RTP, or over SRTP with the keys of a=crypto lines
+// (RFC 4568). [Secure] says which: what must be encrypted is never agreed on in clear ([ErrClear]), and a call that is
+// encrypted never loses that again. A peer that wants SRTP where we want none is told so by [ErrSecure]; one that offers
+// neither codec by media.ErrNoCodec.
 package sdp

@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -49,17 +50,26 @@ const (
 	eventFmtp  = "0-15" // the sixteen keys, RFC 4733 section 2.4.1
 	pcmuName   = "pcmu/8000"
 	pcmaName   = "pcma/8000"
-	maxType    = 127        // payload types have seven bits
-	plainAVP   = "RTP/AVP"  // what we speak
-	plainAVPF  = "RTP/AVPF" // the same with early feedback, which we may leave out (RFC 4585)
-	secureMark = "SAVP"     // part of every secure profile's name
+	maxType    = 127         // payload types have seven bits
+	plainAVP   = "RTP/AVP"   // what we speak
+	plainAVPF  = "RTP/AVPF"  // the same with early feedback, which we may leave out (RFC 4585)
+	safeAVP    = "RTP/SAVP"  // RFC 3711; of both, those with DTLS have other names
+	safeAVPF   = "RTP/SAVPF" // RFC 5124
+	secureMark = "SAVP"      // part of every secure profile's name
 )
 
 // Answer answers an offer (RFC 3264 section 6): the first audio line that we can speak is taken, with the offerer's
-// first codec of ours, and every other line is refused by port 0. Errors: ErrSecure when all audio is SRTP,
-// media.ErrNoCodec when no audio line has a codec of ours, ErrMalformed when the audio line has no usable address.
+// first codec of ours, and every other line is refused by port 0. Where SRTP is wanted, lines that can have it come first,
+// whatever their profile's name (RFC 8643). Errors: ErrSecure when all audio is SRTP and we want none, ErrClear when none is
+// and we must have it, media.ErrNoCodec when no audio line has a codec of ours, ErrMalformed when the audio line has no
+// usable address.
 func Answer(offer Description, local Local) ([]byte, Media, error) {
-	chosen, m, err := offer.choose(local)
+	chosen, m, err := offer.choose(local, func(l line) *Crypto {
+		if c, ok := best(l.keys, local.Secure); ok {
+			return c.answered(local.Secure)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, Media{}, err
 	}
@@ -70,26 +80,35 @@ func Answer(offer Description, local Local) ([]byte, Media, error) {
 			w.printf("m=%s 0 %s %s", l.kind, l.proto, l.formats[0])
 			continue
 		}
-		w.audio(local, l.proto, []format{{m.PayloadType, m.Codec}}, m.EventType, directionOf(m.Send, m.Receive))
+		var keys []Key
+		if m.Crypto != nil {
+			keys = []Key{m.Crypto.Out}
+		}
+		w.audio(local, l.proto, []format{{m.PayloadType, m.Codec}}, m.EventType, directionOf(m.Send, m.Receive), keys...)
 	}
 	return w.bytes(), m, nil
 }
 
-// Offer describes our side when we speak first: in an INVITE of ours, or in the 200 to one that came without a body.
+// Offer describes our side when we speak first: in an INVITE of ours, or in the 200 to one that came without a body. SRTP that
+// is only preferred is offered beside plain RTP in one line, which peers that do not know it pass over (RFC 8643).
 func Offer(local Local) []byte {
 	w := header(local, "0 0")
 	var formats []format
 	for _, c := range local.codecs() {
 		formats = append(formats, format{uint8(c), c})
 	}
-	w.audio(local, plainAVP, formats, OfferEventType, directionOf(true, !local.Hold))
+	proto := plainAVP
+	if local.Secure.policy() == Require {
+		proto = safeAVP
+	}
+	w.audio(local, proto, formats, OfferEventType, directionOf(true, !local.Hold), local.Secure.offers()...)
 	return w.bytes()
 }
 
 // Accept reads the peer's answer to an Offer made with the same local. Errors as for [Answer]; a peer that refused the
 // audio by port 0 gives media.ErrNoCodec.
 func Accept(answer Description, local Local) (Media, error) {
-	_, m, err := answer.choose(local)
+	_, m, err := answer.choose(local, func(l line) *Crypto { return accepted(l.keys, local.Secure) })
 	if err != nil {
 		return Media{}, err
 	}
@@ -106,15 +125,41 @@ func (l Local) codecs() []media.Codec {
 	return l.Codecs
 }
 
-// choose finds the first audio line that we can speak.
-func (d Description) choose(local Local) (index int, m Media, err error) {
-	secure := false
+// choose finds the first audio line that we can speak, and its keys by agree, in up to two rounds: encrypted, then plain.
+func (d Description) choose(local Local, agree func(line) *Crypto) (index int, m Media, err error) {
+	policy := local.Secure.policy()
+	if policy != Clear {
+		if index, m, err = d.pick(local, agree); err == nil || policy == Require {
+			return index, m, err
+		}
+	}
+	index, m, plain := d.pick(local, nil)
+	if plain != nil && err != nil && !errors.Is(err, ErrClear) {
+		return 0, Media{}, err // says more of what is wrong
+	}
+	return index, m, plain
+}
+
+// pick goes through the lines once; agree nil looks for plain RTP.
+func (d Description) pick(local Local, agree func(line) *Crypto) (index int, m Media, err error) {
+	missed := media.ErrNoCodec // what the lines that were passed over lacked
 	for i, l := range d.lines {
 		if l.kind != "audio" || l.port == 0 {
 			continue
 		}
-		if l.proto != plainAVP && l.proto != plainAVPF {
-			secure = secure || strings.Contains(l.proto, secureMark)
+		plain, safe := l.proto == plainAVP || l.proto == plainAVPF, l.proto == safeAVP || l.proto == safeAVPF
+		var keys *Crypto
+		if agree != nil && (plain || safe) {
+			keys = agree(l)
+		}
+		switch {
+		case agree != nil && keys == nil:
+			missed = ErrClear
+			continue
+		case agree == nil && !plain:
+			if strings.Contains(l.proto, secureMark) {
+				missed = ErrSecure
+			}
 			continue
 		}
 		m, ok := l.media(local)
@@ -124,12 +169,10 @@ func (d Description) choose(local Local) (index int, m Media, err error) {
 		if !l.about.addr.IsValid() {
 			return 0, Media{}, fmt.Errorf("%w: no usable c= for audio", ErrMalformed)
 		}
+		m.Crypto = keys
 		return i, m, nil
 	}
-	if secure {
-		return 0, Media{}, ErrSecure
-	}
-	return 0, Media{}, media.ErrNoCodec
+	return 0, Media{}, missed
 }
 
 // media is what a line means for us; ok is false when it has no codec of ours.

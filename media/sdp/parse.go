@@ -23,6 +23,7 @@ type line struct {
 	formats     []string
 	about       about
 	codings     []coding
+	keys        []crypto
 }
 
 // about is what may be said of the session and again, with more weight, of one media line.
@@ -92,14 +93,22 @@ func (d *Description) take(kind byte, value string, scope *about) {
 		}
 	case 'a':
 		name, rest, _ := strings.Cut(value, ":")
-		if name == "rtpmap" {
-			if len(d.lines) > 0 {
-				l := &d.lines[len(d.lines)-1]
-				l.codings = append(l.codings, parseCoding(rest)...)
-			}
-			return
+		if name != "rtpmap" && name != "crypto" {
+			scope.attribute(name, strings.TrimSpace(rest))
+		} else if len(d.lines) > 0 { // both are of a media line and nothing else
+			d.lines[len(d.lines)-1].special(name, rest)
 		}
-		scope.attribute(name, strings.TrimSpace(rest))
+	}
+}
+
+// special takes what only a media line may have.
+func (l *line) special(name, value string) {
+	if name == "rtpmap" {
+		l.codings = append(l.codings, parseCoding(value)...)
+		return
+	}
+	if c, ok := parseCrypto(value); ok && len(l.keys) < maxCrypto {
+		l.keys = append(l.keys, c)
 	}
 }
 

@@ -14,8 +14,10 @@ var (
 	ErrMalformed = errors.New("malformed session description")
 	// ErrTooLarge says that the body is over MaxBody bytes or MaxMedia media lines.
 	ErrTooLarge = errors.New("session description too large")
-	// ErrSecure says that the peer offers audio over SRTP only, which trunks do not speak yet: answer 488.
+	// ErrSecure says that the peer offers audio over SRTP only, where we want none: answer 488.
 	ErrSecure = errors.New("the peer offers secure RTP only")
+	// ErrClear says that we want SRTP, and the peer offers no key that we can use: answer 488.
+	ErrClear = errors.New("the peer offers no encryption that we can use")
 )
 
 // Limits on what we read. Real offers, video and ICE candidates included, stay under 4 KiB and 4 media lines.
@@ -35,6 +37,7 @@ type Local struct {
 	Version   uint64         // o= line; one higher each time the description changes
 	Hold      bool           // we hold the peer: we offer sendonly (it may hear us, we do not listen)
 	Codecs    []media.Codec  // what we speak, best first; nil: PCMU, then PCMA
+	Secure    Secure         // whether and how it is encrypted
 }
 
 // Media is the outcome of a negotiation: how to reach the peer's audio and what flows, from our point of view.
@@ -48,4 +51,5 @@ type Media struct {
 	Send        bool          // we may send
 	Receive     bool          // the peer may send
 	PTime       time.Duration // the peer's wish for the length of our packets; 0: none said
+	Crypto      *Crypto       // the keys; nil: plain RTP
 }

@@ -39,8 +39,8 @@ func header(local Local, timing string) *writer {
 	return w
 }
 
-// audio writes our media line; event 0 leaves telephone-event out.
-func (w *writer) audio(local Local, proto string, formats []format, event uint8, d direction) {
+// audio writes our media line; event 0 leaves telephone-event out, and no keys leave it unencrypted.
+func (w *writer) audio(local Local, proto string, formats []format, event uint8, d direction, keys ...Key) {
 	fmt.Fprintf(&w.buf, "m=audio %d %s", local.Addr.Port(), proto)
 	for _, f := range formats {
 		fmt.Fprintf(&w.buf, " %d", f.number)
@@ -55,6 +55,9 @@ func (w *writer) audio(local Local, proto string, formats []format, event uint8,
 	if event != 0 {
 		w.printf("a=rtpmap:%d %s", event, eventName)
 		w.printf("a=fmtp:%d %s", event, eventFmtp)
+	}
+	for _, k := range keys {
+		w.printf("a=%s", k.write())
 	}
 	w.printf("a=ptime:%d", media.FrameTime.Milliseconds())
 	w.printf("a=%s", d)
