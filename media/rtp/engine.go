@@ -171,7 +171,7 @@ func (e *Engine) run(work func()) bool {
 }
 
 // Dropped returns how many packets were refused since the start, by reason: "stranger", "malformed", "unknown_pt",
-// "duplicate", "late", "jump", "rate", "panic". The keys are always all there.
+// "duplicate", "late", "jump", "rate", "auth" (SRTP: forged, or under no key of the call), "panic". The keys are always all there.
 func (e *Engine) Dropped() map[string]uint64 {
 	all := make(map[string]uint64, reasons)
 	for r := none + 1; r < reasons; r++ {

@@ -23,6 +23,7 @@ const (
 	late
 	jump
 	rate
+	unauthentic
 	panicked
 	reasons
 )
@@ -30,7 +31,7 @@ const (
 // reasonNames are the keys of Engine.Dropped and of the metric.
 var reasonNames = [reasons]string{
 	stranger: "stranger", malformed: "malformed", unknownType: "unknown_pt", duplicate: "duplicate",
-	late: "late", jump: "jump", rate: "rate", panicked: "panic",
+	late: "late", jump: "jump", rate: "rate", unauthentic: "auth", panicked: "panic",
 }
 
 // comfortNoise is the static payload type of RFC 3389. It proves that the peer is there and sounds like nothing.
@@ -60,6 +61,8 @@ type receiver struct {
 	gapFrom  time.Time // last packet, where the time to the next one counts as a gap
 	jitter   jitter
 	control  control
+	opener   inward      // of SRTP
+	waiting  bool        // nothing is heard before Set: only then it is known whether it must be encrypted
 	stats    media.Stats // Received, Dropped, MaxGap, FirstReceived, LastReceived
 }
 
@@ -71,7 +74,9 @@ type heard struct {
 	audible bool        // the peer was silent until now
 }
 
-// take judges one packet and digests it: source, rate, form, type, number, and only then its content.
+// take judges one packet and digests it: source, authenticity, rate, form, type, number, and only then its content. SRTP is
+// opened before the rate is looked at, so that no flood of forgeries uses up what is the peer's, and long before the peer's
+// address is learned from a packet.
 func (r *receiver) take(src netip.AddrPort, b []byte, now time.Time) (got heard) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,6 +93,10 @@ func (r *receiver) take(src netip.AddrPort, b []byte, now time.Time) (got heard)
 func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Time) reason {
 	if !r.latch.admits(src, now) {
 		return stranger
+	}
+	b, why := r.unprotected(b, now)
+	if why != none {
+		return why
 	}
 	if !r.spend(now) {
 		return rate
@@ -131,6 +140,17 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 	}
 	r.marker = false
 	return none
+}
+
+// unprotected is a packet as the peer wrote it.
+func (r *receiver) unprotected(b []byte, now time.Time) ([]byte, reason) {
+	switch {
+	case r.waiting && !r.named:
+		return nil, unauthentic
+	case r.opener.on():
+		return r.opener.open(b, now)
+	}
+	return b, none
 }
 
 // spend takes one packet's worth of the rate limit.
@@ -188,7 +208,7 @@ func (r *receiver) count(h header, now time.Time) {
 }
 
 // set takes the outcome of a negotiation, for both ways.
-func (r *receiver) set(peer sdp.Media, now time.Time) {
+func (r *receiver) set(peer sdp.Media, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.latch.name(peer.Remote, now) {
@@ -198,9 +218,16 @@ func (r *receiver) set(peer sdp.Media, now time.Time) {
 		r.since, r.gapFrom, r.silent = now, time.Time{}, false
 	}
 	r.peer, r.named = peer, true
-	if !r.closed {
-		r.out.set(peer, r.latch.target())
+	var err error
+	if peer.Crypto != nil {
+		err = r.opener.set(peer.Crypto.In, now)
+	} else {
+		err = r.opener.set(nil, now)
 	}
+	if err == nil && !r.closed {
+		err = r.out.set(peer, r.latch.target())
+	}
+	return err
 }
 
 // allow replaces the prefixes from which a peer behind NAT may come.

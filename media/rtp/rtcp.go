@@ -121,6 +121,13 @@ func (r *receiver) takeRTCP(src netip.AddrPort, b []byte, now time.Time) (why re
 	if !r.admitsRTCP(src) {
 		return stranger
 	}
+	if r.opener.on() {
+		if b, why = r.opener.openRTCP(b, now); why != none {
+			return why
+		}
+	} else if r.waiting && !r.named {
+		return unauthentic
+	}
 	if !r.spend(now) {
 		return rate
 	}
@@ -182,7 +189,12 @@ func (s *Session) report(now time.Time) {
 	info.sending = info.packets != s.reports.sent
 	s.reports.sent = info.packets
 	b := appendReport(s.reports.buf[:0], info, block, s.reports.cname, now)
-	_ = s.rtcp.send(to, b) // a lost report is followed by another
+	s.out.mu.Lock()
+	b, ok = s.out.guard.protectReport(b)
+	s.out.mu.Unlock()
+	if ok {
+		_ = s.rtcp.send(to, b) // a lost report is followed by another
+	}
 }
 
 // senderInfo is our half of a report.

@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -30,7 +31,8 @@ type sender struct {
 	sent    uint64
 	octets  uint64
 	failed  uint64 // packets that the network did not take
-	buf     [headerBytes + maxPayload + tailroom]byte
+	guard   outward
+	buf     [headerBytes + maxPayload + protection + tailroom]byte
 }
 
 // mark is a place in a stream.
@@ -49,18 +51,35 @@ const (
 )
 
 func newSender(now func() time.Time) *sender {
-	return &sender{now: now, ssrc: rand.Uint32(), last: mark{seq: uint16(rand.Uint32()), timestamp: rand.Uint32()}}
+	o := &sender{now: now}
+	o.begin()
+	return o
 }
 
-// set takes the outcome of a negotiation.
-func (o *sender) set(m sdp.Media, to netip.AddrPort) {
+// begin begins a stream: its own source, at a number and a time that nobody can guess.
+func (o *sender) begin() {
+	o.ssrc, o.follows = rand.Uint32(), false
+	o.last = mark{seq: uint16(window + rand.Uint32N(longestStart-window)), timestamp: rand.Uint32()}
+}
+
+// set takes the outcome of a negotiation. A new key begins a new stream, whose turns of 16 bits both sides count from zero.
+func (o *sender) set(m sdp.Media, to netip.AddrPort) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if m.Crypto == nil {
+		o.guard = outward{}
+	} else if changed, err := o.guard.set(m.Crypto.Out); err != nil {
+		o.to = netip.AddrPort{} // nothing goes out in clear
+		return err
+	} else if changed {
+		o.begin()
+	}
 	if m.Send && !o.open {
 		o.since = o.now()
 	}
 	o.to, o.open, o.codec = to, m.Send, m.Codec
 	o.types.audio, o.types.event = m.PayloadType, m.EventType
+	return nil
 }
 
 // aim changes where packets go; an address that is not valid ends all sending.
@@ -141,12 +160,14 @@ func near(distance, limit int) bool { return distance > -limit && distance < lim
 
 // write sends a packet and counts it.
 func (o *sender) write(b []byte) {
-	if o.conn.send(o.to, b) != nil {
+	length := len(b) - headerBytes
+	b, ok := o.guard.protect(b, binary.BigEndian.Uint16(b[2:]))
+	if !ok || o.conn.send(o.to, b) != nil {
 		o.failed++ // the next packet is as good: UDP promises nothing
 		return
 	}
 	o.sent++
-	o.octets += uint64(len(b) - headerBytes)
+	o.octets += uint64(length)
 }
 
 // event sends one packet of a digit whose first packet had number start (RFC 4733 section 2.5.1).

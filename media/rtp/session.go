@@ -39,9 +39,22 @@ var nowhere = &destination{media.Discard}
 func (s *Session) Addr() netip.AddrPort { return s.addr }
 
 // Set tells the outcome of a negotiation; again after each re-INVITE. A new remote address opens the latch again; one
-// that is not valid (hold by 0.0.0.0) keeps the former.
+// that is not valid (hold by 0.0.0.0) keeps the former. Keys that stay go on where they are; new ones of the peer are good at
+// once, and its former ones for 5 s more. With keys of ours that are new our stream begins anew. Keys that cannot be used, of
+// which sdp gives none, end the leg rather than let it go on in clear.
 func (s *Session) Set(peer sdp.Media) {
-	s.in.set(peer, s.engine.config.Now())
+	defer s.survive()
+	if err := s.in.set(peer, s.engine.config.Now()); err != nil {
+		panic(err)
+	}
+}
+
+// Await says whether nothing is heard before Set: where audio may have to be encrypted, what comes earlier is believed by
+// nobody.
+func (s *Session) Await(on bool) {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	s.in.waiting = on
 }
 
 // Allow says from where the peer may send beside the address of its SDP, in place of what Open was told.

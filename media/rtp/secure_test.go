@@ -1,0 +1,381 @@
+package rtp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	pion "github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+
+	"holdfast/media"
+	"holdfast/media/mediatest"
+	"holdfast/media/sdp"
+)
+
+// far is the far end of an encrypted call: keys by a real offer and answer, and contexts of its own on pion/srtp, none of
+// which goes through the code under test.
+type far struct {
+	t       testing.TB
+	s       *Session
+	src     netip.AddrPort
+	ours    sdp.Media // as the session has it
+	send    *srtp.Context
+	hear    *srtp.Context
+	ssrc    uint32
+	theirs  sdp.Media
+	heard   [][]byte // plain packets that our side sent
+	refused int      // packets of our side that it could not open
+	frames  int      // that our side heard
+}
+
+// negotiate makes both ends' outcome of one offer and answer for a suite.
+func negotiate(t testing.TB, suite sdp.Suite, caller, us sdp.Secure, at netip.AddrPort) (theirs, ours sdp.Media) {
+	t.Helper()
+	var only []sdp.Key
+	for _, k := range caller.Keys {
+		if k.Suite == suite {
+			only = append(only, k)
+		}
+	}
+	caller.Keys = only
+	local := sdp.Local{Addr: at, SessionID: 1, Version: 1, Secure: caller}
+	offer, err := sdp.Parse(sdp.Offer(local))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, ours, err := sdp.Answer(offer, sdp.Local{Addr: at, Secure: us})
+	if err != nil {
+		t.Fatalf("%s: %v", suite, err)
+	}
+	answer, err := sdp.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err = sdp.Accept(answer, local); err != nil {
+		t.Fatal(err)
+	}
+	return theirs, ours
+}
+
+func required() sdp.Secure { return sdp.Secure{Policy: sdp.Require, Keys: sdp.NewKeys()} }
+
+// wire is a socket that hands what is sent to a function.
+type wire func([]byte)
+
+func (w wire) send(_ netip.AddrPort, b []byte) error { w(bytes.Clone(b)); return nil }
+func (wire) close()                                  {}
+
+// secure makes an encrypted call without sockets.
+func secure(t testing.TB, suite sdp.Suite) *far {
+	t.Helper()
+	e, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &far{t: t, src: netip.MustParseAddrPort("127.0.0.1:4000"), ssrc: rand.Uint32()}
+	f.s = &Session{engine: e, out: newSender(e.config.Now), rtp: wire(f.take), rtcp: nobody{}, done: make(chan struct{})}
+	f.s.in.out, f.s.out.conn = f.s.out, f.s.rtp
+	f.s.in.latch.allowed = home
+	f.s.Receive(sinkFunc(func(media.Frame) { f.frames++ }))
+	f.theirs, f.ours = negotiate(t, suite, required(), required(), f.src)
+	f.s.Set(f.ours)
+	f.keys(f.theirs)
+	return f
+}
+
+// keys takes the far end's outcome of a negotiation.
+func (f *far) keys(m sdp.Media) {
+	f.t.Helper()
+	context := func(k sdp.Key) *srtp.Context {
+		c, err := srtp.CreateContext(k.Master(), k.Salt(), profiles[k.Suite].profile, srtp.SRTPReplayProtection(64))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return c
+	}
+	f.theirs, f.send, f.hear = m, context(m.Crypto.Out), context(m.Crypto.In[0])
+}
+
+func (f *far) take(b []byte) {
+	clear, err := f.hear.DecryptRTP(nil, b, nil)
+	if err != nil {
+		f.refused++
+		return
+	}
+	f.heard = append(f.heard, clear)
+}
+
+// packet is one packet of the far end as it goes over the network.
+func (f *far) packet(seq uint16) []byte {
+	f.t.Helper()
+	p := pion.Packet{Header: pion.Header{Version: 2, SSRC: f.ssrc, SequenceNumber: seq, Timestamp: 160 * uint32(seq)}, Payload: make([]byte, 160)}
+	b, err := p.Marshal()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if b, err = f.send.EncryptRTP(nil, b, nil); err != nil {
+		f.t.Fatal(err)
+	}
+	return b
+}
+
+// give lets the session receive a packet.
+func (f *far) give(b []byte) { f.s.takeRTP(f.src, bytes.Clone(b)) }
+
+func (f *far) dropped(why string, want uint64) {
+	f.t.Helper()
+	if got := f.s.engine.Dropped()[why]; got != want {
+		f.t.Errorf("%d packets dropped as %s, want %d; all: %v", got, why, want, f.s.engine.Dropped())
+	}
+}
+
+var every = []sdp.Suite{sdp.AES128GCM, sdp.AES256GCM, sdp.AES128CM80, sdp.AES256CM80}
+
+func TestBothHearEachOtherInEverySuite(t *testing.T) {
+	for _, suite := range every {
+		f := secure(t, suite)
+		tone := mediatest.NewTone(media.PCMU, 440)
+		for i := range 10 {
+			f.give(f.packet(uint16(i)))
+			f.s.Audio(tone.Next())
+		}
+		if f.frames != 10 || len(f.heard) != 10 || f.refused != 0 {
+			t.Errorf("%s: %d heard here, %d there, %d refused there", suite, f.frames, len(f.heard), f.refused)
+		}
+		if h := f.heard[0]; binary.BigEndian.Uint16(h[2:]) >= longestStart {
+			t.Errorf("the first number is %d", binary.BigEndian.Uint16(h[2:]))
+		}
+	}
+}
+
+func TestForgeriesAndReplaysEndNothingAndTeachNothing(t *testing.T) {
+	const forged = 100_000 // a million in the long run
+	for _, suite := range every {
+		synctest.Test(t, func(t *testing.T) { // no time passes: the rate limit gives nothing back
+			f := secure(t, suite)
+			stranger := netip.MustParseAddrPort("127.0.0.9:9") // inside what the trunk may send from
+			n := forged
+			if suite != sdp.AES128CM80 {
+				n = 1000
+			}
+			bad := f.packet(0)
+			bad[len(bad)-1] ^= 1
+			for i := range n {
+				binary.BigEndian.PutUint16(bad[2:], uint16(i))
+				f.s.takeRTP(stranger, bytes.Clone(bad))
+				f.s.takeRTP(f.src, bytes.Clone(bad))
+			}
+			plain := append(header{ssrc: 9, seq: 1}.append(nil), make([]byte, 160)...)
+			f.s.takeRTP(stranger, plain)
+			f.give(plain)
+			if f.frames != 0 || f.s.in.latch.locked.IsValid() || f.s.out.to != f.src {
+				t.Fatalf("%s: forgeries were heard (%d) or learned from (%v)", suite, f.frames, f.s.in.latch.locked)
+			}
+			f.dropped("auth", uint64(2*n+2))
+			f.dropped("rate", 0)
+			good := make([][]byte, 100)
+			for i := range good {
+				good[i] = f.packet(uint16(i + 1))
+				f.give(good[i])
+			}
+			for _, b := range good {
+				f.give(b)
+				f.s.takeRTP(stranger, bytes.Clone(b))
+			}
+			if f.frames != len(good) {
+				t.Errorf("%s: %d frames heard of %d that came, each three times", suite, f.frames, len(good))
+			}
+		})
+	}
+}
+
+func TestTheCountRunsOnOverAHundredThousandPackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := secure(t, sdp.AES128GCM)
+		tone := mediatest.NewTone(media.PCMU, 440)
+		frame := tone.Next()
+		const n = 3 << 16
+		for i := range n {
+			time.Sleep(media.FrameTime) // virtual
+			if i%7 != 3 {               // some are lost, at the wraps too
+				f.give(f.packet(uint16(i + 60000)))
+			} else {
+				f.packet(uint16(i + 60000))
+			}
+			frame.Seq, frame.Timestamp, frame.Marker = uint16(i), uint32(160*i), i == 0
+			f.s.Audio(frame)
+			f.heard = f.heard[:0]
+		}
+		roc, _ := f.s.in.opener.now.ROC(f.ssrc)
+		if want := n - (n+3)/7; f.frames != want || roc != 3 || f.refused != 0 {
+			t.Errorf("%d frames heard of %d, turned over %d times; %d refused there", f.frames, want, roc, f.refused)
+		}
+	})
+}
+
+func TestAChangeOfKeysInterruptsNothing(t *testing.T) {
+	for name, goesOn := range map[string]bool{"the count goes on (RFC 3711)": true, "the count begins anew": false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := secure(t, sdp.AES128CM80)
+			seq := uint16(65000)
+			for range 1000 { // over a wrap, so that the count is 1
+				time.Sleep(media.FrameTime)
+				f.give(f.packet(seq))
+				seq++
+			}
+			late := f.packet(seq) // still under way when the key changes
+			us := sdp.Secure{Policy: sdp.Require, Keys: sdp.NewKeys(), Now: f.ours.Crypto}
+			theirs, ours := negotiate(t, sdp.AES128CM80, required(), us, f.src)
+			before := f.s.out.ssrc
+			f.s.Set(ours)
+			f.keys(theirs)
+			if goesOn {
+				f.send.SetROC(f.ssrc, 1)
+			}
+			f.give(late)
+			for range 100 {
+				seq++
+				f.give(f.packet(seq))
+			}
+			f.s.Audio(mediatest.NewTone(media.PCMU, 440).Next())
+			if f.frames != 1101 || len(f.heard) != 1 || f.s.out.ssrc == before {
+				t.Errorf("%s: %d of 1101 heard, %d there; a stream of its own: %v", name, f.frames, len(f.heard), f.s.out.ssrc != before)
+			}
+			time.Sleep(overlap + time.Second)
+			f.give(late)
+			f.dropped("auth", 1) // the former key is of no use any more
+		})
+	}
+}
+
+func TestTheSameKeysAgainKeepTheirMemory(t *testing.T) {
+	f := secure(t, sdp.AES256GCM)
+	b := f.packet(7)
+	f.give(b)
+	f.s.Set(f.ours) // a re-INVITE that changes nothing, as a session timer's
+	f.give(b)
+	f.give(f.packet(8))
+	if f.frames != 2 {
+		t.Errorf("%d frames heard, want 2: the packet before the re-INVITE came twice", f.frames)
+	}
+}
+
+func TestNoNumberIsUsedTwiceUnderOneKey(t *testing.T) {
+	f := secure(t, sdp.AES128GCM)
+	tone := mediatest.NewTone(media.PCMU, 440)
+	frame := tone.Next()
+	for _, seq := range []uint16{1, 2, 4, 3, 3, 2, 5} { // a source that gives the same number twice
+		frame.Seq, frame.Timestamp, frame.Marker = seq, 160*uint32(seq), seq == 1
+		f.s.Audio(frame)
+	}
+	numbers := map[uint16]bool{}
+	for _, b := range f.heard {
+		numbers[binary.BigEndian.Uint16(b[2:])] = true
+	}
+	if len(f.heard) != 5 || len(numbers) != 5 || f.refused != 0 {
+		t.Errorf("%d packets with %d numbers went out, %d could not be opened; want 5", len(f.heard), len(numbers), f.refused)
+	}
+}
+
+func TestNothingIsHeardBeforeTheKeysAreKnown(t *testing.T) {
+	e := engine(t, 1, nil)
+	s, err := e.Open(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Await(true)
+	peer, heard := mediatest.NewCarrier(t, homeA, media.PCMU), mediatest.NewProbe()
+	s.Receive(heard)
+	peer.Tone(s.Addr(), 440, 5)
+	dropped(t, e, "auth", 5)
+	if heard.Frames() != 0 || s.in.latch.locked.IsValid() {
+		t.Errorf("%d frames heard before anything was agreed", heard.Frames())
+	}
+	s.Set(agreed(peer, media.PCMU))
+	peer.Tone(s.Addr(), 440, 5)
+	heard.WaitFrames(t, 5, limit)
+}
+
+func TestReportsAreProtectedBothWays(t *testing.T) {
+	for _, suite := range every {
+		f := secure(t, suite)
+		var sent []byte
+		f.s.rtcp = wire(func(b []byte) { sent = b })
+		now := f.s.engine.config.Now()
+		f.give(f.packet(1))
+		f.s.report(now.Add(10 * time.Second))
+		if clear, err := f.hear.DecryptRTCP(nil, sent, nil); err != nil || clear[1] != typeRR {
+			t.Errorf("%s: our report: %v", suite, err)
+		}
+		report := append([]byte{0x80, typeSR, 0, 6}, make([]byte, 24)...)
+		binary.BigEndian.PutUint32(report[4:], f.ssrc)
+		b, err := f.send.EncryptRTCP(nil, report, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.s.takeRTCP(f.src, report)
+		f.dropped("auth", 1)
+		f.s.takeRTCP(f.src, b)
+		f.s.takeRTCP(f.src, b) // again
+		f.dropped("auth", 2)
+		if f.s.in.control.source != f.src {
+			t.Errorf("%s: its report was not taken: %v", suite, f.s.engine.Dropped())
+		}
+	}
+}
+
+func TestAnEncryptedPacketIsRelayedWithoutAllocation(t *testing.T) {
+	for _, suite := range every {
+		a, b := secure(t, suite), secure(t, suite)
+		b.s.rtp, b.s.out.conn = nobody{}, nobody{}
+		a.s.Receive(b.s)
+		packets := make([][]byte, 2000)
+		for i := range packets {
+			packets[i] = a.packet(uint16(i))
+		}
+		i := 0
+		if n := testing.AllocsPerRun(len(packets)-2, func() {
+			a.s.in.tokens = maxRate
+			a.s.takeRTP(a.src, packets[i])
+			i++
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a packet", suite, n)
+		}
+		if b.s.Stats().Sent < uint64(len(packets)-2) {
+			t.Errorf("%s: %d packets relayed", suite, b.s.Stats().Sent)
+		}
+	}
+}
+
+func BenchmarkRelaySecure(b *testing.B) {
+	for _, suite := range every {
+		b.Run(suite.String(), func(b *testing.B) {
+			from, to := secure(b, suite), secure(b, suite)
+			to.s.rtp, to.s.out.conn = nobody{}, nobody{}
+			from.s.Receive(to.s)
+			packets := make([][]byte, 1<<15)
+			for i := range packets {
+				packets[i] = from.packet(uint16(i))
+			}
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				if i == len(packets) { // the same once more, to a receiver that knows none of them
+					b.StopTimer()
+					i = 0
+					from.s.in.opener, from.s.in.sequence = inward{}, sequence{}
+					from.s.Set(from.ours)
+					b.StartTimer()
+				}
+				from.s.in.tokens = maxRate
+				from.s.takeRTP(from.src, packets[i])
+				i++
+			}
+		})
+	}
+}
