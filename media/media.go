@@ -107,6 +107,8 @@ const (
 	Unreachable                      // the media path is lost (ICE disconnected); it may come back
 	Ended                            // the leg is over; nothing follows
 	Ringing                          // a call that we placed rings at the far end
+	Encrypted                        // audio is encrypted on its way to the peer from now on
+	InClear                          // audio is not encrypted on its way to the peer, though it should be where possible
 )
 
 // Ending says how and by whom a leg was ended. Reason is stable: it is used by logs, metrics and records alike.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 
 	"holdfast/media"
 	"holdfast/media/dtmf"
@@ -35,6 +36,8 @@ type Carrier struct {
 	stream rtp.Header // of the next packet
 	source netip.AddrPort
 	sent   int
+	out    *srtp.Context // nil: plain RTP
+	in     *srtp.Context
 }
 
 // NewCarrier makes a peer at an address like 127.0.0.5 (any port). The test's end closes it.
@@ -51,6 +54,35 @@ func NewCarrier(t testing.TB, at string, c media.Codec) *Carrier {
 	k.reading.Go(k.read)
 	t.Cleanup(k.Close)
 	return k
+}
+
+// Secure makes it speak SRTP from now on: AES_CM_128_HMAC_SHA1_80 with its own key and the other side's, each with its salt.
+func (k *Carrier) Secure(own, other []byte) {
+	k.t.Helper()
+	context := func(key []byte) *srtp.Context {
+		c, err := srtp.CreateContext(key[:16], key[16:], srtp.ProtectionProfileAes128CmHmacSha1_80, srtp.SRTPReplayProtection(64))
+		if err != nil {
+			k.t.Fatalf("carrier: %v", err)
+		}
+		return c
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.out, k.in = context(own), context(other)
+}
+
+// open takes a packet that came out of SRTP; nil when it is none.
+func (k *Carrier) open(b []byte) []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.in == nil {
+		return b
+	}
+	clear, err := k.in.DecryptRTP(nil, b, nil)
+	if err != nil {
+		return nil
+	}
+	return clear
 }
 
 // Addr is where it listens: for SDP.
@@ -88,7 +120,7 @@ func (k *Carrier) read() {
 			continue
 		}
 		var p rtp.Packet
-		if p.Unmarshal(buf[:n]) != nil {
+		if p.Unmarshal(k.open(buf[:n])) != nil {
 			continue
 		}
 		k.mu.Lock()
@@ -131,6 +163,11 @@ func (k *Carrier) Packet(payload []byte, change func(*rtp.Packet)) []byte {
 	b, err := p.Marshal()
 	if err != nil {
 		k.t.Errorf("carrier: %v", err)
+	}
+	if k.out != nil {
+		if b, err = k.out.EncryptRTP(nil, b, nil); err != nil {
+			k.t.Errorf("carrier: %v", err)
+		}
 	}
 	k.sent++
 	return b

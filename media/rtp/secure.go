@@ -23,8 +23,6 @@ const (
 	maxStreams = 64
 	// overlap is how long packets under the former key may still be on their way after a change.
 	overlap = 5 * time.Second
-	// protection is what a packet may grow by: the longest tag.
-	protection = 16
 	// longestStart is below which our numbers begin, so that whoever misses our first packets does not miss a wrap (RFC
 	// 3711 section 3.3.1).
 	longestStart = 1 << 15
@@ -218,7 +216,7 @@ func (o *outward) set(key sdp.Key) (changed bool, err error) {
 	return true, nil
 }
 
-// protect encrypts a packet where it stands; b needs room for protection bytes more. false: it must not be sent. No number is
+// protect encrypts a packet where it stands; b has the room for it (tailroom). false: it must not be sent. No number is
 // ever used twice, since two packets under one key and number give each other away, and with GCM the key to forgery too.
 func (o *outward) protect(b []byte, seq uint16) ([]byte, bool) {
 	if o.context == nil {

@@ -67,8 +67,9 @@ func required() sdp.Secure { return sdp.Secure{Policy: sdp.Require, Keys: sdp.Ne
 // wire is a socket that hands what is sent to a function.
 type wire func([]byte)
 
-func (w wire) send(_ netip.AddrPort, b []byte) error { w(bytes.Clone(b)); return nil }
-func (wire) close()                                  {}
+func (w wire) send(_ netip.AddrPort, b []byte) error   { w(bytes.Clone(b)); return nil }
+func (wire) listen(func(netip.AddrPort, []byte)) error { return nil }
+func (wire) close()                                    {}
 
 // secure makes an encrypted call without sockets.
 func secure(t testing.TB, suite sdp.Suite) *far {
@@ -329,6 +330,9 @@ func TestReportsAreProtectedBothWays(t *testing.T) {
 	}
 }
 
+// spare is how many allocations a packet may cost; see race_test.go.
+var spare = 0.0
+
 func TestAnEncryptedPacketIsRelayedWithoutAllocation(t *testing.T) {
 	for _, suite := range every {
 		a, b := secure(t, suite), secure(t, suite)
@@ -343,7 +347,7 @@ func TestAnEncryptedPacketIsRelayedWithoutAllocation(t *testing.T) {
 			a.s.in.tokens = maxRate
 			a.s.takeRTP(a.src, packets[i])
 			i++
-		}); n != 0 {
+		}); n > spare {
 			t.Errorf("%s: %v allocations a packet", suite, n)
 		}
 		if b.s.Stats().Sent < uint64(len(packets)-2) {

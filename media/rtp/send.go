@@ -32,7 +32,7 @@ type sender struct {
 	octets  uint64
 	failed  uint64 // packets that the network did not take
 	guard   outward
-	buf     [headerBytes + maxPayload + protection + tailroom]byte
+	buf     [headerBytes + maxPayload + tailroom]byte
 }
 
 // mark is a place in a stream.

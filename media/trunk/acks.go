@@ -62,7 +62,7 @@ func (d *dialog) acknowledged(req *sip.Request) {
 	m, err := accept(req, local)
 	if err != nil {
 		d.s.cfg.Log.Info("no usable answer to our offer", "call", d.callID, "error", clean(err.Error()))
-		d.finish(media.Ending{By: media.ByError, Reason: "no_answer"}, true)
+		d.finish(media.Ending{By: media.ByError, Reason: d.unanswered(err, "no_answer")}, true)
 		return
 	}
 	d.agree(&m)

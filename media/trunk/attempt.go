@@ -24,6 +24,7 @@ type attempt struct {
 	o       *outgoing
 	trunk   routing.Trunk
 	to      netip.AddrPort
+	via     string // the transport
 	callID  string
 	tag     string // ours
 	seq     uint32
@@ -40,7 +41,7 @@ type attempt struct {
 
 func newAttempt(o *outgoing, t routing.Trunk, to netip.AddrPort) *attempt {
 	return &attempt{
-		o: o, trunk: t, to: to, acks: make(map[string]*sip.Request), earlies: make(map[string]*early),
+		o: o, trunk: t, to: to, via: transportOf(t), acks: make(map[string]*sip.Request), earlies: make(map[string]*early),
 		callID: sip.GenerateTagN(24) + "@" + o.s.local.Addr().String(), tag: sip.GenerateTagN(16),
 		digest: digest{way: t.Out, name: t.Name, unseal: o.s.cfg.Unseal},
 	}
@@ -98,7 +99,10 @@ func (a *attempt) send() error {
 	s := a.o.s
 	a.seq++
 	a.invite = a.request(a.o.localOffer())
-	s.address(a.invite, a.o.transport, a.to.String())
+	s.address(a.invite, a.via, a.to.String())
+	if err := s.connect(a.invite); err != nil {
+		return err
+	}
 	tx, err := s.tx.NewClientTransaction(context.Background(), a.invite)
 	if err != nil {
 		return err //nolint:wrapcheck // logged with what it was for
@@ -133,8 +137,8 @@ func (a *attempt) request(body []byte) *sip.Request {
 	from := &sip.FromHeader{DisplayName: shown(o.to.FromName), Address: us}
 	from.Params.Add("tag", a.tag)
 	for _, h := range []sip.Header{
-		s.via(o.transport), &hops, from, &sip.ToHeader{Address: whom}, &callID,
-		&sip.CSeqHeader{SeqNo: a.seq, MethodName: sip.INVITE}, s.contact(o.callID, o.transport),
+		s.via(a.via), &hops, from, &sip.ToHeader{Address: whom}, &callID,
+		&sip.CSeqHeader{SeqNo: a.seq, MethodName: sip.INVITE}, s.contact(o.callID, a.via),
 		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType), sip.NewHeader("User-Agent", s.cfg.Node),
 		sip.NewHeader(callHeader, o.callID),
 	} {
@@ -232,7 +236,7 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 	local, late := o.localSDP(), o.ended
 	if !late {
 		o.answered, o.carrier = true, &a.trunk
-		o.id, o.source, o.us, o.usName, o.them = won.id, won.source, won.us, won.usName, won.them
+		o.id, o.source, o.us, o.usName, o.them, o.transport = won.id, won.source, won.us, won.usName, won.them, won.transport
 		o.routes, o.target, o.localSeq, o.remoteSeq = won.routes, won.target, won.localSeq, won.remoteSeq
 	}
 	o.mu.Unlock()
@@ -248,11 +252,11 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 	m, err := accept(res, local)
 	switch {
 	case err == nil:
-		o.session.Set(sdp.Media{Remote: m.Remote, Codec: m.Codec}) // nothing was expected so far: the wait for packets begins
+		o.session.Set(sdp.Media{Remote: m.Remote, Codec: m.Codec, Crypto: m.Crypto}) // nothing was expected so far: the wait for packets begins
 		o.agree(&m)
 	case !o.early || len(res.Body()) > 0: // without any description, what came before the answer holds
 		o.s.cfg.Log.Info("no usable answer to our offer", "call", o.callID, "error", clean(err.Error()))
-		o.finish(media.Ending{By: media.ByError, Reason: "no_codec"}, true)
+		o.finish(media.Ending{By: media.ByError, Reason: o.unanswered(err, "no_codec")}, true)
 		return media.Ending{}, settled
 	}
 	o.events.tell(media.Event{Kind: media.Connected, At: o.s.cfg.Now()})
@@ -271,7 +275,7 @@ func (s *Server) keep(d *dialog) {
 func (a *attempt) dialogOf(res *sip.Response) *dialog {
 	remote, _ := res.To().Params.Get("tag")
 	d := &dialog{
-		s: a.o.s, id: dialogID{a.callID, a.tag, remote}, callID: a.o.callID, transport: a.o.transport, source: a.to.String(),
+		s: a.o.s, id: dialogID{a.callID, a.tag, remote}, callID: a.o.callID, transport: a.via, source: a.to.String(), trunk: a.trunk.Name,
 		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq,
 	}
 	a.mu.Lock()
@@ -309,7 +313,11 @@ func (a *attempt) acknowledge(d *dialog) bool {
 	if ack == nil {
 		return false
 	}
-	if err := a.o.s.tp.WriteMsg(ack); err != nil {
+	err := a.o.s.connect(ack)
+	if err == nil {
+		err = a.o.s.tp.WriteMsg(ack)
+	}
+	if err != nil {
 		a.o.s.cfg.Log.Info("ACK not sent", "call", a.o.callID, "error", clean(err.Error()))
 	}
 	return !again
@@ -389,7 +397,7 @@ func (a *attempt) cancel() {
 		req.AppendHeader(h)
 	}
 	req.SetBody(nil)
-	a.o.s.address(req, a.o.transport, a.to.String())
+	a.o.s.address(req, a.via, a.to.String())
 	a.o.s.spawn(func() {
 		defer a.o.s.recovered("CANCEL", nil)
 		ctx, stop := context.WithTimeout(context.Background(), byeLimit)

@@ -130,7 +130,7 @@ func (d *dialog) learn(msg message) {
 // okWith builds a 200 with our description, if there is one.
 func (d *dialog) okWith(req *sip.Request, body []byte, more ...sip.Header) *sip.Response {
 	headers := append([]sip.Header{
-		sip.NewHeader(callHeader, d.callID), d.s.contact(d.callID, d.transport),
+		sip.NewHeader(callHeader, d.callID), d.contact(),
 		sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", sdpType),
 	}, more...)
 	if body != nil {
@@ -144,9 +144,15 @@ func (d *dialog) okWith(req *sip.Request, body []byte, more ...sip.Header) *sip.
 // negotiate answers the peer's offer, or makes ours when there is none (then the outcome comes with the ACK).
 func (d *dialog) negotiate(offer []byte) (body []byte, agreed *sdp.Media, err error) {
 	d.mu.Lock()
+	if d.secure.Now != nil && offer != nil {
+		d.secure.Keys = sdp.NewKeys() // in case the peer changes its own
+	}
 	local := d.localSDP()
 	d.mu.Unlock()
 	local.Version++
+	if offer == nil && local.Secure.Policy == sdp.Require && local.Secure.Keys == nil {
+		return nil, nil, d.refused(sdp.ErrClear)
+	}
 	if offer == nil {
 		d.describe(sdp.Offer(local), local.Version)
 		return d.description(), nil, nil
@@ -157,6 +163,8 @@ func (d *dialog) negotiate(offer []byte) (body []byte, agreed *sdp.Media, err er
 	}
 	body, m, err := sdp.Answer(desc, local)
 	switch {
+	case errors.Is(err, sdp.ErrClear):
+		return nil, nil, d.refused(err)
 	case errors.Is(err, media.ErrNoCodec):
 		return nil, nil, err
 	case err != nil:
@@ -185,6 +193,7 @@ func (d *dialog) agree(m *sdp.Media) {
 		return
 	}
 	d.session.Set(*m)
+	d.encrypted(m.Crypto)
 	held := !m.Send
 	d.mu.Lock()
 	changed := held != d.held

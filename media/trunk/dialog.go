@@ -21,7 +21,9 @@ type dialog struct {
 	id        dialogID
 	invite    inviteID
 	callID    string // ours, of X-Holdfast-Call
-	transport string // "UDP", "TCP"
+	transport string // "UDP", "TCP", "TLS"
+	trunk     string // its name
+	sips      bool   // the INVITE asked for TLS all the way
 	source    string // HOST:PORT the INVITE came from
 	us, them  sip.Uri
 	usName    string
@@ -37,8 +39,10 @@ type dialog struct {
 	localSeq  uint32  // last CSeq of ours
 	sdpID     uint64
 	version   uint64
-	described []byte // our description as it was said the last time
-	eventIn   uint8  // payload type under which the peer sends us keys; 0: none
+	described []byte          // our description as it was said the last time
+	eventIn   uint8           // payload type under which the peer sends us keys; 0: none
+	secure    sdp.Secure      // whether and how media is encrypted
+	said      media.EventKind // Encrypted or InClear, whichever was told last
 	held      bool
 	ended     bool
 	changing  bool // a change of the peer's is being looked at
@@ -64,8 +68,9 @@ func (s *Server) newDialog(in *incoming, callID string, session *rtp.Session) *d
 	local, _ := req.To().Params.Get("tag")
 	d := &dialog{
 		s: s, id: dialogID{in.id.callID, local, in.id.from}, invite: in.id, callID: callID,
-		transport: req.Transport(), source: req.Source(),
-		us: *req.To().Address.Clone(), usName: req.To().DisplayName,
+		transport: req.Transport(), source: req.Source(), trunk: in.trunk.Name, sips: askedForTLS(req),
+		secure: secureOf(in.trunk, req.Transport()),
+		us:     *req.To().Address.Clone(), usName: req.To().DisplayName,
 		them: *req.From().Address.Clone(), themName: req.From().DisplayName,
 		session: session, remoteSeq: req.CSeq().SeqNo, sdpID: uint64(s.cfg.Now().UnixMicro()), //nolint:gosec // after 1970
 	}
@@ -118,7 +123,7 @@ func (s *Server) remove(d *dialog) {
 
 // localSDP is our side as it is now. The caller holds d.mu.
 func (d *dialog) localSDP() sdp.Local {
-	return sdp.Local{Addr: d.session.Addr(), SessionID: d.sdpID, Version: d.version}
+	return sdp.Local{Addr: d.session.Addr(), SessionID: d.sdpID, Version: d.version, Secure: d.secure}
 }
 
 // takeSeq takes the CSeq of a request of the peer, unless it is not higher than the last.

@@ -7,5 +7,6 @@
 // after the answer: our own dialog over the transactions of sipgo, which does not come out of this package.
 //
 // The answer to an INVITE is repeated until the caller acknowledges it, and a caller who never does is told BYE: acks.go.
-// What we ask of the peer ourselves is in request.go, and keepalive.go knows which carriers are there.
+// What we ask of the peer ourselves is in request.go, and keepalive.go knows which carriers are there. tls.go makes and takes
+// connections that are secure and knows who is at their other end; encrypted.go says which calls must be encrypted.
 package trunk

@@ -232,7 +232,7 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 	if _, open := <-p.in; open {
 		t.Error("something came")
 	}
-	waitFor(t, func() bool { return n.tcp.open.Load() == 0 })
+	waitFor(t, func() bool { return n.open.Load() == 0 })
 }
 
 func TestMoreCallersThanMayWaitAreTurnedAway(t *testing.T) {

@@ -119,6 +119,7 @@ func (in *incoming) Answer(callID string) (media.Leg, error) {
 		in.refuse(503, "No Media Port")
 		return nil, fmt.Errorf("answer %s: %w", callID, err)
 	}
+	session.Await(in.trunk.Encryption != routing.EncryptionOff)
 	leg, err := in.answer(callID, session)
 	if err != nil {
 		session.Close()

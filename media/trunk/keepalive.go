@@ -91,32 +91,34 @@ func (s *Server) probeAll() {
 		}
 		round.Go(func() {
 			defer s.recovered("keep-alive", nil)
-			s.heard(t, s.probe(t.Options))
+			s.heard(t, s.probe(t))
 		})
 	}
 	round.Wait()
 }
 
-// probe sends one OPTIONS. Any answer but 408 and 503 says that somebody is there.
-func (s *Server) probe(to string) error {
+// probe sends one OPTIONS, over TLS where the trunk speaks it. Any answer but 408 and 503 says that somebody is there.
+func (s *Server) probe(t routing.Trunk) error {
+	to, transport := t.Options, transportOf(t)
 	addr, err := netip.ParseAddrPort(to)
 	if err != nil {
 		return fmt.Errorf("OPTIONS need an IP address and port: %w", err)
 	}
 	uri := sip.Uri{Scheme: "sip", Host: addr.Addr().String(), Port: int(addr.Port())}
-	us := sip.Uri{Scheme: "sip", User: "holdfast", Host: s.local.Addr().String(), Port: int(s.local.Port())}
+	own := s.at(transport)
+	us := sip.Uri{Scheme: "sip", User: "holdfast", Host: own.Addr().String(), Port: int(own.Port())}
 	req := sip.NewRequest(sip.OPTIONS, uri)
 	hops, callID := sip.MaxForwardsHeader(70), sip.CallIDHeader(sip.GenerateTagN(24)+"@"+us.Host)
 	from := &sip.FromHeader{Address: us}
 	from.Params.Add("tag", sip.GenerateTagN(16))
 	for _, h := range []sip.Header{
-		s.via("UDP"), &hops, from, &sip.ToHeader{Address: uri}, &callID,
-		&sip.CSeqHeader{SeqNo: 1, MethodName: sip.OPTIONS}, s.contact("holdfast", "UDP"), sip.NewHeader("User-Agent", s.cfg.Node),
+		s.via(transport), &hops, from, &sip.ToHeader{Address: uri}, &callID,
+		&sip.CSeqHeader{SeqNo: 1, MethodName: sip.OPTIONS}, s.contact("holdfast", transport), sip.NewHeader("User-Agent", s.cfg.Node),
 	} {
 		req.AppendHeader(h)
 	}
 	req.SetBody(nil)
-	s.address(req, "UDP", addr.String())
+	s.address(req, transport, addr.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.timing.probeWait)
 	defer cancel()
 	status, err := s.ask(ctx, req)

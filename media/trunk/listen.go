@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	// maxOpen is how many TCP connections may be open; a carrier needs a handful.
+	// maxOpen is how many connections may be open, those of TLS included; a carrier needs a handful.
 	maxOpen = 2000
 	// tcpLimit is how long connecting and writing may take.
 	tcpLimit = 5 * time.Second
@@ -26,12 +27,14 @@ const (
 
 // counts is what was refused before anybody looked at it.
 type counts struct {
-	stranger, overload, malformed, rate, panics atomic.Uint64
+	stranger, overload, malformed, rate, panics, handshake atomic.Uint64
 }
 
 // Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
 // why: "stranger" (no trunk has this address), "overload" (too many requests at once), "malformed" (no SIP message),
-// "rate" (more calls than the trunk's contract has; they got a 503) and "panic" (a request that our own code failed on; it got a 500 where possible). The keys are always all there.
+// "rate" (more calls than the trunk's contract has; they got a 503), "panic" (a request that our own code failed on; it got a
+// 500 where possible) and "handshake" (a connection that did not become secure: too slow, or without the certificate it
+// needs). The keys are always all there.
 func (s *Server) Dropped() map[string]uint64 {
 	return map[string]uint64{
 		"stranger":  s.dropped.stranger.Load(),
@@ -39,20 +42,26 @@ func (s *Server) Dropped() map[string]uint64 {
 		"malformed": s.dropped.malformed.Load(),
 		"rate":      s.dropped.rate.Load(),
 		"panic":     s.dropped.panics.Load(),
+		"handshake": s.dropped.handshake.Load(),
 	}
 }
 
-// trunkOf finds the trunk to which an address belongs.
-func (s *Server) trunkOf(addr netip.Addr) (routing.Trunk, bool) {
+// trunkOf finds the trunk to which an address belongs. A trunk that speaks TLS is a stranger in clear: whoever forges its
+// address could otherwise say what it does not. Over TLS, those that speak it come first.
+func (s *Server) trunkOf(addr netip.Addr, secure bool) (found routing.Trunk, ok bool) {
 	addr = addr.Unmap().WithZone("")
 	for _, t := range *s.trunks.Load() {
-		for _, p := range t.Signal {
-			if p.Contains(addr) {
-				return t, true
-			}
+		if ok && t.TLS == nil || !secure && t.TLS != nil {
+			continue
+		}
+		if !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			continue
+		}
+		if found, ok = t, true; !secure || t.TLS != nil {
+			break
 		}
 	}
-	return routing.Trunk{}, false
+	return found, ok
 }
 
 // packets is the UDP socket as sipgo sees it: strangers' datagrams never come out of it, and no error but its end does,
@@ -79,7 +88,7 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 		if p.s.deaf.Load() {
 			continue
 		}
-		if _, ok := p.s.trunkOf(from.Addr()); !ok {
+		if _, ok := p.s.trunkOf(from.Addr(), false); !ok {
 			p.s.dropped.stranger.Add(1)
 			continue
 		}
@@ -95,8 +104,7 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 // connections is the TCP listener as sipgo sees it: strangers are closed without a byte.
 type connections struct {
 	*net.TCPListener
-	s    *Server
-	open atomic.Int64
+	s *Server
 }
 
 // Accept waits for a connection from a trunk.
@@ -115,20 +123,25 @@ func (l *connections) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		if _, ok := l.s.trunkOf(from.Addr()); !ok {
+		if _, ok := l.s.trunkOf(from.Addr(), false); !ok {
 			l.s.dropped.stranger.Add(1)
 			_ = conn.Close()
 			continue
 		}
-		if l.open.Load() >= maxOpen {
+		if l.s.open.Load() >= maxOpen {
 			l.s.dropped.overload.Add(1)
 			_ = conn.Close()
 			continue
 		}
-		l.open.Add(1)
-		_ = conn.SetReadDeadline(time.Now().Add(l.s.timing.firstByte))
-		return &connection{TCPConn: conn, close: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		return l.s.newConnection(conn), nil
 	}
+}
+
+// newConnection takes a connection in: it is counted until it is closed, and must say something soon.
+func (s *Server) newConnection(conn net.Conn) *connection {
+	s.open.Add(1)
+	_ = conn.SetReadDeadline(time.Now().Add(s.timing.firstByte))
+	return &connection{Conn: conn, close: sync.OnceFunc(func() { s.open.Add(-1) })}
 }
 
 // pause keeps a socket's loop from spinning on an error that comes again and again.
@@ -174,7 +187,7 @@ func (s *Server) bind() error {
 	bound := udp.LocalAddr().(*net.UDPAddr)
 	// A burst of INVITEs must wait in the kernel, not be lost: 4 MiB hold about 4,000 of them. The system may give less.
 	_ = udp.SetReadBuffer(4 << 20)
-	s.udp, s.tcp = packets{udp, s, &source{}}, &connections{TCPListener: tcp, s: s}
+	s.udp, s.tcp = packets{udp, s, &source{}}, &connections{tcp, s}
 	public := s.cfg.Public
 	if !public.IsValid() {
 		public = bound.AddrPort().Addr().Unmap()
@@ -185,6 +198,11 @@ func (s *Server) bind() error {
 		return fmt.Errorf("listen for SIP on %s: %w", bound, errNoPublic)
 	}
 	s.local = netip.AddrPortFrom(public, uint16(bound.Port)) //nolint:gosec // a port
+	if err := s.tls.bind(public); err != nil {
+		_ = udp.Close()
+		_ = tcp.Close()
+		return err
+	}
 	return nil
 }
 

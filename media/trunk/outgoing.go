@@ -15,6 +15,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"holdfast/media"
+	"holdfast/media/sdp"
 	"holdfast/tenants/routing"
 )
 
@@ -175,7 +176,17 @@ func (o *outgoing) try(t routing.Trunk, ring <-chan time.Time) (media.Ending, ve
 	if len(from) == 0 {
 		from = t.Signal
 	}
+	o.mu.Lock()
+	o.secure, o.trunk = secureOf(t, transportOf(t)), t.Name
+	impossible := o.secure.Policy == sdp.Require && o.secure.Keys == nil
+	o.mu.Unlock()
+	if impossible {
+		o.s.cfg.Log.Warn("a trunk takes no calls from us", "trunk", t.Name, "error", "its keys may not be sent in clear")
+		return unreachable, next
+	}
 	o.session.Allow(from)
+	o.session.Await(t.Encryption != routing.EncryptionOff)
+	o.early = false
 	a := newAttempt(o, t, to)
 	ending, v := a.run(ring)
 	if v != settled {

@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,7 +29,7 @@ const patience = 5 * time.Second
 var quick = timing{
 	t1: 25 * time.Millisecond, t2: 200 * time.Millisecond, ackLimit: 1600 * time.Millisecond,
 	probe: 50 * time.Millisecond, probeWait: time.Second, remember: 100 * time.Millisecond, firstByte: patience, farewell: 200 * time.Millisecond,
-	noReply: 200 * time.Millisecond, second: 5 * time.Millisecond,
+	noReply: 200 * time.Millisecond, second: 5 * time.Millisecond, handshake: patience,
 }
 
 // node is a server under test. Its trunk "t" is 127.0.0.0/16; what comes in appears in calls.
@@ -48,7 +49,7 @@ func newNode(t *testing.T, change ...func(*Server)) *node {
 	}
 	n := &node{calls: make(chan media.Incoming, 100)}
 	n.Server, err = New(Config{
-		Listen: "127.0.0.1:0", Media: engine, Log: quiet(), Handler: func(in media.Incoming) { n.calls <- in },
+		Listen: "127.0.0.1:0", TLS: "127.0.0.1:0", Certificate: ourCertificate, Media: engine, Log: quiet(), Handler: func(in media.Incoming) { n.calls <- in },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,19 +102,28 @@ func (n *node) dial(t *testing.T, network, from string) *peer {
 	t.Helper()
 	var conn net.Conn
 	var err error
-	if network == "tcp" {
+	switch network {
+	case "tls":
+		conn = secureTo(t, n.TLSAddr(), from, nil)
+	case "tcp":
 		conn, err = net.DialTCP("tcp", &net.TCPAddr{IP: net.ParseIP(from)}, net.TCPAddrFromAddrPort(n.Addr()))
-	} else {
+	default:
 		conn, err = net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, net.UDPAddrFromAddrPort(n.Addr()))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return peerOn(t, conn)
+}
+
+// peerOn speaks SIP over a connection.
+func peerOn(t *testing.T, conn net.Conn) *peer {
+	t.Helper()
 	p := &peer{t: t, conn: conn, in: make(chan sip.Message, 1000)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.read(network == "tcp")
+		p.read(conn.LocalAddr().Network() == "tcp")
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-done })
 	return p
@@ -216,8 +226,11 @@ type caller struct {
 
 func (p *peer) caller(id string) *caller {
 	transport := "UDP"
-	if _, ok := p.conn.(*net.TCPConn); ok {
+	switch p.conn.(type) {
+	case *net.TCPConn:
 		transport = "TCP"
+	case *tls.Conn:
+		transport = "TLS"
 	}
 	return &caller{p: p, id: id, tag: "ft-" + id, branch: "z9hG4bK-" + id, to: "sip:+16085550101@127.0.0.1", uri: "sip:+16085550101@127.0.0.1", seq: 1, transport: transport}
 }

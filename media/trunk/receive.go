@@ -169,7 +169,7 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	source, _ := netip.ParseAddrPort(req.Source())
-	trunk, known := s.trunkOf(source.Addr())
+	trunk, known := s.trunkOf(source.Addr(), secured(req.Transport()))
 	if !known { // its trunk was taken away while its TCP connection was open
 		s.dropped.stranger.Add(1)
 		tx.Terminate()

@@ -206,6 +206,9 @@ var errNoFinal = errors.New("no final response")
 // inviteAgain sends a re-INVITE, waits for its end, and acknowledges it as often as the peer asks.
 func (d *dialog) inviteAgain(req *sip.Request) (*sip.Response, error) {
 	ctx := context.Background()
+	if err := d.s.connect(req); err != nil {
+		return nil, err
+	}
 	tx, err := d.s.tx.NewClientTransaction(ctx, req)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // logged with what it was for
@@ -249,7 +252,12 @@ func (d *dialog) inviteAgain(req *sip.Request) (*sip.Response, error) {
 
 // acknowledge sends the ACK of a 2xx to a re-INVITE of ours.
 func (d *dialog) acknowledge(invite *sip.Request) {
-	if err := d.s.tp.WriteMsg(d.build(sip.ACK, invite.CSeq().SeqNo)); err != nil {
+	ack := d.build(sip.ACK, invite.CSeq().SeqNo)
+	err := d.s.connect(ack)
+	if err == nil {
+		err = d.s.tp.WriteMsg(ack)
+	}
+	if err != nil {
 		d.s.cfg.Log.Info("ACK not sent", "call", d.callID, "error", clean(err.Error()))
 	}
 }

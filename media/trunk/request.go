@@ -14,20 +14,39 @@ import (
 // byeLimit is how long a peer may take to confirm our BYE; Timer F of RFC 3261 section 17.1.2.2.
 const byeLimit = 32 * time.Second
 
+// at is where we are reached by a transport.
+func (s *Server) at(transport string) netip.AddrPort {
+	if secured(transport) {
+		return s.tls.local
+	}
+	return s.local
+}
+
 // contact is where a call of ours is reached, in the form sip:CALL@HOST:PORT.
 func (s *Server) contact(user, transport string) sip.Header {
-	uri := sip.Uri{Scheme: "sip", User: user, Host: s.local.Addr().String(), Port: int(s.local.Port())}
+	at := s.at(transport)
+	uri := sip.Uri{Scheme: "sip", User: user, Host: at.Addr().String(), Port: int(at.Port())}
 	if t := strings.ToLower(transport); t != "udp" {
 		uri.UriParams.Add("transport", t)
 	}
 	return &sip.ContactHeader{Address: uri}
 }
 
+// contact is where the call is reached. What was asked for by a sips URI is reached by one (RFC 3261 section 12.1.1), which
+// needs no word of the transport.
+func (d *dialog) contact() sip.Header {
+	c := d.s.contact(d.callID, d.transport)
+	if h, ok := c.(*sip.ContactHeader); ok && d.sips {
+		h.Address.Scheme, h.Address.UriParams = "sips", nil
+	}
+	return c
+}
+
 // via is the top of our own requests.
 func (s *Server) via(transport string) *sip.ViaHeader {
+	at := s.at(transport)
 	v := &sip.ViaHeader{
-		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport,
-		Host: s.local.Addr().String(), Port: int(s.local.Port()),
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: transport, Host: at.Addr().String(), Port: int(at.Port()),
 	}
 	v.Params.Add("branch", sip.GenerateBranch())
 	v.Params.Add("rport", "")
@@ -128,7 +147,7 @@ func (d *dialog) build(method sip.RequestMethod, seq uint32) *sip.Request {
 	callID := sip.CallIDHeader(d.id.callID)
 	for _, h := range []sip.Header{
 		&hops, from, to, &callID, &sip.CSeqHeader{SeqNo: seq, MethodName: method},
-		d.s.contact(d.callID, d.transport), sip.NewHeader("User-Agent", d.s.cfg.Node),
+		d.contact(), sip.NewHeader("User-Agent", d.s.cfg.Node),
 	} {
 		req.AppendHeader(h)
 	}
@@ -155,6 +174,9 @@ func (d *dialog) nextHop(hop sip.Uri) string {
 	port := hop.Port
 	if port == 0 {
 		port = sip.DefaultUdpPort
+		if secured(d.transport) {
+			port = sip.DefaultTlsPort
+		}
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
@@ -180,6 +202,9 @@ func (s *Server) ask(ctx context.Context, req *sip.Request) (int, error) {
 
 // exchange sends a request and waits for its final response.
 func (s *Server) exchange(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	if err := s.connect(req); err != nil {
+		return nil, err
+	}
 	tx, err := s.tx.Request(ctx, req)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // logged by the caller with what it was for

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"maps"
@@ -30,7 +31,11 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Node    string // name in our User-Agent; default "holdfast"
-	Pending int    // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
+
+	TLS         string                                     // HOST:PORT for SIP over TLS; "": nobody calls us that way, trunks are still called that way
+	Certificate func() (*tls.Certificate, error)           // ours, asked for at each handshake; needed with TLS
+	Alarm       func(trunk string, open bool, text string) // a trunk's call was refused because it was not encrypted; later: one was encrypted
+	Pending     int                                        // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
 
 	// Changed is told when a trunk's carrier goes or comes back, and how the first OPTIONS to it went; nil: nobody is. It must
 	// not block.
@@ -52,6 +57,7 @@ type timing struct {
 	noReply   time.Duration // how long a trunk may take to say anything to our INVITE before the next one is tried
 	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
 	second    time.Duration // a second of session timers
+	handshake time.Duration // how long a fresh connection may take until it is secure
 }
 
 // Server is the SIP end of all trunks.
@@ -71,6 +77,8 @@ type Server struct {
 	tx    *sip.TransactionLayer
 	udp   packets
 	tcp   *connections
+	tls   *secureEnd
+	open  atomic.Int64   // connections, of both kinds
 	local netip.AddrPort // where the world reaches us
 
 	mu        sync.Mutex
@@ -93,7 +101,7 @@ type Server struct {
 
 var (
 	errStarted = errors.New("the SIP server was started before")
-	errConfig  = errors.New("the SIP server needs Listen, Media and Handler")
+	errConfig  = errors.New("the SIP server needs Listen, Media and Handler, and Certificate with TLS")
 )
 
 func init() {
@@ -106,7 +114,7 @@ func init() {
 
 // New makes a Server that knows no trunk yet. Nothing is bound before Start.
 func New(cfg Config) (*Server, error) {
-	if cfg.Listen == "" || cfg.Media == nil || cfg.Handler == nil {
+	if cfg.Listen == "" || cfg.Media == nil || cfg.Handler == nil || cfg.TLS != "" && cfg.Certificate == nil {
 		return nil, errConfig
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
@@ -128,7 +136,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg,
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
-			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second,
+			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, handshake: 5 * time.Second,
 			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
@@ -142,7 +150,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.door = newDoor(cfg.Now)
 	s.trunks.Store(&[]routing.Trunk{})
-	s.stop = sync.OnceFunc(func() { close(s.quit) })
+	s.tls = newSecureEnd(s)
+	s.stop = sync.OnceFunc(func() { close(s.quit); s.tls.giveUp() })
 	_, _ = rand.Read(s.secret[:]) // never fails (crypto/rand)
 	s.layers()
 	return s, nil
@@ -160,7 +169,9 @@ func (s *Server) layers() {
 		DialerCreate: func(local net.Addr) net.Dialer { return net.Dialer{Timeout: tcpLimit, LocalAddr: local} },
 	}
 	s.tp = sip.NewTransportLayer(noDNS, sip.NewParser(), nil, sip.WithTransportLayerLogger(log),
-		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: tcp}))
+		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: tcp, TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{
+			WriteTimeout: tcpLimit, DialerCreate: noDialer, // our own end dials, and says whom it believes
+		}}}))
 	s.tp.OnMessage(s.before)
 	s.tx = sip.NewTransactionLayer(s.tp, sip.WithTransactionLayerLogger(log),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
@@ -180,6 +191,10 @@ func (s *Server) Start() error {
 	s.started = true
 	s.spawn(func() { s.serving("udp", s.tp.ServeUDP(s.udp)) })
 	s.spawn(func() { s.serving("tcp", s.tp.ServeTCP(s.tcp)) })
+	s.spawn(func() { s.serving("tls", s.tp.ServeTLS(s.tls)) })
+	if s.tls.listener != nil {
+		s.spawn(s.tls.listen)
+	}
 	s.spawn(func() {
 		if s.listening() {
 			s.keepAlive()
@@ -207,6 +222,14 @@ func (s *Server) serving(transport string, err error) {
 	default:
 		s.cfg.Log.Error("SIP transport ended", "transport", transport, "error", err)
 	}
+}
+
+// TLSAddr is where the server is reached over TLS; the zero value before Start, and where it is not.
+func (s *Server) TLSAddr() netip.AddrPort {
+	if s.tls.listener == nil {
+		return netip.AddrPort{}
+	}
+	return s.tls.local
 }
 
 // Addr is where the server is reached, UDP and TCP alike. It is the zero value before Start.
@@ -239,6 +262,7 @@ func (s *Server) close() {
 	s.tx.Close()
 	_ = s.udp.Close()
 	_ = s.tcp.Close()
+	_ = s.tls.Close()
 	_ = s.tp.Close()
 }
 

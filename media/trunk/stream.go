@@ -18,11 +18,11 @@ var (
 	errTwoLengths  = errors.New("a SIP message has two lengths")
 )
 
-// connection is a trunk's TCP connection. It must say something soon; later it may be silent for days. It gives sipgo whole
+// connection is a trunk's TCP or TLS connection. It must say something soon; later it may be silent for days. It gives sipgo whole
 // messages, however they were cut on their way: sipgo takes a header for complete when a segment ends within a folded one,
 // and throws away what is nothing but NULs.
 type connection struct {
-	*net.TCPConn
+	net.Conn
 	spoken bool   // used by the one goroutine that reads, as is
 	came   []byte // what came and was not handed over
 	close  func()
@@ -44,7 +44,7 @@ func (c *connection) Read(b []byte) (int, error) {
 		if len(c.came) > longestMessage {
 			return 0, errLongMessage
 		}
-		n, err = c.TCPConn.Read(b)
+		n, err = c.Conn.Read(b)
 		c.came = append(c.came, b[:n]...)
 		if n > 0 && !c.spoken {
 			c.spoken = true
@@ -94,5 +94,5 @@ func whole(came []byte) (int, error) {
 // Close closes the connection; it may be repeated.
 func (c *connection) Close() error {
 	c.close()
-	return c.TCPConn.Close()
+	return c.Conn.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ const (
 	closed  = -1 // where a message ends cannot be told any more, so the connection is closed
 )
 
-// torture is what becomes of each message of RFC 4475 by UDP and by TCP, with the section that says so. We are a server for
+// torture is what becomes of each message of RFC 4475 by UDP and by TCP or TLS, with the section that says so. We are a server for
 // calls: what RFC 4475 has a registrar or a proxy do is refused by its method.
 var torture = []struct {
 	name     string
@@ -158,23 +159,34 @@ func TestEveryMessageOfRFC4475IsAnsweredByTheBook(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer func() { _ = conn.Close() }()
-				for from := 0; from < len(stream); from += step {
-					if _, err := conn.Write(stream[from : from+step]); err != nil {
-						break // closed already
-					}
-				}
-				if got := answered(t, n, conn, message.tcp); got != message.tcp {
-					t.Errorf("TCP: %d, not %d", got, message.tcp)
-				}
-				if n := n.Dropped()["panic"]; n != 0 {
-					t.Errorf("%d panics", n)
-				}
+				tortured(t, n, conn, stream, step, message.tcp)
 			})
 		}
+		t.Run(message.name+"/TLS", func(t *testing.T) {
+			t.Parallel()
+			n := tested(t)
+			tortured(t, n, secureTo(t, n.TLSAddr(), "127.0.0.1", nil), bytes.Replace(stream, []byte("SIP/2.0/TCP"), []byte("SIP/2.0/TLS"), 1), 7, message.tcp)
+		})
 	}
 	if len(torture) != 49 {
 		t.Errorf("%d messages", len(torture))
+	}
+}
+
+// tortured sends a message over a stream in pieces and compares what becomes of it.
+func tortured(t *testing.T, n *node, conn net.Conn, stream []byte, step, want int) {
+	t.Helper()
+	defer func() { _ = conn.Close() }()
+	for piece := range slices.Chunk(stream, step) {
+		if _, err := conn.Write(piece); err != nil {
+			break // closed already
+		}
+	}
+	if got := answered(t, n, conn, want); got != want {
+		t.Errorf("%d, not %d", got, want)
+	}
+	if n := n.Dropped()["panic"]; n != 0 {
+		t.Errorf("%d panics", n)
 	}
 }
 

@@ -170,6 +170,10 @@ type Trunk struct {
 	Out     *WayOut        `json:"out,omitempty"`     // nil: it takes no calls from us
 	Ask     *Challenge     `json:"ask,omitempty"`     // nil: its address is enough
 	Rate    int            `json:"rate,omitempty"`    // new calls a second that it may bring; 0: as many as the node takes
+	TLS     *TLS           `json:"tls,omitempty"`     // nil: UDP and TCP; else TLS only, both ways
+
+	Encryption Encryption `json:"encryption,omitempty"` // of its media
+	ClearKeys  bool       `json:"clear_keys,omitempty"` // keys of SRTP are exchanged without TLS too, where whoever sees the signalling has them
 }
 
 // Challenge is what a carrier's calls must prove beside their address: user and password, by digest (RFC 7616).
@@ -180,9 +184,26 @@ type Challenge struct {
 	MD5    bool   `json:"md5,omitempty"` // MD5 will do where the peer cannot SHA-256
 }
 
+// TLS is how a carrier is known over TLS.
+type TLS struct {
+	CA     string `json:"ca,omitempty"`     // PEM: who signs its certificate; "": whom the system trusts
+	Name   string `json:"name,omitempty"`   // the domain in its certificate (RFC 5922); "": of Out, if there is one
+	Mutual bool   `json:"mutual,omitempty"` // it has to show its certificate when it calls us, too
+}
+
+// Encryption says whether a trunk's media is encrypted (SRTP, with keys of RFC 4568).
+type Encryption string
+
+// The kinds of Encryption.
+const (
+	EncryptionOff       Encryption = ""          // plain RTP
+	EncryptionPreferred Encryption = "preferred" // SRTP where the carrier knows it; calls that go without are marked
+	EncryptionRequired  Encryption = "required"  // SRTP, or the call is refused
+)
+
 // WayOut is how a carrier takes calls from us. Trunks that do are tried in the order of their names.
 type WayOut struct {
-	Target string `json:"target"`           // HOST:PORT where our INVITEs go, over UDP; must be among the trunk's Signal addresses
+	Target string `json:"target"`           // HOST:PORT where our INVITEs go, over UDP, or over TLS where the trunk has it; must be among the trunk's Signal addresses
 	Domain string `json:"domain,omitempty"` // host part of whom we call and who we are; "": the host of Target
 	User   string `json:"user,omitempty"`   // for digest; "": no challenge is answered
 	Realm  string `json:"realm,omitempty"`  // whose challenges are answered; "": Domain
