@@ -84,7 +84,12 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		Dialer: dialer{a}, Spend: a.spend,
 	})
 	met.Switchboard = a.board
+	cert, err := sipCertificate(s, log)
+	if err != nil {
+		return nil, err
+	}
 	if a.trunks, err = trunk.New(trunk.Config{
+		TLS: s.SIPTLS, Certificate: cert.shower(), Alarm: clearCalls(j),
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
 		Changed: func(now trunk.Status) {
 			if now.Up {
@@ -100,6 +105,17 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		return nil, err
 	}
 	return a, nil
+}
+
+// clearCalls tells of a trunk that had to encrypt its audio and did not; the next call that is encrypted ends it.
+func clearCalls(j *journal.Journal) func(name string, open bool, text string) {
+	return func(name string, open bool, text string) {
+		if key := "trunk_in_clear:" + name; open {
+			j.Raise(tenants.Platform, key, text, journal.Critical)
+		} else {
+			j.Clear(tenants.Platform, key)
+		}
+	}
 }
 
 // closeCrashed ends the stories that an earlier process left open, with what is on disk of its recordings. What belongs to

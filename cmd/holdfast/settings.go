@@ -22,6 +22,7 @@ import (
 type settings struct {
 	HTTP           string        `env:"HTTP" envDefault:"127.0.0.1:8080"`
 	SIP            string        `env:"SIP" envDefault:"127.0.0.1:5060"`
+	SIPTLS         string        `env:"SIP_TLS"`
 	PublicURL      string        `env:"PUBLIC_URL"`
 	TLSCert        string        `env:"TLS_CERT"`
 	TLSKey         string        `env:"TLS_KEY"`
@@ -74,6 +75,11 @@ func (s *settings) addresses() (err error) {
 	}
 	if s.sipAddr, err = netip.ParseAddrPort(s.SIP); err != nil {
 		return fmt.Errorf("HOLDFAST_SIP must be IP:PORT: %w", err)
+	}
+	if s.SIPTLS != "" {
+		if at, err := netip.ParseAddrPort(s.SIPTLS); err != nil || at.Port() == 0 {
+			return fmt.Errorf("HOLDFAST_SIP_TLS must be IP:PORT, not %q", s.SIPTLS)
+		}
 	}
 	if s.PublicIP != "" {
 		if s.publicIP, err = netip.ParseAddr(s.PublicIP); err != nil {

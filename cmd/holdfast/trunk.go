@@ -58,6 +58,13 @@ type trunkAdd struct {
 	ChallengeRealm        string `help:"The realm of --challenge; default: holdfast."`
 	ChallengeMD5          bool   `help:"MD5 will do where the carrier cannot SHA-256." name:"challenge-md5"`
 	Rate                  int    `help:"New calls a second that it may bring; 0: as many as a node takes." placeholder:"N"`
+
+	TLS        bool   `help:"Speak SIP over TLS only, both ways." name:"tls"`
+	CA         string `help:"File with who signs its certificate (PEM); default: whom the system trusts." placeholder:"FILE" type:"existingfile" name:"ca"`
+	TLSName    string `help:"The domain in its certificate; default: --domain." name:"tls-name" placeholder:"NAME"`
+	Mutual     bool   `help:"It has to show its certificate when it calls."`
+	Encryption string `help:"Whether its media is encrypted (SRTP): required, preferred or off; default: required with --tls." enum:",required,preferred,off" default:"" name:"media-encryption"`
+	ClearKeys  bool   `help:"Exchange keys of media without TLS too: whoever sees the signalling has them." name:"keys-in-clear"`
 }
 
 // trunkList is "holdfast trunk list".
@@ -78,6 +85,10 @@ type trunkView struct {
 	Out     *wayOut  `json:"out,omitempty"`
 	Ask     *askView `json:"challenge,omitempty"`
 	Rate    int      `json:"calls_per_second,omitempty"`
+
+	TLS        *trunkTLS `json:"tls,omitempty"`
+	Encryption string    `json:"encryption,omitempty"`
+	ClearKeys  bool      `json:"clear_keys,omitempty"`
 }
 
 // askView is what a carrier's calls must prove, as the API has it.
@@ -86,6 +97,13 @@ type askView struct {
 	Realm    string `json:"realm,omitempty"`
 	Password string `json:"password,omitempty"`
 	MD5      bool   `json:"md5,omitempty"`
+}
+
+// trunkTLS is how a carrier is known over TLS, as the API has it.
+type trunkTLS struct {
+	CA     string `json:"ca,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Mutual bool   `json:"mutual,omitempty"`
 }
 
 // wayOut is how a carrier takes calls from us, as the API has it.
@@ -108,6 +126,10 @@ func (c *trunkAdd) Run() error {
 	if view.Out, err = c.wayOut(); err != nil {
 		return err
 	}
+	if view.TLS, err = c.secure(); err != nil {
+		return err
+	}
+	view.Encryption, view.ClearKeys = c.Encryption, c.ClearKeys
 	if err := c.as(func(do request) error { return do(http.MethodPost, "/trunks", view, &made) }); err != nil {
 		return err
 	}
@@ -156,6 +178,25 @@ func (c *trunkAdd) ask() (*askView, error) {
 	return &askView{User: c.Challenge, Password: password, Realm: c.ChallengeRealm, MD5: c.ChallengeMD5}, nil
 }
 
+// secure is how the carrier is known over TLS, or nil.
+func (c *trunkAdd) secure() (*trunkTLS, error) {
+	if !c.TLS {
+		if c.CA+c.TLSName != "" || c.Mutual {
+			return nil, errors.New("--ca, --tls-name and --mutual need --tls")
+		}
+		return nil, nil
+	}
+	s := &trunkTLS{Name: c.TLSName, Mutual: c.Mutual}
+	if c.CA != "" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read who signs its certificate: %w", err)
+		}
+		s.CA = string(text)
+	}
+	return s, nil
+}
+
 // Run shows who is let in.
 func (c *trunkList) Run() error {
 	var list struct {
@@ -174,7 +215,7 @@ func (c *trunkRemove) Run() error {
 
 func printTrunks(trunks ...trunkView) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS\tCALLS OUT\tPROVES\tCALLS/S") // kept until Flush
+	_, _ = fmt.Fprintln(w, "NAME\tSIP FROM\tMEDIA FROM\tOPTIONS\tCALLS OUT\tPROVES\tCALLS/S\tSIP BY\tSRTP") // kept until Flush
 	for _, t := range trunks {
 		out := "-"
 		if o := t.Out; o != nil {
@@ -185,6 +226,10 @@ func printTrunks(trunks ...trunkView) error {
 				out += " (no password)"
 			}
 		}
+		by := "UDP, TCP"
+		if t.TLS != nil {
+			by = "TLS"
+		}
 		proves, rate := "-", "-"
 		if a := t.Ask; a != nil {
 			proves = a.User + "@" + a.Realm
@@ -192,8 +237,8 @@ func printTrunks(trunks ...trunkView) error {
 		if t.Rate > 0 {
 			rate = strconv.Itoa(t.Rate)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
-			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"), out, proves, rate)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
+			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"), out, proves, rate, by, t.Encryption)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print the trunks: %w", err)

@@ -72,6 +72,12 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 	if found := m.holds("correct horse"); len(found) > 0 || len(m.holds("holdfast-7")) == 0 {
 		t.Errorf("the password stands readable in %v, beside the user in %v", found, m.holds("holdfast-7"))
 	}
+	if text, status = m.command("trunk", "add", "carrier-b", "--ip", "127.79.0.1", "--tls", "--tls-name", "carrier.example"); status != 0 || !strings.Contains(text, "TLS") || !strings.Contains(text, "required") {
+		t.Errorf("over TLS: %d, %q", status, text)
+	}
+	if text, status = m.command("trunk", "add", "carrier-c", "--ip", "127.79.0.2", "--media-encryption", "preferred"); status != 1 || !strings.Contains(text, "clear_keys") {
+		t.Errorf("keys in clear: %d, %q", status, text)
+	}
 	if text, status = m.command("trunk", "remove", "carrier-a"); status != 0 {
 		t.Fatalf("remove: %d, %q", status, text)
 	}

@@ -100,6 +100,27 @@ func (e LayerRotation) Valid() bool {
 	}
 }
 
+// Defines values for MediaEncryption.
+const (
+	MediaEncryptionOff       MediaEncryption = "off"
+	MediaEncryptionPreferred MediaEncryption = "preferred"
+	MediaEncryptionRequired  MediaEncryption = "required"
+)
+
+// Valid indicates whether the value is a known member of the MediaEncryption enum.
+func (e MediaEncryption) Valid() bool {
+	switch e {
+	case MediaEncryptionOff:
+		return true
+	case MediaEncryptionPreferred:
+		return true
+	case MediaEncryptionRequired:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageChangeState.
 const (
 	MessageChangeStateDelivered MessageChangeState = "delivered"
@@ -899,6 +920,9 @@ type Me struct {
 	Tenant     string `json:"tenant"`
 	TenantName string `json:"tenant_name"`
 }
+
+// MediaEncryption Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
+type MediaEncryption string
 
 // Message A message taken for a caller, in the same shape as over the desk's socket
 type Message struct {
@@ -1728,6 +1752,12 @@ type Trunk struct {
 	// Challenge What its calls must prove, by digest. The password is never shown. Without it the address is enough.
 	Challenge *Challenge `json:"challenge,omitempty"`
 
+	// ClearKeys keys of media are exchanged without TLS too
+	ClearKeys bool `json:"clear_keys"`
+
+	// Encryption Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
+	Encryption MediaEncryption `json:"encryption"`
+
 	// Media CIDR: where its media comes from; empty: as signal
 	Media []string `json:"media"`
 	Name  string   `json:"name"`
@@ -1740,23 +1770,47 @@ type Trunk struct {
 
 	// Signal CIDR: where its SIP comes from
 	Signal []string `json:"signal"`
+
+	// TLS With it, the carrier is spoken to and heard over TLS only.
+	TLS *TrunkTLS `json:"tls,omitempty"`
 }
 
 // TrunkChange defines model for TrunkChange.
 type TrunkChange struct {
 	CallsPerSecond *int             `json:"calls_per_second,omitempty"`
 	Challenge      *ChallengeChange `json:"challenge,omitempty"`
-	Media          *[]string        `json:"media,omitempty"`
-	Name           string           `json:"name"`
-	Options        *string          `json:"options,omitempty"`
-	Out            *WayOutChange    `json:"out,omitempty"`
-	Signal         []string         `json:"signal"`
+
+	// ClearKeys keys of media may be exchanged without TLS, where whoever sees the signalling has them
+	ClearKeys *bool `json:"clear_keys,omitempty"`
+
+	// Encryption Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
+	Encryption *MediaEncryption `json:"encryption,omitempty"`
+	Media      *[]string        `json:"media,omitempty"`
+	Name       string           `json:"name"`
+	Options    *string          `json:"options,omitempty"`
+	Out        *WayOutChange    `json:"out,omitempty"`
+	Signal     []string         `json:"signal"`
+
+	// TLS With it, the carrier is spoken to and heard over TLS only.
+	TLS *TrunkTLS `json:"tls,omitempty"`
 }
 
 // TrunkList defines model for TrunkList.
 type TrunkList struct {
 	Items []Trunk `json:"items"`
 	Next  *string `json:"next"`
+}
+
+// TrunkTLS With it, the carrier is spoken to and heard over TLS only.
+type TrunkTLS struct {
+	// Ca PEM: who signs its certificate; empty: whom the system trusts
+	Ca *string `json:"ca,omitempty"`
+
+	// Mutual it has to show its certificate when it calls us
+	Mutual *bool `json:"mutual,omitempty"`
+
+	// Name the domain in its certificate; empty: of the way out
+	Name *string `json:"name,omitempty"`
 }
 
 // User defines model for User.

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -59,7 +60,10 @@ func (h *handlers) ListTrunks(ctx context.Context, _ ListTrunksRequestObject) (L
 }
 
 func trunkOf(t routing.Trunk) Trunk {
-	view := Trunk{Name: t.Name, Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options}
+	view := Trunk{Name: t.Name, Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options, Encryption: MediaEncryptionOff, ClearKeys: t.ClearKeys}
+	if t.Encryption != routing.EncryptionOff {
+		view.Encryption = MediaEncryption(t.Encryption)
+	}
 	if o := t.Out; o != nil {
 		view.Out = &WayOut{Target: o.Target, Domain: o.Domain, User: o.User, Realm: o.Realm, Password: len(o.Sealed) > 0}
 	}
@@ -68,6 +72,9 @@ func trunkOf(t routing.Trunk) Trunk {
 	}
 	if t.Rate > 0 {
 		view.CallsPerSecond = &t.Rate
+	}
+	if s := t.TLS; s != nil {
+		view.TLS = &TrunkTLS{Ca: &s.CA, Name: &s.Name, Mutual: &s.Mutual}
 	}
 	return view
 }
@@ -125,11 +132,39 @@ func trunkFrom(c TrunkChange) (routing.Trunk, error) {
 	if t.Options != "" && !hostPort(t.Options) {
 		return t, badRequest("options: write it as HOST:PORT.", nil)
 	}
-	if c.Out == nil {
-		return t, nil
+	if err := encryption(&t, c); err != nil || c.Out == nil {
+		return t, err
 	}
 	t.Out = &routing.WayOut{Target: c.Out.Target, Domain: value(c.Out.Domain), User: value(c.Out.User), Realm: value(c.Out.Realm)}
 	return t, wayOut(t, value(c.Out.Password))
+}
+
+// encryption reads how a carrier is spoken to in secret. With TLS the media is encrypted too, unless it is said that it is not.
+func encryption(t *routing.Trunk, c TrunkChange) error {
+	if s := c.TLS; s != nil {
+		t.TLS = &routing.TLS{CA: value(s.Ca), Name: value(s.Name), Mutual: value(s.Mutual)}
+		t.Encryption = routing.EncryptionRequired
+		if t.TLS.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.TLS.CA)) {
+			return badRequest("tls.ca: no certificate in PEM is in it.", nil)
+		}
+		if t.TLS.Mutual && t.TLS.CA == "" && t.TLS.Name == "" && (c.Out == nil || value(c.Out.Domain) == "") {
+			return badRequest("tls.name: whoever has any certificate could call. Say for which name it must be, or who signs it.", nil)
+		}
+	}
+	if c.Encryption != nil {
+		switch t.Encryption = routing.Encryption(*c.Encryption); *c.Encryption {
+		case MediaEncryptionOff:
+			t.Encryption = routing.EncryptionOff
+		case MediaEncryptionPreferred, MediaEncryptionRequired:
+		default:
+			return badRequest("encryption: off, preferred or required.", nil)
+		}
+	}
+	t.ClearKeys = value(c.ClearKeys)
+	if t.Encryption != routing.EncryptionOff && t.TLS == nil && !t.ClearKeys {
+		return badRequest("encryption: without TLS the keys could be read on their way. Use TLS, or say that you accept it (clear_keys).", nil)
+	}
+	return nil
 }
 
 // wayOut checks how a carrier takes calls from us. Where the target is an address, it must be one of those that the carrier

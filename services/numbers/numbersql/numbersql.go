@@ -176,8 +176,8 @@ func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 	var trunks []routing.Trunk
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
-			in_user, in_realm, in_sealed, in_md5, rate
-			FROM trunks ORDER BY name`)
+			in_user, in_realm, in_sealed, in_md5, rate,
+			tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys FROM trunks ORDER BY name`)
 		if err != nil {
 			return err
 		}
@@ -190,13 +190,18 @@ func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
 	var out routing.WayOut
 	var ask routing.Challenge
+	var secure bool
+	var tls routing.TLS
 	err = row.Scan(&t.Name, &t.Signal, &t.Media, &t.Options, &out.Target, &out.Domain, &out.User, &out.Realm, &out.Sealed,
-		&ask.User, &ask.Realm, &ask.Sealed, &ask.MD5, &t.Rate)
+		&ask.User, &ask.Realm, &ask.Sealed, &ask.MD5, &t.Rate, &secure, &tls.CA, &tls.Name, &tls.Mutual, &t.Encryption, &t.ClearKeys)
 	if ask.User != "" {
 		t.Ask = &ask
 	}
 	if out.Target != "" {
 		t.Out = &out
+	}
+	if secure {
+		t.TLS = &tls
 	}
 	return t, err
 }
@@ -215,17 +220,24 @@ func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
 	if t.Ask != nil {
 		ask = *t.Ask
 	}
+	var tls routing.TLS
+	if t.TLS != nil {
+		tls = *t.TLS
+	}
 	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
-			in_user, in_realm, in_sealed, in_md5, rate)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+			in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,
 			in_user = excluded.in_user, in_realm = excluded.in_realm, in_sealed = excluded.in_sealed, in_md5 = excluded.in_md5, rate = excluded.rate,
 			out_target = excluded.out_target, out_domain = excluded.out_domain, out_user = excluded.out_user, out_realm = excluded.out_realm,
+			tls = excluded.tls, tls_ca = excluded.tls_ca, tls_name = excluded.tls_name, tls_mutual = excluded.tls_mutual,
+			encryption = excluded.encryption, clear_keys = excluded.clear_keys,
 			out_sealed = COALESCE(excluded.out_sealed, CASE WHEN excluded.out_user <> '' AND (t.out_target, t.out_domain, t.out_user, t.out_realm)
 				= (excluded.out_target, excluded.out_domain, excluded.out_user, excluded.out_realm) THEN t.out_sealed END)`,
 			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed,
-			ask.User, ask.Realm, ask.Sealed, ask.MD5, t.Rate)
+			ask.User, ask.Realm, ask.Sealed, ask.MD5, t.Rate,
+			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys)
 		return err
 	})
 }

@@ -211,10 +211,20 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 		}
 	}
 	carrier.Ask, carrier.Rate = &routing.Challenge{User: "in", Realm: "ours", Sealed: []byte("sealed too"), MD5: true}, 50
+	carrier.TLS, carrier.Encryption = &routing.TLS{CA: "-----BEGIN", Name: "carrier.example", Mutual: true}, routing.EncryptionPreferred
 	if err := b.sql.PutTrunk(t.Context(), carrier); err != nil {
 		t.Fatal(err)
 	}
 	b.check(t)
+	if got := b.book.Trunks()[0]; got.TLS == nil || *got.TLS != *carrier.TLS || got.Encryption != carrier.Encryption || got.ClearKeys {
+		t.Errorf("%+v, want what was put: %+v", got, carrier)
+	}
+	safe := carrier.TLS
+	carrier.TLS = nil
+	if err := b.sql.PutTrunk(t.Context(), carrier); err == nil {
+		t.Error("keys that anybody can read were kept")
+	}
+	carrier.TLS = safe
 	if got := b.book.Trunks()[0]; !reflect.DeepEqual(got.Ask, carrier.Ask) || got.Rate != 50 {
 		t.Errorf("a trunk that asks: %+v, %d calls a second", got.Ask, got.Rate)
 	}
