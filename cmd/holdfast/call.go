@@ -40,14 +40,16 @@ type callCmd struct {
 	Node        string `help:"Where to call." default:"127.0.0.1:5060" placeholder:"HOST:PORT"`
 	Bind        string `help:"Source address of SIP and RTP." placeholder:"IP"`
 	Codec       string `help:"Codec to offer: pcmu or pcma." enum:"pcmu,pcma" default:"pcmu"`
-	Transport   string `help:"Transport of SIP: udp or tcp." enum:"udp,tcp" default:"udp"`
+	Transport   string `help:"Transport of SIP: udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`
+	CA          string `help:"File of who must have signed the certificate; without it any is believed." placeholder:"FILE" type:"existingfile" name:"ca"`
+	SRTP        string `help:"Encrypt media: required or preferred." enum:",required,preferred" default:"" name:"srtp" placeholder:"required"`
 }
 
 // Run makes the call and prints how it went as one JSON line. Ctrl-C hangs up.
 func (c *callCmd) Run() error {
 	o := carrier.Options{
 		To: c.To, From: c.From, Diversion: c.Diversion, HistoryInfo: c.HistoryInfo, Play: c.Play, Record: c.Record,
-		DTMF: c.DTMF, Seconds: c.Seconds, Node: c.Node, Transport: c.Transport,
+		DTMF: c.DTMF, Seconds: c.Seconds, Node: c.Node, Transport: c.Transport, CA: c.CA, SRTP: c.SRTP,
 	}
 	if c.Codec == "pcma" {
 		o.Codec = media.PCMA

@@ -109,13 +109,14 @@ func (c *Call) open(node netip.AddrPort) error {
 		c.engine.Stop()
 		return fmt.Errorf("media: %w", err)
 	}
-	if c.wire, err = dial(c.o.Transport, c.o.Bind, node); err != nil {
+	if c.wire, err = dial(c.o, node); err != nil {
 		c.engine.Stop()
 		return err
 	}
 	c.session.Receive(&c.ear)
 	c.script = newScript(c.o, node, c.wire.local())
-	c.local = sdp.Local{Addr: c.session.Addr(), SessionID: rand.Uint64() >> 1, Version: 1, Codecs: c.o.codecs()}
+	c.local = sdp.Local{Addr: c.session.Addr(), SessionID: rand.Uint64() >> 1, Version: 1, Codecs: c.o.codecs(), Secure: c.o.secure()}
+	c.session.Await(c.o.SRTP != "")
 	return nil
 }
 

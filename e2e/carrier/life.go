@@ -126,6 +126,8 @@ func (c *Call) agree(body []byte) error {
 		return fmt.Errorf("the node's answer: %w", err)
 	}
 	c.session.Set(m)
+	c.local.Secure.Now = m.Crypto
+	c.set(func(r *Result) { r.Encrypted = m.Crypto != nil })
 	return nil
 }
 
@@ -199,12 +201,16 @@ func (c *Call) reinvited(req *sip.Request) {
 		return
 	}
 	c.local.Version++
+	if c.local.Secure.Now != nil {
+		c.local.Secure.Keys = sdp.NewKeys()
+	}
 	body, m, err := sdp.Answer(desc, c.local)
 	if err != nil {
 		_ = c.wire.send(reply(req, 488, "Not Acceptable Here", nil))
 		return
 	}
 	c.session.Set(m)
+	c.local.Secure.Now = m.Crypto
 	_ = c.wire.send(reply(req, 200, "OK", body,
 		sip.NewHeader("Contact", c.script.contact()), sip.NewHeader("Content-Type", "application/sdp")))
 }

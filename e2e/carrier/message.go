@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"holdfast/media"
+	"holdfast/media/sdp"
 )
 
 // script writes the requests of one call.
@@ -143,3 +144,14 @@ func reply(req *sip.Request, status int, reason string, body []byte, headers ...
 
 // codecs is the one-codec list of our SDP.
 func (o Options) codecs() []media.Codec { return []media.Codec{o.Codec} }
+
+// secure is our part in keys.
+func (o Options) secure() sdp.Secure {
+	switch o.SRTP {
+	case "required":
+		return sdp.Secure{Policy: sdp.Require, Keys: sdp.NewKeys()}
+	case "preferred":
+		return sdp.Secure{Policy: sdp.Prefer, Keys: sdp.NewKeys()}
+	}
+	return sdp.Secure{}
+}

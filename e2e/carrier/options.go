@@ -29,7 +29,9 @@ type Options struct {
 	Node        string      // HOST:PORT; default 127.0.0.1:5060
 	Bind        netip.Addr  // source address of SIP and RTP; default 127.0.0.1, or any when Node is not on loopback
 	Codec       media.Codec // the only one offered
-	Transport   string      // "udp", the default, or "tcp"
+	Transport   string      // "udp", the default, "tcp" or "tls"
+	CA          string      // file of who must have signed the node's certificate (PEM); "": anybody, as fits a test caller
+	SRTP        string      // "required": SRTP or no call; "preferred": where the node knows it; "", the default: plain RTP
 	OnAnswered  func(*Call) // called once, when the 200 is in; must not block
 }
 
@@ -46,7 +48,8 @@ type Result struct {
 	Lost       uint64    `json:"packets_lost"`
 	MaxGapMS   int64     `json:"max_gap_ms"` // longest time between two packets received
 	Recording  string    `json:"recording"`  // the file written, or ""
-	Err        error     `json:"-"`          // what went wrong when EndedBy is ByError
+	Encrypted  bool      `json:"media_encrypted"`
+	Err        error     `json:"-"` // what went wrong when EndedBy is ByError
 	AnsweredAt time.Time `json:"-"`
 	InviteSent time.Time `json:"-"`
 }
@@ -83,8 +86,10 @@ func (o Options) check() (Options, netip.AddrPort, error) {
 		return fail("no number to call")
 	case err != nil:
 		return fail("the node %q: %v", o.Node, err)
-	case o.Transport != "udp" && o.Transport != "tcp":
-		return fail("transport %q is neither udp nor tcp", o.Transport)
+	case o.Transport != "udp" && o.Transport != "tcp" && o.Transport != "tls":
+		return fail("transport %q is neither udp, tcp nor tls", o.Transport)
+	case o.SRTP != "" && o.SRTP != "required" && o.SRTP != "preferred":
+		return fail("SRTP %q is neither required nor preferred", o.SRTP)
 	case o.Codec != media.PCMU && o.Codec != media.PCMA:
 		return fail("codec %d is neither PCMU nor PCMA", o.Codec)
 	case o.Seconds < 0 || o.Ring < 0:

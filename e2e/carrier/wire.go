@@ -1,10 +1,14 @@
 package carrier
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 
 	"github.com/emiago/sipgo/sip"
@@ -31,15 +35,19 @@ func towards(node netip.AddrPort) (netip.Addr, error) {
 }
 
 // dial opens the wire. Datagrams of anybody but the node never come out of it: the socket is connected.
-func dial(transport string, bind netip.Addr, node netip.AddrPort) (*wire, error) {
+func dial(o Options, node netip.AddrPort) (*wire, error) {
+	bind := o.Bind
 	w := &wire{in: make(chan sip.Message, 16), gone: make(chan struct{}), closed: make(chan struct{})}
 	from := netip.AddrPortFrom(bind, 0)
 	var err error
-	if transport == "tcp" {
+	if o.Transport == "udp" {
+		w.conn, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(node))
+	} else {
 		w.reliable = true
 		w.conn, err = net.DialTCP("tcp", net.TCPAddrFromAddrPort(from), net.TCPAddrFromAddrPort(node))
-	} else {
-		w.conn, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(node))
+	}
+	if err == nil && o.Transport == "tls" {
+		w.conn, err = secure(w.conn, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reach %s from %s: %w", node, bind, err)
@@ -47,6 +55,25 @@ func dial(transport string, bind netip.Addr, node netip.AddrPort) (*wire, error)
 	w.close = sync.OnceFunc(func() { close(w.closed); _ = w.conn.Close() })
 	go w.read()
 	return w, nil
+}
+
+// secure makes a connection one of TLS.
+func secure(conn net.Conn, o Options) (net.Conn, error) {
+	host, _, _ := net.SplitHostPort(o.Node)
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: o.CA == ""} //nolint:gosec // a test caller
+	if o.CA != "" {
+		text, err := os.ReadFile(o.CA)
+		if config.RootCAs = x509.NewCertPool(); err != nil || !config.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.Join(err, conn.Close(), fmt.Errorf("%w: no certificate is in %s", ErrUsage, o.CA))
+		}
+	}
+	safe := tls.Client(conn, config)
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if err := safe.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return safe, nil
 }
 
 // local is our end.
