@@ -12,5 +12,8 @@ ALTER TABLE trunks
   ADD CHECK (tls OR (tls_ca = '' AND tls_name = '' AND NOT tls_mutual)),
   ADD CHECK (encryption = '' OR tls OR clear_keys);
 
+ALTER TABLE calls ADD COLUMN media text NOT NULL DEFAULT ''; -- of its audio towards the carrier: encrypted, in_clear; '': nobody asked
+
 -- +goose Down
+ALTER TABLE calls DROP COLUMN media;
 ALTER TABLE trunks DROP COLUMN clear_keys, DROP COLUMN encryption, DROP COLUMN tls_mutual, DROP COLUMN tls_name, DROP COLUMN tls_ca, DROP COLUMN tls;

@@ -46,8 +46,21 @@ const (
 	ThirdRinging  Type = "third_ringing"  // N
 	ThirdAnswered Type = "third_answered" // N
 	ThirdEnded    Type = "third_ended"    // N, Reason
+	MediaKnown    Type = "media"          // Media: whether what is said is encrypted on its way to the caller, where that was wanted
 	Turned        Type = "refused"        // Plan, Reason: loop or fraud; the INVITE was refused
 )
+
+// Secrecy is how a call's audio goes over the carrier's network.
+type Secrecy string
+
+// The kinds of Secrecy; "" where nobody asked for any.
+const (
+	Encrypted Secrecy = "encrypted"
+	InClear   Secrecy = "in_clear" // though encryption was preferred
+)
+
+// NotEncrypted is AnswerFailed's Reason for an offer without the encryption that its trunk requires, answered with 488.
+const NotEncrypted = "not_encrypted"
 
 // NoCodec is AnswerFailed's Reason for an offer without a usable codec, answered with 488.
 const NoCodec = "no_codec"
@@ -86,8 +99,9 @@ type Event struct {
 	Reason   string             `json:"reason,omitempty"`
 	Take     *Take              `json:"take,omitempty"`
 	Third    *Third             `json:"third,omitempty"`
-	N        int                `json:"n,omitempty"`       // which third party
-	Keys     int                `json:"keys,omitempty"`    // how many
+	N        int                `json:"n,omitempty"`    // which third party
+	Keys     int                `json:"keys,omitempty"` // how many
+	Media    Secrecy            `json:"media,omitempty"`
 	Staffed  bool               `json:"staffed,omitempty"` // somebody who may take the call is on duty
 	Digits   string             `json:"-"`                 // the keys: they may be somebody's PIN, and are written nowhere
 }

@@ -180,6 +180,7 @@ type State struct {
 	Menus        int                `json:"menus,omitempty"`
 	Message      *Take              `json:"message,omitempty"` // the kept message
 	Panics       int                `json:"panics,omitempty"`
+	Media        Secrecy            `json:"media,omitempty"`
 	Result       Result             `json:"result,omitempty"`
 	Reason       string             `json:"reason,omitempty"` // stable, see Step
 }

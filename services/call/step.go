@@ -30,7 +30,7 @@ func (r *Refusal) Error() string {
 // *Refusal when e has no effect. It never changes what s refers to.
 //
 // Reasons of an ended call: caller_hangup, operator_hangup, third_hangup, too_long, hung_up_in_queue, hung_up_before_beep, cancelled, message,
-// message_empty, recording_failed, keep_failed, no_ack, no_codec, media_timeout, session_expired, answer_failed, loop, fraud, panic, node_lost,
+// message_empty, recording_failed, keep_failed, no_ack, no_codec, not_encrypted, media_timeout, session_expired, answer_failed, loop, fraud, panic, node_lost,
 // and whatever other reason the caller's leg gave for its end.
 func Step(s State, e Event) (State, []Effect, error) {
 	m := move{s: s.clone(), e: e}
@@ -40,6 +40,8 @@ func Step(s State, e Event) (State, []Effect, error) {
 		m.nodeLost()
 	case e.Type == CallerEnded && s.Phase != Ended && s.Phase != New:
 		err = m.callerEnded()
+	case e.Type == MediaKnown && s.Phase != Ended && s.Phase != New:
+		m.s.Media = e.Media
 	case e.Type == Panicked && s.Phase != Ended && s.Phase != New:
 		m.panicked()
 	default:
@@ -154,8 +156,8 @@ func (m *move) inArriving() error {
 		m.answered()
 	case AnswerFailed:
 		m.s.CallerGone = true
-		if m.e.Reason == NoCodec { // the caller's own: no sound that we could exchange
-			m.end(Refused, NoCodec)
+		if m.e.Reason == NoCodec || m.e.Reason == NotEncrypted { // the caller's own: no sound that we could, or may, exchange
+			m.end(Refused, m.e.Reason)
 			return nil
 		}
 		m.end(Failed, "answer_failed")

@@ -134,6 +134,8 @@ func facts(s State) []Event {
 		{Type: Turned, Call: "c1", Plan: plan(ForQueue), Reason: "loop"},
 		picked, answering,
 		{Type: AnswerFailed, Reason: "no port"},
+		{Type: AnswerFailed, Reason: NotEncrypted},
+		{Type: MediaKnown, Media: InClear},
 		played(s.Token), played(s.Token + 7),
 		{Type: OfferRefused, Operator: ada, Epoch: s.Epoch, Reason: "paused"},
 		{Type: OfferEnded, Operator: ada, Epoch: s.Epoch, Reason: "missed"},

@@ -67,6 +67,7 @@ type Card struct {
 	AfterLoss  bool              `json:"after_loss,omitempty"` // the caller lost another operator a moment ago
 	From       string            `json:"from,omitempty"`       // the operator who asks; "": the queue or a supervisor
 	Practice   bool              `json:"practice,omitempty"`   // a robot's call, which counts for nothing
+	InClear    bool              `json:"in_clear,omitempty"`   // what is said is not encrypted on its way to the caller, though it should be where possible
 	Blind      bool              `json:"blind,omitempty"`      // From gives the caller away; else From wants to speak first
 }
 

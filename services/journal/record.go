@@ -35,7 +35,8 @@ type CallRecord struct {
 	Operator     tenants.OperatorID
 	OperatorName string
 	Urgent       bool
-	Message      *call.Take // the kept recording, or nil
+	Message      *call.Take   // the kept recording, or nil
+	Media        call.Secrecy // of the audio between the carrier and us
 }
 
 // CallFilter narrows a list of calls; zero fields do not.

@@ -275,6 +275,10 @@ func (c *liveCall) heard(e media.Event) {
 		c.mail.post(legQuiet{true})
 	case media.Audible, media.Held: // a caller who holds us sends nothing, and is there
 		c.mail.post(legQuiet{false})
+	case media.Encrypted:
+		c.post(call.Event{Type: call.MediaKnown, Media: call.Encrypted})
+	case media.InClear:
+		c.post(call.Event{Type: call.MediaKnown, Media: call.InClear})
 	case media.Resumed, media.Connected, media.Unreachable:
 	}
 }

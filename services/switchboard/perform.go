@@ -90,8 +90,11 @@ func (c *liveCall) answer() {
 	if err != nil {
 		c.log.Info("call could not be answered", "err", err)
 		reason := err.Error()
-		if errors.Is(err, media.ErrNoCodec) {
+		switch {
+		case errors.Is(err, media.ErrNoCodec):
 			reason = call.NoCodec
+		case errors.Is(err, media.ErrInClear):
+			reason = call.NotEncrypted
 		}
 		c.post(call.Event{Type: call.AnswerFailed, Reason: reason})
 		return
@@ -116,7 +119,7 @@ func (c *liveCall) card(d *liveDuty, e call.Offer) *duty.Card {
 	card := &duty.Card{
 		Call: c.id, Account: p.AccountName, AccountID: p.Account, Language: p.Language(),
 		Caller: p.Caller, CallerName: p.CallerName, Called: p.Called, InvitedAt: c.state.InvitedAt,
-		OfferFor: p.OfferFor, AfterLoss: e.AfterLoss, From: e.From, Blind: e.Blind,
+		OfferFor: p.OfferFor, AfterLoss: e.AfterLoss, From: e.From, Blind: e.Blind, InClear: c.state.Media == call.InClear,
 	}
 	if a := c.account; a != nil {
 		card.Initials, card.Colour, card.Shape, card.WrapUp = a.Initials, a.Colour, a.Shape, a.WrapUp

@@ -68,6 +68,31 @@ func TestADeclinedCallGoesToTheNextOperatorAndKeepsItsPlace(t *testing.T) {
 	})
 }
 
+func TestACallThatIsNotEncryptedIsMarked(t *testing.T) {
+	inHouse(t, func(h *house) {
+		ada := h.ready("ada")
+		h.pass(time.Second)
+		ben := h.ready("ben")
+		c := h.dial(lakeside)
+		ada.want(duty.Offered)
+		c.leg.Emit(media.Event{Kind: media.InClear})
+		s := ada.state()
+		if err := ada.ask(duty.Event{Type: duty.Decline, Call: s.Card.Call, Epoch: s.Epoch}); err != nil {
+			t.Fatal(err)
+		}
+		h.pass(time.Second)
+		ben.want(duty.Offered)
+		if !ben.state().Card.InClear || h.story(c).Media != call.InClear {
+			t.Errorf("the card says %v, the story %q", ben.state().Card.InClear, h.story(c).Media)
+		}
+		c.leg.Emit(media.Event{Kind: media.Encrypted})
+		h.pass(time.Second)
+		if got := h.story(c).Media; got != call.Encrypted {
+			t.Errorf("then encrypted, and the story says %q", got)
+		}
+	})
+}
+
 func TestAMissedOfferPausesTheOperatorForHalfAMinuteAndTheCallGoesOn(t *testing.T) {
 	inHouse(t, func(h *house) {
 		ada := h.ready("ada")

@@ -99,7 +99,7 @@ func CallOf(s call.State) Call {
 		ID: string(s.ID), Tenant: string(s.Plan.Tenant), Account: string(s.Plan.Account), AccountName: s.Plan.AccountName,
 		Called: s.Plan.Called, Caller: s.Plan.Caller, CallerName: s.Plan.CallerName, Candidates: CandidatesOf(s.Plan.Tenant, s.Plan.Candidates),
 		State: string(s.Phase), Reason: s.Reason, InvitedAt: s.InvitedAt, AnsweredAt: moment(s.AnsweredAt), ConnectedAt: moment(s.ConnectedAt),
-		Offered: OfferedOf(s.Offered), Operator: string(s.Operator), OperatorName: s.OperatorName, Language: s.Plan.Language(),
+		Offered: OfferedOf(s.Offered), Operator: string(s.Operator), OperatorName: s.OperatorName, Language: s.Plan.Language(), MediaEncrypted: encryptedMedia(s.Media),
 		EndedAt: moment(s.EndedAt),
 	}
 	if s.Result != "" {
@@ -130,4 +130,13 @@ func CandidatesOf(tenant tenants.TenantID, candidates []call.Candidate) []Candid
 		})
 	}
 	return out
+}
+
+// encryptedMedia is what is known of a call's encryption; nil where nobody asked for any.
+func encryptedMedia(s call.Secrecy) *bool {
+	if s == "" {
+		return nil
+	}
+	is := s == call.Encrypted
+	return &is
 }

@@ -560,15 +560,18 @@ type Call struct {
 	Candidates []Candidate `json:"candidates"`
 
 	// ConnectedAt Joined with an operator
-	ConnectedAt  *time.Time `json:"connected_at"`
-	EndedAt      *time.Time `json:"ended_at"`
-	ID           string     `json:"id"`
-	InvitedAt    time.Time  `json:"invited_at"`
-	Language     string     `json:"language"`
-	Offered      []Offered  `json:"offered"`
-	Operator     string     `json:"operator"`
-	OperatorName string     `json:"operator_name"`
-	Reason       string     `json:"reason"`
+	ConnectedAt *time.Time `json:"connected_at"`
+	EndedAt     *time.Time `json:"ended_at"`
+	ID          string     `json:"id"`
+	InvitedAt   time.Time  `json:"invited_at"`
+	Language    string     `json:"language"`
+
+	// MediaEncrypted Whether the audio between carrier and node is encrypted; absent where the carrier's trunk asks for no encryption
+	MediaEncrypted *bool     `json:"media_encrypted,omitempty"`
+	Offered        []Offered `json:"offered"`
+	Operator       string    `json:"operator"`
+	OperatorName   string    `json:"operator_name"`
+	Reason         string    `json:"reason"`
 
 	// Result answered, voicemail, abandoned, refused or failed; null while live
 	Result *string `json:"result"`

@@ -114,7 +114,7 @@ func recordOf(c journal.CallRecord) Call {
 		ID: string(c.ID), Tenant: string(c.Tenant), Account: string(c.Account), AccountName: c.AccountName,
 		Called: c.Called, Caller: c.Caller, CallerName: c.CallerName, Candidates: CandidatesOf(c.Tenant, c.Candidates),
 		State: string(c.Phase), Reason: c.Reason, InvitedAt: c.InvitedAt, AnsweredAt: c.AnsweredAt, ConnectedAt: c.ConnectedAt,
-		Offered: OfferedOf(c.Offered), Operator: string(c.Operator), OperatorName: c.OperatorName, EndedAt: c.EndedAt,
+		Offered: OfferedOf(c.Offered), Operator: string(c.Operator), OperatorName: c.OperatorName, EndedAt: c.EndedAt, MediaEncrypted: encryptedMedia(c.Media),
 	}
 	if len(c.Languages) > 0 {
 		out.Language = c.Languages[0]

@@ -131,6 +131,8 @@ export interface Card {
   /** The operator who gives the caller away, or asks first. */
   from?: string;
   blind?: boolean;
+  /** What is said is not encrypted on its way to the caller, though it should be. */
+  in_clear?: boolean;
 }
 
 /** Who hears whom in a call: whom the operator hears is in with ('' is the caller). */

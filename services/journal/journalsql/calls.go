@@ -102,13 +102,13 @@ func (s *Store) step(st *story, e journal.Event) {
 const upsertCall = `
 INSERT INTO calls (tenant_id, call_id, seq, node, account_id, account_name, called, caller, caller_name, trunk, candidates, why,
   kind, languages, phase, result, reason, invited_at, answered_at, connected_at, ended_at, offered, operator_id, operator_name,
-  urgent, message)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+  urgent, message, media)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
 ON CONFLICT (tenant_id, call_id) DO UPDATE SET
   seq = excluded.seq, node = excluded.node, phase = excluded.phase, result = excluded.result, reason = excluded.reason,
   answered_at = excluded.answered_at, connected_at = excluded.connected_at, ended_at = excluded.ended_at,
   offered = excluded.offered, operator_id = excluded.operator_id, operator_name = excluded.operator_name,
-  urgent = excluded.urgent, message = excluded.message
+  urgent = excluded.urgent, message = excluded.message, media = excluded.media
 WHERE calls.seq <= excluded.seq`
 
 func queueCall(batch *pgx.Batch, k callKey, st story) {
@@ -120,7 +120,7 @@ func queueCall(batch *pgx.Batch, k callKey, st story) {
 	batch.Queue(upsertCall, k.tenant, k.id, int64(st.seq), st.node, p.Account, text(p.AccountName), text(p.Called), text(p.Caller),
 		text(p.CallerName), text(p.Trunk), list(p.Candidates), text(p.Why), p.Kind, languages(p.Languages), c.Phase, c.Result,
 		text(c.Reason), c.InvitedAt, instant(c.AnsweredAt), instant(c.ConnectedAt), instant(c.EndedAt), list(c.Offered), c.Operator,
-		text(c.OperatorName), c.Urgent, message)
+		text(c.OperatorName), c.Urgent, message, c.Media)
 }
 
 // instant returns t for a column where null means never.

@@ -19,7 +19,7 @@ type Queries struct{ DB DB }
 
 const callColumns = `tenant_id, call_id, seq, node, account_id, account_name, called, caller, caller_name, trunk, candidates, why,
   kind, languages, phase, result, reason, invited_at, answered_at, connected_at, ended_at, offered, operator_id, operator_name,
-  urgent, message`
+  urgent, message, media`
 
 const listCalls = `SELECT ` + callColumns + ` FROM calls
 WHERE tenant_id = $1
@@ -107,7 +107,7 @@ func scanCall(row pgx.CollectableRow) (c journal.CallRecord, err error) {
 	var seq int64
 	err = row.Scan(&c.Tenant, &c.ID, &seq, &c.Node, &c.Account, &c.AccountName, &c.Called, &c.Caller, &c.CallerName, &c.Trunk,
 		&c.Candidates, &c.Why, &c.Kind, &c.Languages, &c.Phase, &c.Result, &c.Reason, &c.InvitedAt, &c.AnsweredAt, &c.ConnectedAt,
-		&c.EndedAt, &c.Offered, &c.Operator, &c.OperatorName, &c.Urgent, &c.Message)
+		&c.EndedAt, &c.Offered, &c.Operator, &c.OperatorName, &c.Urgent, &c.Message, &c.Media)
 	c.Seq = uint64(seq)
 	return c, err
 }

@@ -1262,6 +1262,8 @@ export interface components {
             /** @description answered, voicemail, abandoned, refused or failed; null while live */
             result: string | null;
             reason: string;
+            /** @description Whether the audio between carrier and node is encrypted; absent where the carrier's trunk asks for no encryption */
+            media_encrypted?: boolean;
             /** Format: date-time */
             invited_at: string;
             /**
@@ -2313,23 +2315,24 @@ export interface components {
             /** @description HOST:PORT asked by OPTIONS whether it is there; empty: nobody is asked */
             options: string;
             out?: components["schemas"]["WayOut"];
-            challenge?: components["schemas"]["Challenge"];
-            /** @description new calls that it may bring; 0: as many as a node takes */
-            calls_per_second?: number;
+            tls?: components["schemas"]["TrunkTLS"];
+            encryption: components["schemas"]["MediaEncryption"];
+            /** @description keys of media are exchanged without TLS too */
+            clear_keys: boolean;
         };
-        /** @description What its calls must prove, by digest. The password is never shown. Without it the address is enough. */
-        Challenge: {
-            user: string;
-            realm: string;
-            /** @description MD5 will do beside SHA-256 */
-            md5: boolean;
-        };
-        ChallengeChange: {
-            user: string;
-            password: string;
-            /** @description default: holdfast */
-            realm?: string;
-            md5?: boolean;
+        /**
+         * @description Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
+         * @enum {string}
+         */
+        MediaEncryption: "off" | "preferred" | "required";
+        /** @description With it, the carrier is spoken to and heard over TLS only. */
+        TrunkTLS: {
+            /** @description PEM: who signs its certificate; empty: whom the system trusts */
+            ca?: string;
+            /** @description the domain in its certificate; empty: of the way out */
+            name?: string;
+            /** @description it has to show its certificate when it calls us */
+            mutual?: boolean;
         };
         /** @description How the carrier takes calls from us. The password is never shown. */
         WayOut: {
@@ -2358,8 +2361,10 @@ export interface components {
             media?: string[];
             options?: string;
             out?: components["schemas"]["WayOutChange"];
-            challenge?: components["schemas"]["ChallengeChange"];
-            calls_per_second?: number;
+            tls?: components["schemas"]["TrunkTLS"];
+            encryption?: components["schemas"]["MediaEncryption"];
+            /** @description keys of media may be exchanged without TLS, where whoever sees the signalling has them */
+            clear_keys?: boolean;
         };
         TrunkList: {
             items: components["schemas"]["Trunk"][];
