@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,22 +45,41 @@ func (s *Server) Dropped() map[string]uint64 {
 	}
 }
 
-// trunkOf finds the trunk to which an address belongs. A trunk that speaks TLS is a stranger in clear: whoever forges its
-// address could otherwise say what it does not. Over TLS, those that speak it come first.
+// trunkOf finds the trunk to which an address belongs. A trunk that speaks TLS is a stranger in clear, also where a wider range
+// of another trunk holds its address: whoever forges it could otherwise say what it does not. Over TLS, those that speak it
+// come first.
 func (s *Server) trunkOf(addr netip.Addr, secure bool) (found routing.Trunk, ok bool) {
 	addr = addr.Unmap().WithZone("")
+	plain, safe := -1, -1 // how narrow the range is that holds the address, in bits
 	for _, t := range *s.trunks.Load() {
-		if ok && t.TLS == nil || !secure && t.TLS != nil {
-			continue
-		}
-		if !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-			continue
-		}
-		if found, ok = t, true; !secure || t.TLS != nil {
-			break
+		bits := narrowest(t.Signal, addr)
+		switch {
+		case bits < 0:
+		case t.TLS == nil:
+			if plain < 0 && (safe < 0 || !secure) {
+				found, plain = t, bits
+			}
+		case safe < 0 && secure:
+			found, safe = t, bits
+		default:
+			safe = max(safe, bits)
 		}
 	}
-	return found, ok
+	if secure {
+		return found, plain >= 0 || safe >= 0
+	}
+	return found, plain >= 0 && plain >= safe
+}
+
+// narrowest is how many bits the narrowest range has that holds an address; -1: none does.
+func narrowest(ranges []netip.Prefix, addr netip.Addr) int {
+	bits := -1
+	for _, p := range ranges {
+		if p.Contains(addr) {
+			bits = max(bits, p.Bits())
+		}
+	}
+	return bits
 }
 
 // packets is the UDP socket as sipgo sees it: strangers' datagrams never come out of it, and no error but its end does,

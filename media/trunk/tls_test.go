@@ -169,6 +169,33 @@ func closedSilently(t *testing.T, conn net.Conn) {
 	}
 }
 
+func TestWhichTrunkAnAddressBelongsTo(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	trunk := func(name, signal string, safe bool) routing.Trunk {
+		r := routing.Trunk{Name: name, Signal: []netip.Prefix{netip.MustParsePrefix(signal)}}
+		if safe {
+			r.TLS = &routing.TLS{}
+		}
+		return r
+	}
+	n.SetTrunks([]routing.Trunk{
+		trunk("a-wide", "127.1.0.0/16", false), trunk("b-safe", "127.1.1.1/32", true), trunk("c-both", "127.2.0.0/16", true), trunk("d-both", "127.2.0.0/16", false),
+		trunk("e-safe", "127.3.0.0/16", true), trunk("f-narrow", "127.3.0.1/32", false),
+	})
+	for addr, want := range map[string][2]string{ // in clear, and over TLS
+		"127.1.0.1": {"a-wide", "a-wide"}, "127.1.1.1": {"", "b-safe"}, "127.2.0.1": {"d-both", "c-both"},
+		"127.3.0.1": {"f-narrow", "e-safe"}, "127.3.0.2": {"", "e-safe"}, "127.9.0.1": {"", ""},
+	} {
+		for i, secure := range []bool{false, true} {
+			found, ok := n.trunkOf(netip.MustParseAddr(addr), secure)
+			if ok != (want[i] != "") || ok && found.Name != want[i] {
+				t.Errorf("%s, TLS %v: %q %v, want %q", addr, secure, found.Name, ok, want[i])
+			}
+		}
+	}
+}
+
 func TestAStrangerGetsNoHandshake(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
