@@ -24,9 +24,10 @@ import (
 )
 
 const (
-	httpPort = "8080"
-	sipPort  = "5060"
-	rtpPorts = "16384-16783" // 199 calls at a time
+	httpPort   = "8080"
+	sipPort    = "5060"
+	sipTLSPort = "5061"
+	rtpPorts   = "16384-16783" // 199 calls at a time
 
 	// StartBar is how long a start may take, stores and all, on a busy machine.
 	StartBar = 60 * time.Second
@@ -58,10 +59,12 @@ type Options struct {
 
 // Node is one Holdfast and its stores.
 type Node struct {
-	URL  string // http://127.x.y.1:8080
-	SIP  string // 127.x.y.1:5060
-	Host string // 127.x.y.1
-	Data string // HOLDFAST_DATA
+	URL string // http://127.x.y.1:8080
+	SIP string // 127.x.y.1:5060
+	// SIPTLS is where it takes SIP over TLS, with a certificate of its own making in Data/keys/sip-self-signed.crt.
+	SIPTLS string
+	Host   string // 127.x.y.1
+	Data   string // HOLDFAST_DATA
 
 	Database, Redis *Wire // with Options.Wires
 
@@ -90,7 +93,7 @@ func Start(t testing.TB, options ...Options) *Node {
 	if host == "" {
 		host = address(t)
 	}
-	n := &Node{URL: cmp.Or(o.Public, "http://"+host+":"+httpPort), SIP: host + ":" + sipPort, Host: host, t: t, options: o}
+	n := &Node{URL: cmp.Or(o.Public, "http://"+host+":"+httpPort), SIP: host + ":" + sipPort, SIPTLS: host + ":" + sipTLSPort, Host: host, t: t, options: o}
 	n.lines.node = n
 	n.Data = filepath.Join(Folder(t), "data")
 	t.Cleanup(n.show)
@@ -137,7 +140,7 @@ func Start(t testing.TB, options ...Options) *Node {
 func (n *Node) env() []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDFAST_") })
 	env = append(env,
-		"HOLDFAST_HTTP="+n.Host+":"+httpPort, "HOLDFAST_SIP="+n.SIP, "HOLDFAST_DATA="+n.Data, "HOLDFAST_RTP_PORTS="+rtpPorts,
+		"HOLDFAST_HTTP="+n.Host+":"+httpPort, "HOLDFAST_SIP="+n.SIP, "HOLDFAST_SIP_TLS="+n.SIPTLS, "HOLDFAST_DATA="+n.Data, "HOLDFAST_RTP_PORTS="+rtpPorts,
 		"HOLDFAST_DEMO=1")
 	if n.options.Public != "" {
 		env = append(env, "HOLDFAST_PUBLIC_URL="+n.options.Public)
