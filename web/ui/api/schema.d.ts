@@ -2315,10 +2315,27 @@ export interface components {
             /** @description HOST:PORT asked by OPTIONS whether it is there; empty: nobody is asked */
             options: string;
             out?: components["schemas"]["WayOut"];
+            challenge?: components["schemas"]["Challenge"];
+            /** @description new calls that it may bring; 0: as many as a node takes */
+            calls_per_second?: number;
             tls?: components["schemas"]["TrunkTLS"];
             encryption: components["schemas"]["MediaEncryption"];
             /** @description keys of media are exchanged without TLS too */
             clear_keys: boolean;
+        };
+        /** @description What its calls must prove, by digest. The password is never shown. Without it the address is enough. */
+        Challenge: {
+            user: string;
+            realm: string;
+            /** @description MD5 will do beside SHA-256 */
+            md5: boolean;
+        };
+        ChallengeChange: {
+            user: string;
+            password: string;
+            /** @description default: holdfast */
+            realm?: string;
+            md5?: boolean;
         };
         /**
          * @description Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
@@ -2361,6 +2378,8 @@ export interface components {
             media?: string[];
             options?: string;
             out?: components["schemas"]["WayOutChange"];
+            challenge?: components["schemas"]["ChallengeChange"];
+            calls_per_second?: number;
             tls?: components["schemas"]["TrunkTLS"];
             encryption?: components["schemas"]["MediaEncryption"];
             /** @description keys of media may be exchanged without TLS, where whoever sees the signalling has them */
