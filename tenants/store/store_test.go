@@ -228,9 +228,15 @@ func TestADatabaseThatIsAwayIsSaidAtOnceAndFoundAgain(t *testing.T) {
 		func() error { return db.AsWorker(t.Context(), func(pgx.Tx) error { return nil }) },
 		func() error { return db.AsSignin(t.Context(), func(pgx.Tx) error { return nil }) },
 	} {
-		began := time.Now()
-		if err := try(); !errors.Is(err, store.ErrAway) || time.Since(began) > time.Second {
-			t.Fatalf("%v after %v", err, time.Since(began))
+		var took time.Duration
+		until(t, func() bool { // a process of the dead server may answer once more before it notices
+			began := time.Now()
+			err := try()
+			took = time.Since(began)
+			return errors.Is(err, store.ErrAway)
+		})
+		if took > time.Second {
+			t.Fatalf("said after %v", took)
 		}
 	}
 	if err := private.Up(servers.Postgres); err != nil {
