@@ -23,6 +23,7 @@ type Config struct {
 	Public       netip.Addr    // address told to peers; default Bind. Needed when Bind is 0.0.0.0 or ::
 	Low, High    uint16        // ports, both included; RTP takes the even ones and RTCP the odd above; default 16384-32767
 	Quiet        time.Duration // how long a port rests before its next use, default 5 s: late packets of the former call die out
+	UnheardAfter time.Duration // Unheard is told after this long without a packet that was expected; default 4 s
 	SilenceAfter time.Duration // Silent is told after this long without a packet that was expected; default 20 s
 	// KeepAlive is after how long without a packet of ours a peer that wants to hear us is sent 20 ms of silence, and again
 	// each time; default 1 s, negative: never. A carrier hangs up on a call that it hears nothing of, as while a message is
@@ -52,6 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("media ports %d-%d: want at least one pair, even and odd, above 1023", c.Low, c.High)
 	}
 	c.Quiet = cmp.Or(c.Quiet, 5*time.Second)
+	c.UnheardAfter = cmp.Or(c.UnheardAfter, 4*time.Second)
 	c.SilenceAfter = cmp.Or(c.SilenceAfter, 20*time.Second)
 	c.KeepAlive = cmp.Or(c.KeepAlive, time.Second)
 	if c.Log == nil {

@@ -55,6 +55,7 @@ type receiver struct {
 	refilled time.Time
 	skipped  uint16    // packets that were no audio: taken out of the numbers that sinks see
 	marker   bool      // the next frame is the first of a new run
+	unheard  bool      // Unheard was told
 	silent   bool      // Silent was told
 	since    time.Time // when packets began to be expected
 	alive    time.Time // last RTP or RTCP packet of the peer
@@ -126,7 +127,7 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 			r.control.forget()
 		}
 	}
-	got.audible, r.silent = r.silent, false
+	got.audible, r.unheard, r.silent = r.unheard || r.silent, false, false
 	r.count(h, now)
 	if kind != audioKind || len(payload) == 0 {
 		r.skipped++
@@ -215,7 +216,7 @@ func (r *receiver) set(peer sdp.Media, now time.Time) error {
 		r.control.forget()
 	}
 	if !r.named || !r.peer.Receive || !peer.Receive { // the wait for packets begins or ends here
-		r.since, r.gapFrom, r.silent = now, time.Time{}, false
+		r.since, r.gapFrom, r.unheard, r.silent = now, time.Time{}, false, false
 	}
 	r.peer, r.named = peer, true
 	var err error
@@ -237,19 +238,24 @@ func (r *receiver) allow(from []netip.Prefix) {
 	r.latch.allowed = slices.Clone(from)
 }
 
-// quiet says once that the peer should send and has not for limit.
-func (r *receiver) quiet(now time.Time, limit time.Duration) bool {
+// quiet says once that the peer should be heard and was not for a while, and once that it gave no sign at all for long: no
+// report of RTCP either.
+func (r *receiver) quiet(now time.Time, while, long time.Duration) (unheard, silent bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed || !r.named || !r.peer.Receive || r.silent {
-		return false
+		return false, false
 	}
-	from := r.since
-	if r.alive.After(from) {
-		from = r.alive
+	heard, alive := r.since, r.since
+	if r.stats.LastReceived.After(heard) {
+		heard = r.stats.LastReceived
 	}
-	r.silent = now.Sub(from) >= limit
-	return r.silent
+	if r.alive.After(alive) {
+		alive = r.alive
+	}
+	unheard, silent = !r.unheard && now.Sub(heard) >= while, now.Sub(alive) >= long
+	r.unheard, r.silent = r.unheard || unheard, silent
+	return unheard, silent
 }
 
 // figures returns what was counted.

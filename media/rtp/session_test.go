@@ -170,18 +170,20 @@ func TestAPeerOnHoldIsSentNothing(t *testing.T) {
 
 func TestSilenceIsToldOnceAndItsEndToo(t *testing.T) {
 	t.Parallel()
-	e := engine(t, 1, func(c *Config) { c.SilenceAfter = 50 * time.Millisecond })
+	e := engine(t, 1, func(c *Config) { c.UnheardAfter, c.SilenceAfter = 20*time.Millisecond, 50*time.Millisecond })
 	k := open(t, e, media.PCMU)
 	for range 2 {
+		k.event(t, media.Unheard)
 		k.event(t, media.Silent)
 		k.peer.Tone(k.Addr(), 440, 1)
 		k.event(t, media.Audible)
 	}
+	k.event(t, media.Unheard)
 	k.event(t, media.Silent)
 	held := agreed(k.peer, media.PCMU)
 	held.Receive = false
 	k.Set(held)
-	if k.in.quiet(time.Now().Add(time.Hour), time.Second) {
+	if unheard, silent := k.in.quiet(time.Now().Add(time.Hour), time.Second, time.Second); unheard || silent {
 		t.Error("silence of a peer that may not send was told")
 	}
 }

@@ -34,14 +34,14 @@ type attempt struct {
 	replied bool // something came: only then may it be cancelled
 	least   int  // Min-SE that a 422 asked for
 
-	mu      sync.Mutex
-	earlies map[string]*early       // by the tag of who rings
-	acks    map[string]*sip.Request // of each 2xx, by its tag: who answers again is acknowledged again
+	mu     sync.Mutex
+	opened map[string]*early       // by the tag of who rings
+	acks   map[string]*sip.Request // of each 2xx, by its tag: who answers again is acknowledged again
 }
 
 func newAttempt(o *outgoing, t routing.Trunk, to netip.AddrPort) *attempt {
 	return &attempt{
-		o: o, trunk: t, to: to, via: transportOf(t), acks: make(map[string]*sip.Request), earlies: make(map[string]*early),
+		o: o, trunk: t, to: to, via: transportOf(t), acks: make(map[string]*sip.Request), opened: make(map[string]*early),
 		callID: sip.GenerateTagN(24) + "@" + o.s.local.Addr().String(), tag: sip.GenerateTagN(16),
 		digest: digest{way: t.Out, name: t.Name, unseal: o.s.cfg.Unseal},
 	}
@@ -245,6 +245,7 @@ func (a *attempt) answer(res *sip.Response) (media.Ending, verdict) {
 		return media.Ending{}, settled
 	}
 	o.s.keep(o.dialog)
+	a.forgetEarly()
 	a.acknowledge(won)
 	o.confirm()
 	o.learn(res)
@@ -279,7 +280,7 @@ func (a *attempt) dialogOf(res *sip.Response) *dialog {
 		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq,
 	}
 	a.mu.Lock()
-	if e := a.earlies[remote]; e != nil { // the same dialog, confirmed: its numbers go on
+	if e := a.opened[remote]; e != nil { // the same dialog, confirmed: its numbers go on
 		e.mu.Lock()
 		d.localSeq, d.remoteSeq = e.localSeq, e.remoteSeq
 		e.mu.Unlock()

@@ -33,7 +33,13 @@ func (c *caller) asked(t *testing.T, headers ...string) *sip.Response {
 	t.Helper()
 	c.branch = fmt.Sprintf("%s-%d", c.branch, c.seq)
 	c.invite(offer("", ""), headers...)
-	res := c.p.response(sip.INVITE, 401)
+	res := c.p.response(sip.INVITE, 401, 200)
+	for res.CallID().Value() != c.id { // a copy of the answer to a call before
+		res = c.p.response(sip.INVITE, 401, 200)
+	}
+	if res.StatusCode != 401 {
+		t.Fatalf("let in with %q", headers)
+	}
 	c.p.send(c.text("ACK", c.seq, c.branch, ""))
 	c.seq++
 	return res

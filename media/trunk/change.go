@@ -207,4 +207,5 @@ func (d *dialog) agree(m *sdp.Media) {
 		kind = media.Held
 	}
 	d.events.tell(media.Event{Kind: kind, At: d.s.cfg.Now()})
+	d.mind()
 }

@@ -49,6 +49,9 @@ type dialog struct {
 	asking    bool // a change of ours is out
 	updates   bool // the peer takes UPDATE
 	life      lifetime
+	kicked    bool                // the peer was asked for its media anew
+	quiet     bool                // nothing is heard of the peer, which is asked for signs of life
+	watched   bool                // it is asked for signs of life
 	waits     map[uint32]*ackWait // our 200s that the peer has not acknowledged, by CSeq
 	lastKey   byte
 	lastKeyAt time.Time
@@ -175,6 +178,12 @@ func (d *dialog) fromMedia(ev media.Event) {
 	switch ev.Kind {
 	case media.Ended:
 		d.finish(ev.Ending, true)
+	case media.Unheard:
+		d.unheard(ev)
+	case media.Silent:
+		d.quieten(ev)
+	case media.Audible:
+		d.audible(ev)
 	case media.Digit:
 		d.pressed(ev, false)
 	default:

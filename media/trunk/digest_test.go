@@ -197,7 +197,7 @@ func TestCredentialsGoToNobodyElse(t *testing.T) {
 // re-INVITE to get a hash of the trunk's password.
 func TestAChallengeWithinACallIsAnsweredToTheCarrierOnly(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, func(s *Server) { s.timing.second = 10 * time.Millisecond })
+	n := newNode(t, func(s *Server) { s.timing.second = 3 * time.Millisecond })
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.lock(p)
 	var handed atomic.Int32
@@ -208,7 +208,7 @@ func TestAChallengeWithinACallIsAnsweredToTheCarrierOnly(t *testing.T) {
 	}
 	leg, events := n.out(t)
 	invite := p.request(sip.INVITE)
-	p.says(invite, 200, "them", offer("", ""), "Session-Expires: 90;refresher=uac")
+	p.says(invite, 200, "them", offer("", ""), "Session-Expires: 600;refresher=uac")
 	p.request(sip.ACK)
 	event(t, events, media.Connected)
 	p.says(p.request(sip.INVITE), 401, "them", "", `WWW-Authenticate: Digest realm="evil", nonce="n", qop="auth"`)

@@ -26,18 +26,18 @@ func (a *attempt) earlyOf(res *sip.Response) *early {
 		return nil
 	}
 	a.mu.Lock()
-	e := a.earlies[tag]
-	full := len(a.earlies) >= maxForks
+	e := a.opened[tag]
+	full := len(a.opened) >= maxForks
 	a.mu.Unlock()
 	if e != nil || full {
 		return e
 	}
 	e = &early{dialog: a.dialogOf(res), o: a.o}
 	a.mu.Lock()
-	a.earlies[tag] = e
+	a.opened[tag] = e
 	a.mu.Unlock()
 	a.o.s.mu.Lock()
-	a.o.s.earlies[e.id] = e
+	a.o.s.opened[e.id] = e
 	a.o.s.mu.Unlock()
 	return e
 }
@@ -79,8 +79,8 @@ func (a *attempt) forgetEarly() {
 	defer a.mu.Unlock()
 	a.o.s.mu.Lock()
 	defer a.o.s.mu.Unlock()
-	for _, e := range a.earlies {
-		delete(a.o.s.earlies, e.id)
+	for _, e := range a.opened {
+		delete(a.o.s.opened, e.id)
 	}
 }
 
@@ -89,7 +89,7 @@ func (s *Server) earlyDialog(req *sip.Request) *early {
 	id := idOf(req)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.earlies[id]
+	return s.opened[id]
 }
 
 // update takes an UPDATE before the answer (RFC 3311): the called side moves its media, say from an announcement to a

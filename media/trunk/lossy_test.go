@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"holdfast/media"
-	"holdfast/tenants/routing"
 )
 
 func prefixesOf(text string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(text)} }
@@ -95,7 +94,7 @@ func (b *bad) carry(in *net.UDPConn, from func(*net.UDPAddr), out func([]byte)) 
 
 // badCall is one call of SIPp through a bad network: answered, held a moment, ended by its caller.
 const badCall = `<?xml version="1.0" encoding="UTF-8"?><scenario name="call">
-<send retrans="100"><![CDATA[
+<send retrans="100" start_txn="call"><![CDATA[
 INVITE sip:+16085550101@[remote_ip]:[remote_port] SIP/2.0
 Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch];rport
 Max-Forwards: 70
@@ -108,9 +107,9 @@ Content-Type: application/sdp
 Content-Length: [len]
 
 ` + "v=0\no=- 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio 9 RTP/AVP 0\n" + `]]></send>
-<recv response="100" optional="true"/>
-<recv response="200" rrs="true"/>
-<send><![CDATA[
+<recv response="100" optional="true" response_txn="call"/>
+<recv response="200" rrs="true" response_txn="call"/>
+<send ack_txn="call"><![CDATA[
 ACK [next_url] SIP/2.0
 Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch];rport
 Max-Forwards: 70
@@ -122,7 +121,7 @@ Content-Length: 0
 
 ]]></send>
 <pause milliseconds="400"/>
-<send retrans="100"><![CDATA[
+<send retrans="100" start_txn="end"><![CDATA[
 BYE [next_url] SIP/2.0
 Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch];rport
 Max-Forwards: 70
@@ -133,8 +132,7 @@ CSeq: 2 BYE
 Content-Length: 0
 
 ]]></send>
-<recv response="100" optional="true"/>
-<recv response="200"/>
+<recv response="200" response_txn="end"/>
 </scenario>`
 
 // TestABadNetworkMakesNoCallTwiceAndLosesNone is 10 % loss, 10 % copies and 10 % reordering both ways under a caller of another
@@ -145,19 +143,16 @@ func TestABadNetworkMakesNoCallTwiceAndLosesNone(t *testing.T) {
 		t.Skip("sipp is not installed: apt-get install sip-tester")
 	}
 	const calls = 100
-	n := newNode(t, func(s *Server) { s.timing.remember, s.timing.ackLimit = time.Minute, 32*time.Second })
-	n.SetTrunks([]routing.Trunk{{Name: "t", Signal: prefixesOf("127.0.0.0/16")}})
-	base := runtime.NumGoroutine()
-	network := newBad(t, n)
 	var mu sync.Mutex
 	rang, ended := map[string]int{}, map[string][]string{}
 	over := make(chan struct{}, 10*calls)
-	n.cfg.Handler = func(in media.Incoming) {
+	handler := func(in media.Incoming) {
 		id := in.Invite().SIPCallID
 		mu.Lock()
 		rang[id]++
+		name := fmt.Sprint("c-", len(rang))
 		mu.Unlock()
-		leg, err := in.Answer("c-" + fmt.Sprint(len(rang)))
+		leg, err := in.Answer(name)
 		if err != nil {
 			t.Errorf("answer: %v", err)
 			return
@@ -171,6 +166,11 @@ func TestABadNetworkMakesNoCallTwiceAndLosesNone(t *testing.T) {
 			}
 		})
 	}
+	n := newNode(t, func(s *Server) {
+		s.cfg.Handler, s.timing.remember, s.timing.ackLimit = handler, time.Minute, 32*time.Second
+	})
+	base := runtime.NumGoroutine()
+	network := newBad(t, n)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "s.xml"), []byte(badCall), 0o600); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,8 @@ const patience = 5 * time.Second
 var quick = timing{
 	t1: 25 * time.Millisecond, t2: 200 * time.Millisecond, ackLimit: 1600 * time.Millisecond,
 	probe: 50 * time.Millisecond, probeWait: time.Second, remember: 100 * time.Millisecond, firstByte: patience, farewell: 200 * time.Millisecond,
-	noReply: 200 * time.Millisecond, second: 5 * time.Millisecond, handshake: patience,
+	noReply: 200 * time.Millisecond, second: 5 * time.Millisecond, sign: 300 * time.Millisecond, askAgain: 100 * time.Millisecond,
+	handshake: patience,
 }
 
 // node is a server under test. Its trunk "t" is 127.0.0.0/16; what comes in appears in calls.

@@ -65,19 +65,17 @@ func (d *dialog) wakeIn(after time.Duration) {
 // peer that knows nothing of the call ends it at once (RFC 4028 section 10).
 func (d *dialog) refresh(turn uint64) {
 	d.mu.Lock()
-	t, least, update := d.life.term, d.life.least, d.updates
-	stale := turn != d.life.asked
+	least, stale := d.life.least, turn != d.life.asked
 	d.mu.Unlock()
 	if stale || d.over() {
 		return
 	}
-	var status int
-	if update {
-		status = d.sendUpdate(t.ask(least))
-	} else {
-		status = d.sendInvite(t.ask(least))
+	status := d.sign(d.s.timing.ackLimit)
+	d.s.cfg.Log.Debug("session refreshed", "call", d.callID, "status", status)
+	if status == noSuchCall.status {
+		d.finish(media.Ending{By: media.ByError, Reason: "session_expired", Status: status}, true)
+		return
 	}
-	d.s.cfg.Log.Debug("session refreshed", "call", d.callID, "update", update, "status", status)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if turn != d.life.asked {
@@ -87,11 +85,8 @@ func (d *dialog) refresh(turn uint64) {
 	switch status {
 	case statusGlare:
 		pause = glarePause(d.id.local < d.id.remote) * d.s.timing.second / time.Second
-	case 405, 501, 0: // not by this way, then
-		d.updates = d.updates && !update
-		if update && status != 0 {
-			pause = 0
-		}
+	case 0: // a middle that drops UPDATE may know re-INVITE
+		d.updates = false
 	case 422:
 		if d.life.least > least { // with what it asks for, then; if that is refused too, later
 			pause = 0
@@ -116,14 +111,14 @@ func glarePause(first bool) time.Duration {
 }
 
 // sendUpdate asks the peer for a sign of life without speaking of media; 0: nothing came.
-func (d *dialog) sendUpdate(headers []sip.Header) int {
+func (d *dialog) sendUpdate(headers []sip.Header, limit time.Duration) int {
 	req := d.newRequest(sip.UPDATE)
 	req.AppendHeader(sip.NewHeader("Allow", allowed))
 	req.AppendHeader(sip.NewHeader("Supported", "timer"))
 	for _, h := range headers {
 		req.AppendHeader(h)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d.s.timing.ackLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	res, err := d.exchange(ctx, req)
 	if err != nil {
@@ -135,8 +130,6 @@ func (d *dialog) sendUpdate(headers []sip.Header) int {
 // outcome takes what a final response to a refresh means for the session's time.
 func (d *dialog) outcome(res *sip.Response) int {
 	switch {
-	case res.StatusCode == noSuchCall.status:
-		d.finish(media.Ending{By: media.ByError, Reason: "session_expired", Status: res.StatusCode}, true)
 	case res.StatusCode == 422:
 		d.mu.Lock()
 		d.life.least = max(shortestSession, min(wishOf(res).least, longestLeast))
@@ -157,7 +150,7 @@ const longestLeast = 24 * 60 * 60
 
 // sendInvite says again what we said of our side the last time: nothing changes, and the peer must say that it is there and
 // where its media is. 0: nothing came.
-func (d *dialog) sendInvite(headers []sip.Header) int {
+func (d *dialog) sendInvite(headers []sip.Header, limit time.Duration) int {
 	d.mu.Lock()
 	if d.ended || d.changing || d.asking || len(d.waits) > 0 {
 		d.mu.Unlock()
@@ -180,10 +173,10 @@ func (d *dialog) sendInvite(headers []sip.Header) int {
 		req.AppendHeader(h)
 	}
 	req.SetBody(body)
-	res, err := d.inviteAgain(req)
+	res, err := d.inviteAgain(req, limit)
 	if err == nil {
 		if again := d.authorized(req, res); again != nil {
-			res, err = d.inviteAgain(again)
+			res, err = d.inviteAgain(again, limit)
 		}
 	}
 	if err != nil {
@@ -204,7 +197,7 @@ func (d *dialog) sendInvite(headers []sip.Header) int {
 var errNoFinal = errors.New("no final response")
 
 // inviteAgain sends a re-INVITE, waits for its end, and acknowledges it as often as the peer asks.
-func (d *dialog) inviteAgain(req *sip.Request) (*sip.Response, error) {
+func (d *dialog) inviteAgain(req *sip.Request, within time.Duration) (*sip.Response, error) {
 	ctx := context.Background()
 	if err := d.s.connect(req); err != nil {
 		return nil, err
@@ -223,7 +216,7 @@ func (d *dialog) inviteAgain(req *sip.Request) (*sip.Response, error) {
 		tx.Terminate()
 		return nil, err //nolint:wrapcheck // as above
 	}
-	limit := time.NewTimer(d.s.timing.ackLimit)
+	limit := time.NewTimer(within)
 	defer limit.Stop()
 	for {
 		select {

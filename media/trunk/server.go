@@ -58,6 +58,8 @@ type timing struct {
 	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
 	second    time.Duration // a second of session timers
 	handshake time.Duration // how long a fresh connection may take until it is secure
+	sign      time.Duration // how long a peer that is not heard may take to say that it is there
+	askAgain  time.Duration // between two such questions
 }
 
 // Server is the SIP end of all trunks.
@@ -86,7 +88,7 @@ type Server struct {
 	stopped   bool
 	dialogs   map[dialogID]*dialog
 	contracts map[string]*contract   // by trunk
-	earlies   map[dialogID]*early    // of calls of ours that are not answered yet
+	opened    map[dialogID]*early    // of calls of ours that are not answered yet
 	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
 	placed    map[*outgoing]struct{} // calls of ours that are not settled yet
@@ -137,11 +139,11 @@ func New(cfg Config) (*Server, error) {
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
 			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, handshake: 5 * time.Second,
-			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second,
+			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second, sign: 10 * time.Second, askAgain: 20 * time.Second,
 		},
 		dialogs:   make(map[dialogID]*dialog),
 		contracts: make(map[string]*contract),
-		earlies:   make(map[dialogID]*early),
+		opened:    make(map[dialogID]*early),
 		invites:   make(map[inviteID]struct{}),
 		undecided: make(map[*incoming]struct{}),
 		placed:    make(map[*outgoing]struct{}),

@@ -178,9 +178,9 @@ func TestCarriersOfAnotherMake(t *testing.T) {
 		"a session timer": {[]string{
 			recv("INVITE"), say("422 Session Interval Too Small", "p", "", "Min-SE: 2000"), recv("ACK"),
 			`<recv request="INVITE" crlf="true"><action><ereg regexp="2000;refresher=uac" search_in="hdr" header="Session-Expires:" check_it="true" assign_to="se"/></action></recv><Reference variables="se"/>`,
-			say("200 OK", "p", sdpBody, "Session-Expires: 100;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE, UPDATE"), recv("ACK"),
-			recv("UPDATE"), say("200 OK", "", "", "Session-Expires: 100;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE"),
-			recv("INVITE"), say("200 OK", "", sdpBody+"a=sendonly\r\n", "Session-Expires: 100;refresher=uac", "Require: timer"), recv("ACK"),
+			say("200 OK", "p", sdpBody, "Session-Expires: 600;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE, UPDATE"), recv("ACK"),
+			recv("UPDATE"), say("200 OK", "", "", "Session-Expires: 600;refresher=uac", "Require: timer", "Allow: INVITE, ACK, BYE"),
+			recv("INVITE"), say("200 OK", "", sdpBody+"a=sendonly\r\n", "Session-Expires: 600;refresher=uac", "Require: timer"), recv("ACK"),
 			recv("BYE"), say("200 OK", "", ""),
 		}, func(t *testing.T, leg media.Leg, events chan media.Event) {
 			event(t, events, media.Held)
@@ -192,7 +192,7 @@ func TestCarriersOfAnotherMake(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at, end := carrier(t, c.steps...)
-			n := newNode(t, func(s *Server) { s.timing.noReply, s.timing.second = patience, 10*time.Millisecond })
+			n := newNode(t, func(s *Server) { s.timing.noReply, s.timing.second = patience, 3*time.Millisecond })
 			n.lockAt(at)
 			leg, events := n.out(t)
 			if c.then != nil {

@@ -97,10 +97,10 @@ func requestWith(t *testing.T, headers ...string) *sip.Request {
 	return msg.(*sip.Request)
 }
 
-// timed is an answered call of a peer whose INVITE had these headers; a second lasts 10 ms.
+// timed is an answered call of a peer whose INVITE had these headers; a second lasts 3 ms.
 func timed(t *testing.T, headers ...string) (*node, *caller, chan media.Event, *sip.Response) {
 	t.Helper()
-	n := newNode(t, func(s *Server) { s.timing.second = 10 * time.Millisecond })
+	n := newNode(t, func(s *Server) { s.timing.second = 3 * time.Millisecond })
 	c := n.dial(t, "udp", "127.0.0.1").caller("timed")
 	c.invite(offer("", ""), headers...)
 	leg := n.answer(t, "timed")
@@ -129,13 +129,13 @@ func TestACallerThatGivesNoSignOfLifeIsHungUpOn(t *testing.T) {
 
 func TestWeRefreshByUPDATEWhereThePeerTakesIt(t *testing.T) {
 	t.Parallel()
-	_, c, events, _ := timed(t, "Supported: timer", "Session-Expires: 90", "Allow: INVITE, ACK, BYE, UPDATE")
+	_, c, events, _ := timed(t, "Supported: timer", "Session-Expires: 600", "Allow: INVITE, ACK, BYE, UPDATE")
 	for range 2 {
 		req := c.p.request(sip.UPDATE)
-		if got := value(req, "Session-Expires"); got != "90;refresher=uac" || len(req.Body()) != 0 || value(req, "Supported") == "" {
+		if got := value(req, "Session-Expires"); got != "600;refresher=uac" || len(req.Body()) != 0 || value(req, "Supported") == "" {
 			t.Errorf("%s", req)
 		}
-		c.p.says(req, 200, "", "", "Session-Expires: 90;refresher=uac", "Require: timer")
+		c.p.says(req, 200, "", "", "Session-Expires: 600;refresher=uac", "Require: timer")
 	}
 	c.p.says(c.p.request(sip.UPDATE), 481, "", "") // it knows nothing of the call any more
 	if e := event(t, events, media.Ended).Ending; e.Reason != "session_expired" || e.Status != 481 {
@@ -146,12 +146,12 @@ func TestWeRefreshByUPDATEWhereThePeerTakesIt(t *testing.T) {
 
 func TestWeRefreshByReINVITEElse(t *testing.T) {
 	t.Parallel()
-	_, c, events, res := timed(t, "Supported: timer", "Session-Expires: 90", "Allow: INVITE, ACK, BYE, UPDATE")
+	_, c, events, res := timed(t, "Supported: timer", "Session-Expires: 600", "Allow: INVITE, ACK, BYE, UPDATE")
 	c.p.says(c.p.request(sip.UPDATE), 405, "", "") // it said otherwise
 	again := func() *sip.Request {
 		t.Helper()
 		req := c.p.request(sip.INVITE)
-		if string(req.Body()) != string(res.Body()) || value(req, "Session-Expires") != "90;refresher=uac" {
+		if string(req.Body()) != string(res.Body()) || value(req, "Session-Expires") != "600;refresher=uac" {
 			t.Errorf("%s\nbefore:\n%s", req, res.Body())
 		}
 		return req
@@ -166,15 +166,15 @@ func TestWeRefreshByReINVITEElse(t *testing.T) {
 	req = again()
 	c.p.says(req, 100, "", "")
 	for range 2 { // our ACK was lost
-		c.p.says(req, 200, "", offer("", "a=sendonly\r\n"), "Session-Expires: 90")
+		c.p.says(req, 200, "", offer("", "a=sendonly\r\n"), "Session-Expires: 600")
 		if ack := c.p.request(sip.ACK); ack.CSeq().SeqNo != req.CSeq().SeqNo {
 			t.Errorf("ACK %v of %v", ack.CSeq(), req.CSeq())
 		}
 	}
 	event(t, events, media.Held)
-	c.p.says(again(), 422, "", "", "Min-SE: 120") // a proxy has another opinion now
+	c.p.says(again(), 422, "", "", "Min-SE: 1200") // a proxy has another opinion now
 	req = c.p.request(sip.INVITE)
-	if value(req, "Session-Expires") != "120;refresher=uac" || value(req, "Min-SE") != "120" {
+	if value(req, "Session-Expires") != "1200;refresher=uac" || value(req, "Min-SE") != "1200" {
 		t.Errorf("%s", req)
 	}
 	if e := event(t, events, media.Ended).Ending; e.Reason != "session_expired" { // nothing comes any more
@@ -185,7 +185,7 @@ func TestWeRefreshByReINVITEElse(t *testing.T) {
 
 func TestACallOfOursAgreesOnATimer(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, func(s *Server) { s.timing.second = 10 * time.Millisecond })
+	n := newNode(t, func(s *Server) { s.timing.second = 3 * time.Millisecond })
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.outward(p)
 	leg, events := n.out(t)
@@ -197,17 +197,17 @@ func TestACallOfOursAgreesOnATimer(t *testing.T) {
 	if value(invite, "Session-Expires") != "2000;refresher=uac" || value(invite, "Min-SE") != "2000" {
 		t.Errorf("%s", invite)
 	}
-	p.says(invite, 200, "them", offer("", ""), "Session-Expires: 90;refresher=uas", "Allow: UPDATE")
+	p.says(invite, 200, "them", offer("", ""), "Session-Expires: 600;refresher=uas", "Allow: UPDATE")
 	p.request(sip.ACK)
 	event(t, events, media.Connected)
 	c := &caller{p: p, id: invite.CallID().Value(), tag: "them", branch: "z9hG4bK-re", seq: 1, transport: "UDP", uri: "sip:x@127.0.0.1", to: "sip:x@127.0.0.1"}
 	c.toTag, _ = invite.From().Params.Get("tag")
-	c.next("UPDATE", offer("", "a=inactive\r\n"), "Supported: timer", "Session-Expires: 90;refresher=uas") // ours from now on
+	c.next("UPDATE", offer("", "a=inactive\r\n"), "Supported: timer", "Session-Expires: 600;refresher=uas") // ours from now on
 	if res := p.response(sip.UPDATE, 200); !strings.Contains(string(res.Body()), "a=inactive") {
 		t.Errorf("%s", res)
 	}
 	event(t, events, media.Held)
-	p.says(p.request(sip.UPDATE), 200, "", "", "Session-Expires: 90;refresher=uac")
+	p.says(p.request(sip.UPDATE), 200, "", "", "Session-Expires: 600;refresher=uac")
 	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
 	ended(t, leg, events, "hangup", 0)
 	p.send(okTo(p.request(sip.BYE)))

@@ -28,7 +28,7 @@ type liveCall struct {
 	began   time.Time        // what this call counts its time from
 	account *routing.Account // frozen when the call came; nil for a number of nobody
 	log     *slog.Logger
-	mail    *mailbox[any] // call.Event, timerDue, takeOver, legQuiet, hangup, asked
+	mail    *mailbox[any] // call.Event, timerDue, takeOver, hangup, asked
 
 	state    call.State
 	seq      uint64
@@ -57,16 +57,8 @@ type (
 		n   int
 		why string
 	}
-	legQuiet struct{ quiet bool }
-	hangup   struct{ reason string }
+	hangup struct{ reason string }
 )
-
-// quietLimit ends a call whose caller has sent nothing at all for so long after the leg said Silent: the far end is gone
-// without a BYE. Long, since a caller on hold or with a suppressed microphone is alive (RELIABILITY FT-19).
-const quietLimit = 2 * time.Minute
-
-// timerQuiet is the switchboard's own; call.Step knows nothing of it.
-const timerQuiet = "quiet"
 
 func newCall(b *Switchboard, tenant tenants.TenantID, in media.Incoming, account *routing.Account) *liveCall {
 	id := tenants.CallID(tenants.NewID())
@@ -209,19 +201,9 @@ func (c *liveCall) handle(item any) {
 		if !c.timers.due(it.name, it.generation) {
 			return
 		}
-		if it.name == timerQuiet {
-			c.hangup(media.Ending{By: media.ByError, Reason: "media_timeout"})
-			return
-		}
 		_ = c.step(call.Event{Type: call.TimerFired, At: c.now(), Timer: it.name})
 	case takeOver:
 		c.stopTake(it.n, it.why)
-	case legQuiet:
-		if it.quiet {
-			c.timers.set(timerQuiet, quietLimit)
-		} else {
-			c.timers.clear(timerQuiet)
-		}
 	case hangup:
 		c.hangup(media.Ending{By: media.ByServer, Reason: it.reason})
 	}
@@ -271,15 +253,12 @@ func (c *liveCall) heard(e media.Event) {
 		c.post(call.Event{Type: call.Digit, Digit: string(rune(e.Digit))})
 	case media.Ended:
 		c.post(call.Event{Type: call.CallerEnded, Reason: e.Ending.Reason})
-	case media.Silent:
-		c.mail.post(legQuiet{true})
-	case media.Audible, media.Held: // a caller who holds us sends nothing, and is there
-		c.mail.post(legQuiet{false})
 	case media.Encrypted:
 		c.post(call.Event{Type: call.MediaKnown, Media: call.Encrypted})
 	case media.InClear:
 		c.post(call.Event{Type: call.MediaKnown, Media: call.InClear})
-	case media.Resumed, media.Connected, media.Unreachable:
+	case media.Held, media.Resumed, media.Connected, media.Unreachable:
+	case media.Unheard, media.Silent, media.Audible: // whether who is not heard is gone, the trunk finds out
 	}
 }
 
