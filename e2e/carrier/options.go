@@ -48,7 +48,7 @@ type Result struct {
 	Lost       uint64    `json:"packets_lost"`
 	MaxGapMS   int64     `json:"max_gap_ms"` // longest time between two packets received
 	Recording  string    `json:"recording"`  // the file written, or ""
-	Encrypted  bool      `json:"media_encrypted"`
+	Encrypted  bool      `json:"media_encrypted,omitempty"`
 	Err        error     `json:"-"` // what went wrong when EndedBy is ByError
 	AnsweredAt time.Time `json:"-"`
 	InviteSent time.Time `json:"-"`
