@@ -187,6 +187,8 @@ export interface DutyView {
   line?: Line;
   may_dial?: boolean;
   colleagues?: Colleague[];
+  /** Another page had this duty until now; said once. */
+  took_over?: boolean;
   socket: boolean;
   media: boolean;
   checked: boolean;

@@ -214,7 +214,7 @@ export class DeskStore {
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
     if (duty && this.first) {
       this.first = false;
-      this.tookOver = duty.socket && !this.retried; // ours is not counted yet
+      this.tookOver = !!duty.took_over && !this.retried;
     }
     if (duty && this.fresh) {
       // A duty that another page began was proven there; this machine's line was not.

@@ -38,6 +38,7 @@ type desk struct {
 	mu       sync.Mutex
 	state    duty.State
 	began    bool
+	took     bool // another page had this duty when this one came
 	sent     bool // the secret was
 	leaving  bool // the sign-in is over
 	provenAt time.Time
@@ -163,6 +164,9 @@ func (d *desk) show(s duty.State) {
 		default: // an older one was not looked at yet: its message is told of with its next change
 		}
 	}
+	if !d.began {
+		d.took = s.Socket // ours is not counted in the first state
+	}
 	d.state, d.began = s, true
 	rehearsal := d.rehearsal(s)
 	leaves := d.leaving && !busy(s)
@@ -227,14 +231,14 @@ func (d *desk) prove() {
 // view is the duty as it stands when it is sent: the socket's writer asks, so that neither the duty nor a call waits for it.
 func (d *desk) view() Message {
 	d.mu.Lock()
-	s, provenAt, first := d.state, d.provenAt, !d.sent
+	s, provenAt, first, took := d.state, d.provenAt, !d.sent, d.took
 	d.sent = true
 	d.mu.Unlock()
 	view := viewOf(s, d.server.cfg.Boards.copyOf(d.actor.Tenant), provenAt)
 	view.MayDial = view.MayDial && d.server.cfg.Dials != nil && d.server.cfg.Dials()
 	view.Colleagues = d.colleagues()
 	if first {
-		view.Secret = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty)
+		view.Secret, view.TookOver = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty), took
 	}
 	return Message{Type: "duty", Duty: view}
 }

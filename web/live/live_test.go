@@ -97,6 +97,7 @@ type switchboard struct {
 	err   error
 	reply live.Reply
 	actor tenants.Actor
+	held  bool // another page has the duty
 }
 
 func newSwitchboard() *switchboard {
@@ -110,7 +111,11 @@ func (s *switchboard) SignOn(_ context.Context, a tenants.Actor, resume tenants.
 		return nil, s.err
 	}
 	s.show, s.tell, s.actor = show, tell, a
-	show(duty.State{Duty: dutyID, Tenant: a.Tenant, Operator: a.User, Phase: duty.Checking, Checked: resume != ""})
+	state := duty.State{Duty: dutyID, Tenant: a.Tenant, Operator: a.User, Phase: duty.Checking, Checked: resume != "", Socket: s.held}
+	show(state)
+	if state.Socket = true; s.held {
+		show(state) // and the new page has it
+	}
 	return s, nil
 }
 

@@ -153,7 +153,8 @@ type Check struct {
 // DutyView is the operator's own state. State is a duty.Phase.
 type DutyView struct {
 	Duty       tenants.DutyID     `json:"duty"`
-	Secret     string             `json:"secret,omitempty"` // resumes this duty after a reload; sent once a socket
+	Secret     string             `json:"secret,omitempty"`    // resumes this duty after a reload; sent once a socket
+	TookOver   bool               `json:"took_over,omitempty"` // another page had this duty until now; with the secret only
 	Operator   tenants.OperatorID `json:"operator"`
 	Name       string             `json:"name"`
 	Email      string             `json:"email"`

@@ -187,6 +187,25 @@ func TestAFloodOfCommandsIsRefusedAndTheDutyHearsNoMoreThanItMay(t *testing.T) {
 	}
 }
 
+func TestAPageIsToldThatItTookTheDutyFromAnother(t *testing.T) {
+	t.Parallel()
+	for _, held := range []bool{false, true} {
+		b := newBench(t)
+		b.board.held = held
+		page := b.open("/desk/socket?ticket=desk/operator/1")
+		first := page.next(func(m live.Message) bool { return m.Duty != nil })
+		if first.Duty.TookOver != held {
+			t.Errorf("another page had it: %v; told: %v", held, first.Duty.TookOver)
+		}
+		b.board.mu.Lock()
+		b.board.show(duty.State{Duty: dutyID, Tenant: b.board.actor.Tenant, Operator: b.board.actor.User, Phase: duty.Available, Socket: true})
+		b.board.mu.Unlock()
+		if m := page.next(func(m live.Message) bool { return m.Duty != nil && m.Duty.State == duty.Available }); m.Duty.TookOver {
+			t.Error("told twice, or of itself")
+		}
+	}
+}
+
 func TestTheServerSaysWhyItCloses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
