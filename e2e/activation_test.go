@@ -47,11 +47,11 @@ func TestACentreActivatesWithBothStoresAwayAndStaysLiveOverARestart(t *testing.T
 		t.Fatalf("%+v", a)
 	}
 	c := n.Call(kovacs)
-	event(t, o, operator.Offer, offerBar) // the very next caller is put through
+	harness.Event(t, o, operator.Offer, offerBar) // the very next caller is put through
 	if took := time.Since(pressed); took > time.Second {
 		t.Errorf("the first caller was offered %v after the button", took)
 	}
-	must(t, o.Accept(limited(t, joinBar)))
+	must(t, o.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, o)
 	api.Do(http.MethodPost, "/api/v1/activation", map[string]string{"state": "live", "cause": "again"}, &a)
 	if a.Cause != "storm" {
@@ -67,7 +67,7 @@ func TestACentreActivatesWithBothStoresAwayAndStaysLiveOverARestart(t *testing.T
 	n.Kill()
 	n.Run()
 	n.Healthy()
-	event(t, o, operator.Resumed, 15*time.Second)
+	harness.Event(t, o, operator.Resumed, 15*time.Second)
 	n.Phase(o, 15*time.Second, duty.Available)
 	again := n.Call(kovacs)
 	joined(t, n, again, o)

@@ -18,8 +18,8 @@ func decode(raw []byte, into any) bool { return json.Unmarshal(raw, into) == nil
 func joined(t *testing.T, n *harness.Node, c *carrier.Call, o *operator.Operator) string {
 	t.Helper()
 	id := n.Answered(c, 5*time.Second)
-	event(t, o, operator.Offer, 5*time.Second)
-	must(t, o.Accept(limited(t, joinBar)))
+	harness.Event(t, o, operator.Offer, 5*time.Second)
+	must(t, o.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, o)
 	return id
 }
@@ -46,21 +46,21 @@ func TestACallIsAnsweredAndBothAreHeard(t *testing.T) {
 		if ms := c.Result().AnswerMS; ms > answerBar.Milliseconds() {
 			t.Errorf("the 200 came after %d ms", ms)
 		}
-		offer := event(t, o, operator.Offer, offerBar+time.Second)
+		offer := harness.Event(t, o, operator.Offer, offerBar+time.Second)
 		if offer.Account != "Lakeside Cardiology" || offer.Phrase == "" || offer.Caller != "+12025550123" || offer.Language != "en" {
 			t.Errorf("the offer says %+v", offer)
 		}
 		if offer.WaitedMS == nil || *offer.WaitedMS > offerBar.Milliseconds() {
 			t.Errorf("offered after %v ms", offer.WaitedMS)
 		}
-		must(t, o.Accept(limited(t, joinBar)))
+		must(t, o.Accept(harness.Limited(t, joinBar)))
 		hear(t, c, o)
-		must(t, o.HangUp(limited(t, byeBar)))
+		must(t, o.HangUp(harness.Limited(t, byeBar)))
 		result := n.Over(c, byeBar)
 		if result.EndedBy != carrier.ByServer || result.Lost != 0 {
 			t.Errorf("the caller's end: %+v", result)
 		}
-		if count := event(t, o, operator.Media, byeBar); count.Lost != 0 || count.Received == 0 {
+		if count := harness.Event(t, o, operator.Media, byeBar); count.Lost != 0 || count.Received == 0 {
 			t.Errorf("the operator's end: %+v", count.Count)
 		}
 		got := ended(t, n.SignIn(admin), id)
@@ -68,7 +68,7 @@ func TestACallIsAnsweredAndBothAreHeard(t *testing.T) {
 			t.Errorf("the record: %+v", got)
 		}
 		n.Phase(o, 10*time.Second, duty.Available) // wrap-up is over by itself
-		must(t, o.GoHome(limited(t, byeBar)))
+		must(t, o.GoHome(harness.Limited(t, byeBar)))
 	}
 }
 
@@ -94,9 +94,9 @@ func TestACallerWhoGivesUpIsAbandoned(t *testing.T) {
 	o := n.Operator(ada)
 	c := n.Call(prairie)
 	id := n.Answered(c, 5*time.Second)
-	event(t, o, operator.Offer, 5*time.Second)
+	harness.Event(t, o, operator.Offer, 5*time.Second)
 	c.Hangup()
-	event(t, o, operator.Withdrawn, byeBar)
+	harness.Event(t, o, operator.Withdrawn, byeBar)
 	if got := ended(t, n.SignIn(admin), id); got.Result != "abandoned" {
 		t.Errorf("the record: %+v", got)
 	}

@@ -15,10 +15,10 @@ func TestADeclinedCallGoesToTheNextOperator(t *testing.T) {
 	first, second := n.Operator(ada), n.Operator(ben)
 	c := n.Call(prairie)
 	id := n.Answered(c, 5*time.Second)
-	event(t, first, operator.Offer, 5*time.Second) // idle for longer
-	must(t, first.Decline(limited(t, byeBar)))
-	event(t, second, operator.Offer, 2*time.Second)
-	must(t, second.Accept(limited(t, joinBar)))
+	harness.Event(t, first, operator.Offer, 5*time.Second) // idle for longer
+	must(t, first.Decline(harness.Limited(t, byeBar)))
+	harness.Event(t, second, operator.Offer, 2*time.Second)
+	must(t, second.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, second)
 	c.Hangup()
 	got := ended(t, n.SignIn(admin), id)
@@ -33,12 +33,12 @@ func TestAnOperatorWhoDoesNotAnswerRestsAndTheNextIsAsked(t *testing.T) {
 	first, second := n.Operator(ada), n.Operator(ben)
 	c := n.Call(prairie)
 	n.Answered(c, 5*time.Second)
-	event(t, first, operator.Offer, 5*time.Second)
-	event(t, second, operator.Offer, duty.DefaultOffer+3*time.Second)
+	harness.Event(t, first, operator.Offer, 5*time.Second)
+	harness.Event(t, second, operator.Offer, duty.DefaultOffer+3*time.Second)
 	if v := n.Phase(first, byeBar, duty.Paused); v.Why != "missed" {
 		t.Errorf("paused because %q", v.Why)
 	}
-	must(t, second.Accept(limited(t, joinBar)))
+	must(t, second.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, second)
 }
 
@@ -48,9 +48,9 @@ func TestATabThatClosesPassesTheCallOn(t *testing.T) {
 	first, second := n.Operator(ada), n.Operator(ben)
 	c := n.Call(prairie)
 	n.Answered(c, 5*time.Second)
-	event(t, first, operator.Offer, 5*time.Second)
+	harness.Event(t, first, operator.Offer, 5*time.Second)
 	must(t, first.Close())
-	event(t, second, operator.Offer, 5*time.Second)
-	must(t, second.Accept(limited(t, joinBar)))
+	harness.Event(t, second, operator.Offer, 5*time.Second)
+	must(t, second.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, second)
 }

@@ -49,7 +49,7 @@ func TestACarrierThatEncrypts(t *testing.T) {
 	if !c.Result().Encrypted {
 		t.Error("the caller was not answered encrypted")
 	}
-	must(t, o.HangUp(limited(t, byeBar)))
+	must(t, o.HangUp(harness.Limited(t, byeBar)))
 	if result := n.Over(c, byeBar); result.Lost != 0 {
 		t.Errorf("%d packets lost", result.Lost)
 	}
@@ -71,8 +71,8 @@ func TestACarrierThatEncrypts(t *testing.T) {
 
 	c = call(soft, "")
 	id = n.Answered(c, 5*time.Second)
-	event(t, o, operator.Offer, 15*time.Second) // after the wrap-up
-	must(t, o.Accept(limited(t, joinBar)))
+	harness.Event(t, o, operator.Offer, 15*time.Second) // after the wrap-up
+	must(t, o.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, o)
 	encrypted(id, false)
 	if v := o.View(); v.Call == nil || !v.Call.InClear {

@@ -18,7 +18,7 @@ func TestAnOperatorWhoReloadsIsBackWithTheSameCaller(t *testing.T) {
 	began := time.Now()
 	o.Drop()
 	harness.Eventually(t, 5*time.Second, "the operator's tone is gone", func() bool { return !c.Heard(operatorHz) })
-	must(t, o.Resume(limited(t, 10*time.Second)))
+	must(t, o.Resume(harness.Limited(t, 10*time.Second)))
 	n.Phase(o, 10*time.Second, duty.Talking)
 	hear(t, c, o)
 	if took := time.Since(began); took > 10*time.Second {
@@ -52,11 +52,11 @@ func TestACallerWhoseOperatorIsLostGoesFirst(t *testing.T) {
 		}
 		return false
 	})
-	must(t, second.HangUp(limited(t, byeBar)))
-	if offer := event(t, second, operator.Offer, 15*time.Second); string(offer.CallID) != id {
+	must(t, second.HangUp(harness.Limited(t, byeBar)))
+	if offer := harness.Event(t, second, operator.Offer, 15*time.Second); string(offer.CallID) != id {
 		t.Errorf("offered %s, not the caller who lost an operator", offer.CallID)
 	}
-	must(t, second.Accept(limited(t, joinBar)))
+	must(t, second.Accept(harness.Limited(t, joinBar)))
 	hear(t, lost, second)
 }
 
@@ -66,6 +66,6 @@ func TestAChangedNetworkKeepsTheCall(t *testing.T) {
 	o := n.Operator(ada)
 	c := n.Call(prairie)
 	joined(t, n, c, o)
-	must(t, o.ChangeNetwork(limited(t, 10*time.Second)))
+	must(t, o.ChangeNetwork(harness.Limited(t, 10*time.Second)))
 	hear(t, c, o)
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"holdfast/e2e/harness"
-	"holdfast/e2e/operator"
 	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/media/codec"
@@ -186,31 +184,6 @@ func audio(t *testing.T, api *harness.Client, m voicemail) []int16 {
 		t.Fatal(err)
 	}
 	return codec.Decode(nil, media.PCMU, clip)
-}
-
-// limited is the test's context with a limit.
-func limited(t *testing.T, limit time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// event waits for the operator's next event of a kind; others are passed over.
-func event(t *testing.T, o *operator.Operator, kind string, bar time.Duration) operator.Event {
-	t.Helper()
-	limit := time.NewTimer(bar)
-	defer limit.Stop()
-	for {
-		select {
-		case e := <-o.Events():
-			if e.Event == kind {
-				return e
-			}
-		case <-limit.C:
-			t.Fatalf("the operator has no %q within %v", kind, bar)
-		}
-	}
 }
 
 // must ends the test on an error.

@@ -18,7 +18,7 @@ const savedBar = time.Second
 func typed(t *testing.T, o *operator.Operator, call tenants.CallID, field, value string) {
 	t.Helper()
 	began := time.Now()
-	if _, err := o.Write(limited(t, 5*time.Second), call, field, value); err != nil {
+	if _, err := o.Write(harness.Limited(t, 5*time.Second), call, field, value); err != nil {
 		t.Fatalf("%s: %v", field, err)
 	}
 	if took := time.Since(began); took > savedBar {
@@ -38,7 +38,7 @@ func TestTheMessageOutlivesItsOperatorAndItsServer(t *testing.T) {
 	first := n.Operator(ada)
 	c := n.Call(prairie)
 	call := tenants.CallID(joined(t, n, c, first))
-	s, err := first.Ticket(limited(t, 5*time.Second), call, reads("Ada Bennett", ""))
+	s, err := first.Ticket(harness.Limited(t, 5*time.Second), call, reads("Ada Bennett", ""))
 	must(t, err)
 	if s.Value(ticket.FieldCallback) == "" || s.Phase != ticket.Draft {
 		t.Fatalf("a new message: %+v", s)
@@ -49,10 +49,10 @@ func TestTheMessageOutlivesItsOperatorAndItsServer(t *testing.T) {
 	first.Drop()
 
 	second := n.Operator(ben)
-	event(t, second, operator.Offer, 20*time.Second)
-	must(t, second.Accept(limited(t, joinBar)))
+	harness.Event(t, second, operator.Offer, 20*time.Second)
+	must(t, second.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, second)
-	s, err = second.Ticket(limited(t, 5*time.Second), call, reads("Ben Carter", "the boiler leaks"))
+	s, err = second.Ticket(harness.Limited(t, 5*time.Second), call, reads("Ben Carter", "the boiler leaks"))
 	must(t, err)
 	if s.Holders[0].Name != "Ada Bennett" || s.Value(ticket.FieldName) != "Mrs. Keller" {
 		t.Fatalf("what the second operator finds: %+v", s)
@@ -63,11 +63,11 @@ func TestTheMessageOutlivesItsOperatorAndItsServer(t *testing.T) {
 	n.Kill()
 	n.Run()
 	n.Healthy()
-	event(t, second, operator.Resumed, 20*time.Second)
-	s, err = second.Ticket(limited(t, 10*time.Second), call, reads("Ben Carter", "the boiler leaks, second floor"))
+	harness.Event(t, second, operator.Resumed, 20*time.Second)
+	s, err = second.Ticket(harness.Limited(t, 10*time.Second), call, reads("Ben Carter", "the boiler leaks, second floor"))
 	must(t, err)
 	typed(t, second, call, ticket.FieldFor, "the plumber on duty")
-	number, err := second.Save(limited(t, 5*time.Second), call)
+	number, err := second.Save(harness.Limited(t, 5*time.Second), call)
 	must(t, err)
 	if number != 1 {
 		t.Errorf("the first message has number %d", number)

@@ -26,7 +26,7 @@ func TestWithBothStoresAwayCallsGoOnAndNothingIsLost(t *testing.T) {
 	speak(t, message1, 2*time.Second)
 	message1.Hangup()
 	hear(t, live, o)
-	must(t, o.HangUp(limited(t, byeBar)))
+	must(t, o.HangUp(harness.Limited(t, byeBar)))
 	n.Over(live, byeBar)
 	n.Phase(o, 10*time.Second, duty.Available)
 	second := n.Call(prairie)
@@ -70,7 +70,7 @@ func TestHoldfastKilledAndStartedWithoutItsStoresAnswersAndTheOperatorIsBack(t *
 	early := n.Call(prairie) // before anybody is on duty again
 	n.Answered(early, 3*time.Second)
 	early.Hangup()
-	event(t, o, operator.Resumed, 15*time.Second)
+	harness.Event(t, o, operator.Resumed, 15*time.Second)
 	n.Phase(o, 15*time.Second, duty.Available)
 	c := n.Call(prairie)
 	joined(t, n, c, o)

@@ -49,10 +49,10 @@ func TestASupervisorGivesAWaitingCallerToAnOperator(t *testing.T) {
 	first, second, api := n.Operator(ada), n.Operator(ben), n.SignIn(admin)
 	c := n.Call(prairie)
 	n.Answered(c, 5*time.Second)
-	event(t, first, operator.Offer, 5*time.Second)
+	harness.Event(t, first, operator.Offer, 5*time.Second)
 	must(t, api.Command(live.Command{Do: live.DoGive, Call: tenants.CallID(c.CallID()), Operator: second.View().Operator}))
-	event(t, second, operator.Offer, 5*time.Second)
-	must(t, second.Accept(limited(t, joinBar)))
+	harness.Event(t, second, operator.Offer, 5*time.Second)
+	must(t, second.Accept(harness.Limited(t, joinBar)))
 	hear(t, c, second)
 }
 

@@ -85,7 +85,7 @@ func wayOut(t *testing.T, n *harness.Node) *carrier.Exchange {
 func line(t *testing.T, o *operator.Operator, what string, ok func(duty.Line) bool) {
 	t.Helper()
 	var last duty.Line
-	err := o.Wait(limited(t, outBar), func(v live.DutyView) bool {
+	err := o.Wait(harness.Limited(t, outBar), func(v live.DutyView) bool {
 		last = duty.Line{}
 		if v.Line != nil {
 			last = *v.Line
@@ -105,7 +105,7 @@ func hearing(w lives.With) func(duty.Line) bool {
 func dialled(t *testing.T, o *operator.Operator, x *carrier.Exchange) *carrier.Received {
 	t.Helper()
 	harness.Eventually(t, outBar, "calls to the outside are possible", func() bool { return o.View().MayDial })
-	must(t, o.DialOut(limited(t, outBar), doctor))
+	must(t, o.DialOut(harness.Limited(t, outBar), doctor))
 	var third *carrier.Received
 	select {
 	case third = <-x.Calls():
@@ -127,10 +127,10 @@ func TestACallerIsHeldAndJoinedWithSomebodyOutsideAndLeftToThem(t *testing.T) {
 	id := joined(t, n, c, o)
 	caller, op := voice{"caller", callerHz, c.Say, c.Heard}, voice{"ada", operatorHz, o.Say, o.Heard}
 
-	must(t, o.Hold(limited(t, outBar)))
+	must(t, o.Hold(harness.Limited(t, outBar)))
 	line(t, o, "the caller is on hold", hearing(lives.Nobody))
 	among(t, nil, caller, op)
-	must(t, o.Back(limited(t, outBar)))
+	must(t, o.Back(harness.Limited(t, outBar)))
 	among(t, map[string]string{"caller": "ada", "ada": "caller"}, caller, op)
 
 	r := dialled(t, o, x)
@@ -139,13 +139,13 @@ func TestACallerIsHeldAndJoinedWithSomebodyOutsideAndLeftToThem(t *testing.T) {
 		t.Errorf("called %q as %q", r.To, r.From)
 	}
 	among(t, map[string]string{"ada": "third", "third": "ada"}, caller, op, third)
-	must(t, o.Press(limited(t, outBar), "42#"))
+	must(t, o.Press(harness.Limited(t, outBar), "42#"))
 	harness.Eventually(t, outBar, "the keys arrive", func() bool { return r.Keys() == "42#" })
-	must(t, o.Swap(limited(t, outBar)))
+	must(t, o.Swap(harness.Limited(t, outBar)))
 	among(t, map[string]string{"ada": "caller", "caller": "ada"}, caller, op, third)
-	must(t, o.Join(limited(t, outBar)))
+	must(t, o.Join(harness.Limited(t, outBar)))
 	among(t, map[string]string{"ada": "caller third", "caller": "ada third", "third": "ada caller"}, caller, op, third)
-	must(t, o.Leave(limited(t, outBar)))
+	must(t, o.Leave(harness.Limited(t, outBar)))
 	n.Phase(o, outBar, duty.WrapUp, duty.Available)
 	among(t, map[string]string{"caller": "third", "third": "caller"}, caller, op, third)
 	r.Hangup()
@@ -168,11 +168,11 @@ func TestTwoGoOnTalkingWhenTheOperatorWhoJoinedThemIsLost(t *testing.T) {
 	caller, third := voice{"caller", callerHz, c.Say, c.Heard}, voice{"third", thirdHz, r.Say, r.Heard}
 	op := voice{"ada", operatorHz, o.Say, o.Heard}
 	both := map[string]string{"caller": "third", "third": "caller"}
-	must(t, o.Join(limited(t, outBar)))
+	must(t, o.Join(harness.Limited(t, outBar)))
 	line(t, o, "all three", hearing(lives.All))
 	o.Drop()
 	among(t, both, caller, third)
-	must(t, o.Resume(limited(t, 10*time.Second)))
+	must(t, o.Resume(harness.Limited(t, 10*time.Second)))
 	n.Phase(o, 10*time.Second, duty.Talking)
 	among(t, map[string]string{"ada": "caller third", "caller": "ada third", "third": "ada caller"}, caller, op, third)
 	o.Drop()
@@ -197,7 +197,7 @@ func TestACallerIsGivenToAnotherOperatorOrComesBack(t *testing.T) {
 	id := joined(t, n, c, first)
 	second := n.Operator(ben)
 	var other tenants.OperatorID
-	must(t, first.Wait(limited(t, outBar), func(v live.DutyView) bool {
+	must(t, first.Wait(harness.Limited(t, outBar), func(v live.DutyView) bool {
 		if len(v.Colleagues) == 1 {
 			other = v.Colleagues[0].ID
 		}
@@ -206,25 +206,25 @@ func TestACallerIsGivenToAnotherOperatorOrComesBack(t *testing.T) {
 	caller := voice{"caller", callerHz, c.Say, c.Heard}
 	one, two := voice{"ada", operatorHz, first.Say, first.Heard}, voice{"ben", secondHz, second.Say, second.Heard}
 
-	must(t, first.Transfer(limited(t, outBar), other))
-	event(t, second, operator.Offer, outBar)
+	must(t, first.Transfer(harness.Limited(t, outBar), other))
+	harness.Event(t, second, operator.Offer, outBar)
 	if card := second.View().Call; card == nil || card.From != "Ada Bennett" || !card.Blind {
 		t.Errorf("Ben sees %+v", card)
 	}
-	must(t, second.Decline(limited(t, outBar)))
+	must(t, second.Decline(harness.Limited(t, outBar)))
 	line(t, first, "the caller is back", func(l duty.Line) bool { return l.With == "" && l.Third != nil && l.Third.Reason == "declined" })
 	among(t, map[string]string{"caller": "ada", "ada": "caller"}, caller, one)
 
 	n.Phase(second, outBar, duty.Available)
-	must(t, first.Ask(limited(t, outBar), other))
-	event(t, second, operator.Offer, outBar)
-	must(t, second.Accept(limited(t, outBar)))
+	must(t, first.Ask(harness.Limited(t, outBar), other))
+	harness.Event(t, second, operator.Offer, outBar)
+	must(t, second.Accept(harness.Limited(t, outBar)))
 	line(t, first, "Ben is there", func(l duty.Line) bool { return l.Third != nil && l.Third.State == duty.ThirdUp })
 	among(t, map[string]string{"ada": "ben", "ben": "ada"}, caller, one, two)
-	must(t, first.Leave(limited(t, outBar)))
+	must(t, first.Leave(harness.Limited(t, outBar)))
 	n.Phase(first, outBar, duty.WrapUp, duty.Available)
 	among(t, map[string]string{"ben": "caller", "caller": "ben"}, caller, one, two)
-	must(t, second.HangUp(limited(t, outBar)))
+	must(t, second.HangUp(harness.Limited(t, outBar)))
 	n.Over(c, byeBar)
 	if got := ended(t, n.SignIn(admin), id); got.Result != "answered" || got.Operator != "Ben Carter" || len(got.Offered) != 3 {
 		t.Errorf("the record: %+v", got)
@@ -241,7 +241,7 @@ func TestCallsToTheOutsideStayWithinTheirBounds(t *testing.T) {
 	harness.Eventually(t, outBar, "calls to the outside are possible", func() bool { return o.View().MayDial })
 	denied := func(number, code string) {
 		t.Helper()
-		if err := o.DialOut(limited(t, outBar), number); !errors.Is(err, operator.ErrProblem) || !strings.Contains(err.Error(), code) {
+		if err := o.DialOut(harness.Limited(t, outBar), number); !errors.Is(err, operator.ErrProblem) || !strings.Contains(err.Error(), code) {
 			t.Errorf("%s: %v, want %s", number, err, code)
 		}
 	}

@@ -112,7 +112,7 @@ func (w *world) calm(t *testing.T) {
 func joins(t *testing.T, w *world, f *foreign, h *handset, o *operator.Operator) string {
 	t.Helper()
 	id := w.known(f.answered())
-	for string(event(t, o, operator.Offer, offerSeenBar).CallID) != id { // one of a caller who was gone at once
+	for string(harness.Event(t, o, operator.Offer, offerSeenBar).CallID) != id { // one of a caller who was gone at once
 	}
 	t.Cleanup(func() {
 		if t.Failed() { // the next story must not be at this one's mercy
@@ -122,7 +122,7 @@ func joins(t *testing.T, w *world, f *foreign, h *handset, o *operator.Operator)
 			_ = o.Available(ctx)
 		}
 	})
-	must(t, o.Accept(limited(t, joinBar)))
+	must(t, o.Accept(harness.Limited(t, joinBar)))
 	hears(t, h, o)
 	return id
 }
@@ -138,7 +138,7 @@ func hears(t *testing.T, h *handset, o *operator.Operator) {
 func next(t *testing.T, o *operator.Operator) {
 	t.Helper()
 	if becomes(t, o, duty.WrapUp, duty.Available) == duty.WrapUp {
-		must(t, o.Available(limited(t, byeBar)))
+		must(t, o.Available(harness.Limited(t, byeBar)))
 	}
 	becomes(t, o, duty.Available)
 }
@@ -146,7 +146,7 @@ func next(t *testing.T, o *operator.Operator) {
 // becomes waits until an operator's duty is in one of the phases.
 func becomes(t *testing.T, o *operator.Operator, phases ...duty.Phase) (last duty.Phase) {
 	t.Helper()
-	if err := o.Wait(limited(t, byeBar), func(v live.DutyView) bool {
+	if err := o.Wait(harness.Limited(t, byeBar), func(v live.DutyView) bool {
 		last = v.State
 		return slices.Contains(phases, last)
 	}); err != nil {

@@ -188,7 +188,10 @@ func (n *node) place(ctx context.Context, callers chan<- joined) {
 	select {
 	case at := <-c.Cue(operatorTone):
 		callers <- joined{call: tenants.CallID(c.CallID()), had: at}
-		time.Sleep(heldFor) // a call of this benchmark lasts so long after it was joined
+		select { // a call of this benchmark lasts so long after it was joined
+		case <-time.After(heldFor):
+		case <-c.Done():
+		}
 	case <-time.After(2 * acceptLimit):
 	case <-c.Done():
 	}

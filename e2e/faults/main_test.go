@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,37 +46,12 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// limited is the test's context with a limit.
-func limited(t *testing.T, limit time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// event waits for the operator's next event of a kind; others are passed over.
-func event(t *testing.T, o *operator.Operator, kind string, bar time.Duration) operator.Event {
-	t.Helper()
-	limit := time.NewTimer(bar)
-	defer limit.Stop()
-	for {
-		select {
-		case e := <-o.Events():
-			if e.Event == kind {
-				return e
-			}
-		case <-limit.C:
-			t.Fatalf("the operator has no %q within %v", kind, bar)
-		}
-	}
-}
-
 // joined lets an operator accept the call and waits until both hear each other.
 func joined(t *testing.T, l *harness.Ledger, e *harness.Entry, o *operator.Operator) {
 	t.Helper()
 	l.Answered(e, 5*time.Second)
-	event(t, o, operator.Offer, offerBar)
-	must(t, o.Accept(limited(t, joinBar)))
+	harness.Event(t, o, operator.Offer, offerBar)
+	must(t, o.Accept(harness.Limited(t, joinBar)))
 	e.Say(e.Tone)
 	hear(t, e, o)
 }
@@ -86,7 +60,7 @@ func joined(t *testing.T, l *harness.Ledger, e *harness.Entry, o *operator.Opera
 func next(t *testing.T, n *harness.Node, o *operator.Operator) {
 	t.Helper()
 	if n.Phase(o, byeBar, duty.WrapUp, duty.Available).State == duty.WrapUp {
-		must(t, o.Available(limited(t, byeBar)))
+		must(t, o.Available(harness.Limited(t, byeBar)))
 	}
 	n.Phase(o, byeBar, duty.Available, duty.Offered) // whoever waits comes at once
 }

@@ -34,7 +34,7 @@ func TestADefectInOneCallCostsThatCallOnly(t *testing.T) {
 	if lost := second.Count().Lost; lost != 0 {
 		t.Errorf("the operator of another call lost %d packets", lost)
 	}
-	must(t, second.HangUp(limited(t, byeBar)))
+	must(t, second.HangUp(harness.Limited(t, byeBar)))
 	if r := n.Over(witness.Call, byeBar); r.Lost != 0 || r.MaxGapMS > 200 {
 		t.Errorf("the caller of another call: %+v", r)
 	}

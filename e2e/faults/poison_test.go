@@ -83,7 +83,7 @@ func TestACarrierThatIsAwayIsToldOfAndTheNextOneIsUsed(t *testing.T) {
 		t.Helper()
 		harness.Eventually(t, offerBar, "calls to the outside are possible", func() bool { return o.View().MayDial })
 		asked := time.Now()
-		must(t, o.DialOut(limited(t, offerBar), "+16085550111"))
+		must(t, o.DialOut(harness.Limited(t, offerBar), "+16085550111"))
 		select {
 		case third := <-good.Calls():
 			if took := time.Since(asked); took > bar {
@@ -96,7 +96,7 @@ func TestACarrierThatIsAwayIsToldOfAndTheNextOneIsUsed(t *testing.T) {
 	}
 	status = 503
 	reaches(time.Second)
-	must(t, o.LetGo(limited(t, offerBar)))
+	must(t, o.LetGo(harness.Limited(t, offerBar)))
 	status = 0
 	reaches(7 * time.Second) // 4 s of silence are no reply; then at most 3 s
 	e.Hangup()
@@ -132,11 +132,11 @@ func TestAnOperatorWhoseComputerSleepsIsPassedOver(t *testing.T) {
 	slept := time.Now()
 	e := l.Call(prairie) // ada has been idle longest
 	l.Answered(e, answerBar)
-	event(t, o, operator.Offer, awayBar+offerBar)
+	harness.Event(t, o, operator.Offer, awayBar+offerBar)
 	if took := time.Since(slept); took > awayBar+time.Second {
 		t.Errorf("the next operator was asked %v after the first fell asleep", took)
 	}
-	must(t, o.Accept(limited(t, joinBar)))
+	must(t, o.Accept(harness.Limited(t, joinBar)))
 	e.Say(e.Tone)
 	hear(t, e, o)
 	e.Hangup()

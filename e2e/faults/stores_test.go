@@ -85,11 +85,11 @@ func TestStoresThatAreSlowOrSilentAreNoticedByNoCaller(t *testing.T) {
 			e := l.Call(prairie)
 			asked := time.Now()
 			l.Answered(e, answerBar)
-			event(t, o, operator.Offer, offerBar)
+			harness.Event(t, o, operator.Offer, offerBar)
 			if took := time.Since(asked); took > answerBar {
 				t.Errorf("offered after %v", took)
 			}
-			must(t, o.Accept(limited(t, joinBar)))
+			must(t, o.Accept(harness.Limited(t, joinBar)))
 			e.Say(e.Tone)
 			hear(t, e, o)
 			e.Hangup()
@@ -117,10 +117,10 @@ func once(t *testing.T, n *harness.Node, l *harness.Ledger, o *operator.Operator
 		all = append(all, e)
 	}
 	for _, e := range all {
-		if offer := event(t, o, operator.Offer, offerBar); string(offer.CallID) != e.CallID() {
+		if offer := harness.Event(t, o, operator.Offer, offerBar); string(offer.CallID) != e.CallID() {
 			t.Errorf("offered %s, and %s waits longest", offer.CallID, e.CallID())
 		}
-		must(t, o.Accept(limited(t, joinBar)))
+		must(t, o.Accept(harness.Limited(t, joinBar)))
 		e.Say(e.Tone)
 		hear(t, e, o)
 		e.Hangup()

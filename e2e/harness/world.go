@@ -64,6 +64,31 @@ func Never(t testing.TB, within time.Duration, what string, happens func() bool)
 	}
 }
 
+// Limited is the test's context with a limit.
+func Limited(t testing.TB, limit time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Event waits for the operator's next event of a kind, e.g. operator.Offer; others are passed over. After bar the test ends.
+func Event(t testing.TB, o *operator.Operator, kind string, bar time.Duration) operator.Event {
+	t.Helper()
+	limit := time.NewTimer(bar)
+	defer limit.Stop()
+	for {
+		select {
+		case e := <-o.Events():
+			if e.Event == kind {
+				return e
+			}
+		case <-limit.C:
+			t.Fatalf("the operator has no %q within %v", kind, bar)
+		}
+	}
+}
+
 // Call lets somebody call a number. The caller says 440 Hz. It is hung up after the test.
 func (n *Node) Call(to string, change ...func(*carrier.Options)) *carrier.Call {
 	n.t.Helper()

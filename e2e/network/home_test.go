@@ -65,7 +65,7 @@ func TestAnOperatorAtHomeTakesACall(t *testing.T) {
 func agent(t *testing.T, net *network.Network, n *harness.Node, arguments ...string) <-chan operator.Event {
 	t.Helper()
 	line := append(net.Through(network.Operator), harness.Binary(t), "operator", "--url", origin)
-	cmd := exec.CommandContext(limited(t, agentBar), line[0], append(line[1:], arguments...)...)
+	cmd := exec.CommandContext(harness.Limited(t, agentBar), line[0], append(line[1:], arguments...)...)
 	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+filepath.Join(n.Data, "keys", "self-signed.crt"))
 	var wrong bytes.Buffer
 	cmd.Stderr = &wrong

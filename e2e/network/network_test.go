@@ -71,14 +71,6 @@ func browser(t *testing.T, net *network.Network, change ...func(*desk.Options)) 
 	return d
 }
 
-// limited is the test's context with a limit.
-func limited(t *testing.T, limit time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // both checks that browser and caller hear each other.
 func both(t *testing.T, d *desk.Desk, c *carrier.Call, when string) {
 	t.Helper()

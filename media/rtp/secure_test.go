@@ -201,9 +201,11 @@ func TestTheCountRunsOnOverAHundredThousandPackets(t *testing.T) {
 		tone := mediatest.NewTone(media.PCMU, 440)
 		frame := tone.Next()
 		const n = 3 << 16
+		clock := time.NewTicker(media.FrameTime) // of the bubble: an hour of packets takes a second
+		defer clock.Stop()
 		for i := range n {
-			time.Sleep(media.FrameTime) // virtual
-			if i%7 != 3 {               // some are lost, at the wraps too
+			<-clock.C
+			if i%7 != 3 { // some are lost, at the wraps too
 				f.give(f.packet(uint16(i + 60000)))
 			} else {
 				f.packet(uint16(i + 60000))
@@ -224,8 +226,10 @@ func TestAChangeOfKeysInterruptsNothing(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := secure(t, sdp.AES128CM80)
 			seq := uint16(65000)
+			clock := time.NewTicker(media.FrameTime)
+			defer clock.Stop()
 			for range 1000 { // over a wrap, so that the count is 1
-				time.Sleep(media.FrameTime)
+				<-clock.C
 				f.give(f.packet(seq))
 				seq++
 			}
@@ -247,7 +251,7 @@ func TestAChangeOfKeysInterruptsNothing(t *testing.T) {
 			if f.frames != 1101 || len(f.heard) != 1 || f.s.out.ssrc == before {
 				t.Errorf("%s: %d of 1101 heard, %d there; a stream of its own: %v", name, f.frames, len(f.heard), f.s.out.ssrc != before)
 			}
-			time.Sleep(overlap + time.Second)
+			<-time.After(overlap + time.Second)
 			f.give(late)
 			f.dropped("auth", 1) // the former key is of no use any more
 		})

@@ -24,7 +24,8 @@ const manyDesks = 200
 // centre is a tenant with many operators on duty.
 type centre struct {
 	boards *Boards
-	made   atomic.Int32 // how often a queue was made
+	made   atomic.Int32  // how often a queue was made
+	looked chan struct{} // a queue was made
 	calls  int
 }
 
@@ -33,7 +34,7 @@ type staffBook struct{ copied *routing.Copy }
 func (b staffBook) Copy(tenants.TenantID) *routing.Copy { return b.copied }
 
 func newCentre(operators int) *centre {
-	c, plan := &centre{}, &routing.Copy{Tenant: "harbor", State: routing.Live}
+	c, plan := &centre{looked: make(chan struct{}, manyDesks)}, &routing.Copy{Tenant: "harbor", State: routing.Live}
 	for i := range operators {
 		plan.Operators = append(plan.Operators, routing.Operator{
 			ID: operatorID(i), Name: fmt.Sprint("Operator ", i), Role: tenants.RoleOperator, Languages: map[string]routing.Grade{"en": routing.Native},
@@ -41,6 +42,10 @@ func newCentre(operators int) *centre {
 	}
 	c.boards = NewBoards(BoardsConfig{Book: staffBook{plan}, Log: slog.New(slog.DiscardHandler), Owed: func(tenants.TenantID, func(tenants.AccountID) bool) ticket.Count {
 		c.made.Add(1)
+		select {
+		case c.looked <- struct{}{}:
+		default:
+		}
 		return ticket.Count{}
 	}})
 	for i, o := range plan.Operators {
@@ -107,13 +112,14 @@ func TestAChangeIsComputedAndEncodedOnceForAllDesks(t *testing.T) {
 		if n, copies := sent(); n != manyDesks || len(copies) != 1 || c.made.Load() != 1 {
 			t.Errorf("at first: %d messages of %d queues, made %d times", n, len(copies), c.made.Load())
 		}
-		c.ring() // the desks look again when their pause is over
-		time.Sleep(queueEvery + time.Millisecond)
+		<-c.looked
+		c.ring()
+		<-c.looked // the desks look again when their pause is over
 		if n, copies := sent(); n != manyDesks || len(copies) != 1 || c.made.Load() != 2 {
 			t.Errorf("a caller: %d messages of %d queues, made %d times", n, len(copies), c.made.Load())
 		}
 		c.boards.Touch("harbor") // nothing that a desk shows
-		time.Sleep(queueEvery + time.Millisecond)
+		<-c.looked
 		if n, _ := sent(); n != 0 || c.made.Load() != 3 {
 			t.Errorf("nothing changed: %d messages, made %d times", n, c.made.Load())
 		}
