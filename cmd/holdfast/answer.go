@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,7 +54,7 @@ func dials(book *routing.Book) func() bool {
 // bell lets the queue and the switchboard know each other: the queue is made first.
 type bell struct{ *switchboard.Switchboard }
 
-func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, clips *numbers.Clips, tickets switchboard.Tickets) (*answering, error) {
+func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, clips *numbers.Clips, tickets switchboard.Tickets, cert *renewed) (*answering, error) {
 	a := &answering{
 		player: prompt.NewPlayer(prompt.Config{Log: log}), mixer: bridge.NewMixer(bridge.Config{Log: log}),
 		spend: spend.New(spend.Config{Dir: s.dir("outbound"), Log: log}),
@@ -84,12 +85,12 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		Dialer: dialer{a}, Spend: a.spend,
 	})
 	met.Switchboard = a.board
-	cert, err := sipCertificate(s, log)
-	if err != nil {
-		return nil, err
+	var shown func() (*tls.Certificate, error)
+	if cert != nil {
+		shown = cert.current
 	}
 	if a.trunks, err = trunk.New(trunk.Config{
-		TLS: s.SIPTLS, Certificate: cert.shower(), Alarm: clearCalls(j),
+		TLS: s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
 		Changed: func(now trunk.Status) {
 			if now.Up {

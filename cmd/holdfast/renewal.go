@@ -1,19 +1,27 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"holdfast/services/journal"
 )
 
-// certificateAlarm is open while the certificate is about to end, has ended, or cannot be renewed from its file.
-const certificateAlarm = "certificate"
+// certificateAlarm is open while the certificate is about to end, has ended, or cannot be renewed from its file;
+// sipCertificateAlarm is the same of the one that SIP over TLS has for itself.
+const (
+	certificateAlarm    = "certificate"
+	sipCertificateAlarm = "certificate_sip"
+)
 
 const day = 24 * time.Hour
 
@@ -26,6 +34,8 @@ var lastDays = []struct {
 // renewed is a certificate that is read again when its files have changed, so that whoever renews it need not restart us: calls
 // go on. One that cannot be read leaves the former in use.
 type renewed struct {
+	alarm string
+	who   string // refuses it when it has ended, and what
 	load  func(now time.Time) (*tls.Certificate, string, error)
 	files []string
 	made  bool // by us: nobody else renews it
@@ -37,24 +47,66 @@ type renewed struct {
 
 // newRenewed loads the certificate of the settings; nil, with an empty note, where there is none.
 func newRenewed(s *settings, now time.Time, log *slog.Logger) (r *renewed, note string, err error) {
-	pair, note, err := certificate(s, now, log)
-	if err != nil || pair == nil {
-		return nil, note, err
-	}
 	r = &renewed{
-		load:  func(now time.Time) (*tls.Certificate, string, error) { return certificate(s, now, log) },
-		files: []string{s.TLSCert, s.TLSKey}, made: s.TLSCert == "", log: log,
+		alarm: certificateAlarm, who: "browsers refuse the desk and the portal", files: []string{s.TLSCert, s.TLSKey}, made: s.TLSCert == "", log: log,
+		load: func(now time.Time) (*tls.Certificate, string, error) { return certificate(s, now, log) },
 	}
 	if r.made {
 		r.files = []string{filepath.Join(s.dir("keys"), "self-signed.crt"), filepath.Join(s.dir("keys"), "self-signed.key")}
 	}
-	r.pair.Store(pair)
-	r.stamps = r.stamp()
+	note, err = r.begin(now)
+	if err != nil || r.pair.Load() == nil {
+		return nil, note, err
+	}
 	return r, note, nil
 }
 
+// sipCertificate is what SIP over TLS shows: the configured certificate, which is web's, or one of our own making, which no carrier
+// believes that was not given it; nil where there is neither.
+func sipCertificate(s *settings, web *renewed, now time.Time, log *slog.Logger) (*renewed, error) {
+	if s.TLSCert != "" || s.SIPTLS == "" {
+		if s.TLSCert == "" {
+			return nil, nil
+		}
+		return web, nil
+	}
+	host := s.publicIP.String()
+	if !s.publicIP.IsValid() {
+		host, _, _ = net.SplitHostPort(s.SIPTLS)
+	}
+	origin := (&url.URL{Scheme: "https", Host: net.JoinHostPort(cmp.Or(host, "localhost"), "443")}).String()
+	certFile, keyFile := filepath.Join(s.dir("keys"), "sip-self-signed.crt"), filepath.Join(s.dir("keys"), "sip-self-signed.key")
+	r := &renewed{
+		alarm: sipCertificateAlarm, who: "carriers refuse SIP over TLS", files: []string{certFile, keyFile}, made: true, log: log,
+		load: func(time.Time) (*tls.Certificate, string, error) {
+			if err := selfSign(origin, certFile, keyFile); err != nil {
+				return nil, "", err
+			}
+			pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+			if err != nil {
+				return nil, "", fmt.Errorf("the certificate of SIP over TLS, %s: %w", certFile, err)
+			}
+			return &pair, noteSelfSigned, nil
+		},
+	}
+	log.Warn("SIP over TLS shows a certificate of our own making: set HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY", "file", certFile)
+	_, err := r.begin(now)
+	return r, err
+}
+
+// begin loads the certificate for the first time; then it has to be right.
+func (r *renewed) begin(now time.Time) (note string, err error) {
+	pair, note, err := r.load(now)
+	if err != nil {
+		return "", err
+	}
+	r.pair.Store(pair)
+	r.stamps = r.stamp()
+	return note, nil
+}
+
 // current is what a TLS server asks for with every connection.
-func (r *renewed) current(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.pair.Load(), nil }
+func (r *renewed) current() (*tls.Certificate, error) { return r.pair.Load(), nil }
 
 // stamp tells whether the files have changed.
 func (r *renewed) stamp() (all string) {
@@ -73,7 +125,7 @@ func (r *renewed) look(w *warden) {
 	if stamps != r.stamps || r.made && r.pair.Load().Leaf.NotAfter.Sub(now) < 30*day {
 		pair, note, err := r.load(now)
 		if err != nil || pair == nil { // half written, perhaps: looked at again
-			w.say(certificateAlarm, "unread", fmt.Sprintf("the new certificate cannot be used, and the former one is still shown: %v", err), journal.Critical)
+			w.say(r.alarm, "unread", fmt.Sprintf("the new certificate cannot be used, and the former one is still shown: %v", err), journal.Critical)
 			return
 		}
 		r.pair.Store(pair)
@@ -83,11 +135,11 @@ func (r *renewed) look(w *warden) {
 	left := r.pair.Load().Leaf.NotAfter.Sub(now)
 	for _, last := range lastDays {
 		if left <= last.left {
-			w.say(certificateAlarm, last.left.String(), lasts(r.pair.Load().Leaf.NotAfter, left), last.severity)
+			w.say(r.alarm, last.left.String(), lasts(r.pair.Load().Leaf.NotAfter, left)+". Once it has ended, "+r.who, last.severity)
 			return
 		}
 	}
-	w.calm(certificateAlarm)
+	w.calm(r.alarm)
 }
 
 // lasts says it in words.
@@ -95,10 +147,20 @@ func lasts(until time.Time, left time.Duration) string {
 	date := until.UTC().Format("2006-01-02 15:04 UTC")
 	switch {
 	case left <= 0:
-		return "the certificate ended on " + date + ": browsers refuse the desk and the portal"
+		return "the certificate ended on " + date
 	case left <= day:
-		return "the certificate ends within a day, on " + date + ": browsers will refuse the desk and the portal"
+		return "the certificate ends within a day, on " + date
 	default:
 		return fmt.Sprintf("the certificate ends in %d days, on %s", int(left/day), date)
 	}
+}
+
+// certificates are all that this process shows, each once.
+func (n *node) certificates() (all []*renewed) {
+	for _, c := range []*renewed{n.cert, n.sipCert} {
+		if c != nil && !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all
 }

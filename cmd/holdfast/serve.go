@@ -142,6 +142,9 @@ type node struct {
 	herald     *voicemail.Herald
 	reminder   *voicemail.Reminder // nil: this process is no worker
 	tickets    *ticket.Desk
+	cert       *renewed // of HTTPS; nil: no TLS
+	certNote   string   // what the ready line says of it
+	sipCert    *renewed // of SIP over TLS, perhaps the same; nil: none
 	answering  *answering
 	stores     *stores
 	staff      *identity.Staff
@@ -179,7 +182,13 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	n.interim = newInterim(n)
 	n.guard = oncall.NewGuard(oncall.GuardConfig{Book: n.book, Alarms: warnings{n.journal}, Log: log})
 	n.clips = &numbers.Clips{Dir: filepath.Join(s.dir("routing"), "greetings")}
-	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.clips, n.tickets); err != nil {
+	if n.cert, n.certNote, err = newRenewed(s, time.Now(), log); err != nil {
+		return nil, err
+	}
+	if n.sipCert, err = sipCertificate(s, n.cert, time.Now(), log); err != nil {
+		return nil, err
+	}
+	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.clips, n.tickets, n.sipCert); err != nil {
 		return nil, err
 	}
 	if n.stores, err = newStores(s, log, n.journal, n.answering.queue); err != nil {
@@ -313,8 +322,8 @@ func (n *node) announce() {
 		}
 	}
 	note := ""
-	if n.site.certNote != "" {
-		note = " certificate=" + n.site.certNote
+	if n.certNote != "" {
+		note = " certificate=" + n.certNote
 	}
 	fmt.Printf("holdfast ready http=%s sip=%s data=%s%s\n", n.settings.PublicURL, n.settings.SIP, n.settings.Data, note)
 	if n.settings.Demo != "1" {

@@ -34,7 +34,6 @@ type site struct {
 	dependencies []api.Dependency
 	listen       string
 	cert         *renewed // nil: no TLS
-	certNote     string   // what the ready line says of it
 	closed       chan struct{}
 	once         sync.Once
 }
@@ -103,8 +102,8 @@ func newSite(n *node) (*site, error) {
 		handler = watched(handler)
 	}
 	w.server = api.HTTPServer(handler, n.log)
-	w.cert, w.certNote, err = newRenewed(n.settings, time.Now(), n.log)
-	return w, err
+	w.cert = n.cert
+	return w, nil
 }
 
 // watched leaves of a handler what watches over a process.
@@ -149,7 +148,7 @@ func (w *site) start(failed chan<- error) error {
 	}
 	if w.cert != nil {
 		l = tls.NewListener(l, &tls.Config{
-			GetCertificate: w.cert.current, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.cert.current() }, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		})
 	}
 	w.boards.Start()

@@ -32,7 +32,7 @@ type warden struct {
 	space func(dir string) (record.Space, error)
 	calls func() int // live
 	files *limits    // nil: not measured
-	cert  *renewed   // nil: there is none
+	certs []*renewed // what HTTPS and SIP over TLS show
 	now   func() time.Time
 	raise func(key, text string, severity journal.Severity)
 	clear func(key string)
@@ -79,7 +79,7 @@ type watchedDisk struct{ key, dir, what string }
 func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
-		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, cert: n.site.cert, now: time.Now, log: n.log, quit: make(chan struct{}),
+		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
 		raise: func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
 		clear: func(key string) { j.Clear(tenants.Platform, key) },
 	}
@@ -127,8 +127,8 @@ func (w *warden) look() {
 		w.files.measure()
 	}
 	w.peak = max(w.peak, w.calls())
-	if w.cert != nil {
-		w.cert.look(w)
+	for _, c := range w.certs {
+		c.look(w)
 	}
 	for _, d := range w.disks {
 		w.disk(d)

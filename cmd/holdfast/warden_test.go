@@ -68,7 +68,7 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	former := r.pair.Load()
 	ends, now, count, text := former.Leaf.NotAfter, time.Now(), 0, ""
 	w := &warden{
-		cert: r, calls: func() int { return 0 }, now: func() time.Time { return now },
+		certs: []*renewed{r}, calls: func() int { return 0 }, now: func() time.Time { return now },
 		raise: func(_, said string, _ journal.Severity) { count, text = count+1, said }, clear: func(string) { text = "" },
 	}
 	for _, is := range []struct {
@@ -92,13 +92,13 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	must(os.WriteFile(s.TLSCert, []byte("half"), 0o600))
 	now = time.Now()
 	w.look()
-	if shown, _ := r.current(nil); shown != former || !strings.Contains(text, "cannot be used") {
+	if shown, _ := r.current(); shown != former || !strings.Contains(text, "cannot be used") {
 		t.Errorf("a broken file: the alarm says %q", text)
 	}
 	must(os.Remove(s.TLSCert))
 	issue()
 	w.look()
-	if shown, _ := r.current(nil); shown == former || text != "" {
+	if shown, _ := r.current(); shown == former || text != "" {
 		t.Errorf("renewed: %v, the alarm says %q", shown != former, text)
 	}
 }
@@ -144,5 +144,36 @@ func TestEveryPromptOfACallHasItsRecording(t *testing.T) {
 				t.Errorf("%q is silence", p)
 			}
 		}
+	}
+}
+
+func TestSIPShowsTheConfiguredCertificateOrOneOfItsOwn(t *testing.T) {
+	t.Parallel()
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	s := &settings{Data: dir, PublicURL: "http://127.0.0.1:8080"}
+	if r, err := sipCertificate(s, nil, time.Now(), log); r != nil || err != nil {
+		t.Errorf("without TLS: %v, %v", r, err)
+	}
+	s.SIPTLS = "127.0.0.1:5061"
+	if err := os.MkdirAll(s.dir("keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	own, err := sipCertificate(s, nil, time.Now(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pair, err := own.current(); err != nil || pair.Leaf.VerifyHostname("127.0.0.1") != nil || own.alarm != sipCertificateAlarm {
+		t.Errorf("its own: %v, %v", pair, err)
+	}
+	s.TLSCert, s.TLSKey = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
+	if err := selfSign("https://answer.example", s.TLSCert, s.TLSKey); err != nil {
+		t.Fatal(err)
+	}
+	web, _, err := newRenewed(s, time.Now(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := sipCertificate(s, web, time.Now(), log); r != web || err != nil {
+		t.Errorf("the configured one is not shared: %v, %v", r, err)
 	}
 }

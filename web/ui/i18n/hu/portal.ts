@@ -134,6 +134,15 @@ export const portal: Record<keyof typeof en, string> = {
   'alarm.is.journal_refused': 'A PostgreSQL visszautasította a napló egy eseményét; az esemény megmaradt.',
   'alarm.is.outbox_disk': 'Az értesítések nem írhatók lemezre, ezért lehet, hogy valaki nem kap értesítést.',
   'alarm.is.outbox_damaged': 'Egy értesítés megsérült, és félre lett téve.',
+  'alarm.is.certificate': 'A pult és a portál tanúsítványa hamarosan lejár, már lejárt, vagy nem olvasható.',
+  'alarm.is.certificate_sip': 'A TLS feletti SIP tanúsítványa hamarosan lejár, már lejárt, vagy nem olvasható.',
+  'alarm.is.draining': 'Ez a gép leáll: a folyamatban lévő hívások befejeződhetnek, újat nem fogad.',
+  'alarm.is.trunk_down': '{about} trönk szolgáltatója nem válaszol: lehet, hogy a hívásai nem érnek el bennünket.',
+  'alarm.is.trunk_in_clear':
+    '{about} trönkön egy hívásnak titkosítva kellett volna érkeznie, de nem úgy jött: elutasítottuk.',
+  'alarm.is.disk_recordings': 'A hangfelvételek lemeze majdnem megtelt.',
+  'alarm.is.disk_recordings_2': 'A hangfelvételek második lemeze majdnem megtelt.',
+  'alarm.is.disk_journal': 'A napló lemeze majdnem megtelt.',
 
   'list.loading': 'Betöltés …',
   'list.more': 'Továbbiak',
