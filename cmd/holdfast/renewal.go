@@ -35,7 +35,7 @@ var lastDays = []struct {
 // go on. One that cannot be read leaves the former in use.
 type renewed struct {
 	alarm string
-	who   string // refuses it when it has ended, and what
+	who   string // what happens once it has ended, e.g. "carriers refuse SIP over TLS"
 	load  func(now time.Time) (*tls.Certificate, string, error)
 	files []string
 	made  bool // by us: nobody else renews it
@@ -64,11 +64,11 @@ func newRenewed(s *settings, now time.Time, log *slog.Logger) (r *renewed, note 
 // sipCertificate is what SIP over TLS shows: the configured certificate, which is web's, or one of our own making, which no carrier
 // believes that was not given it; nil where there is neither.
 func sipCertificate(s *settings, web *renewed, now time.Time, log *slog.Logger) (*renewed, error) {
-	if s.TLSCert != "" || s.SIPTLS == "" {
-		if s.TLSCert == "" {
-			return nil, nil
-		}
+	switch {
+	case s.TLSCert != "":
 		return web, nil
+	case s.SIPTLS == "":
+		return nil, nil
 	}
 	host := s.publicIP.String()
 	if !s.publicIP.IsValid() {
@@ -135,23 +135,23 @@ func (r *renewed) look(w *warden) {
 	left := r.pair.Load().Leaf.NotAfter.Sub(now)
 	for _, last := range lastDays {
 		if left <= last.left {
-			w.say(r.alarm, last.left.String(), lasts(r.pair.Load().Leaf.NotAfter, left)+". Once it has ended, "+r.who, last.severity)
+			w.say(r.alarm, last.left.String(), lasts(r.pair.Load().Leaf.NotAfter, left, r.who), last.severity)
 			return
 		}
 	}
 	w.calm(r.alarm)
 }
 
-// lasts says it in words.
-func lasts(until time.Time, left time.Duration) string {
+// lasts says it in words, with what happens once it has ended.
+func lasts(until time.Time, left time.Duration, then string) string {
 	date := until.UTC().Format("2006-01-02 15:04 UTC")
 	switch {
 	case left <= 0:
-		return "the certificate ended on " + date
+		return "the certificate ended on " + date + ": " + then
 	case left <= day:
-		return "the certificate ends within a day, on " + date
+		return "the certificate ends within a day, on " + date + ": from then on " + then
 	default:
-		return fmt.Sprintf("the certificate ends in %d days, on %s", int(left/day), date)
+		return fmt.Sprintf("the certificate ends in %d days, on %s: from then on %s", int(left/day), date, then)
 	}
 }
 

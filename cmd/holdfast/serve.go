@@ -185,8 +185,10 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	if n.cert, n.certNote, err = newRenewed(s, time.Now(), log); err != nil {
 		return nil, err
 	}
-	if n.sipCert, err = sipCertificate(s, n.cert, time.Now(), log); err != nil {
-		return nil, err
+	if n.sipCert, err = sipCertificate(s, n.cert, time.Now(), log); err != nil { // a disk that refuses: UDP and TCP answer without it
+		log.Error("SIP over TLS is off: there is no certificate", "err", err)
+		n.journal.Raise(tenants.Platform, sipCertificateAlarm, "SIP over TLS is off, because its certificate cannot be made: "+err.Error(), journal.Critical)
+		s.SIPTLS = ""
 	}
 	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.clips, n.tickets, n.sipCert); err != nil {
 		return nil, err
@@ -267,7 +269,7 @@ func (n *node) start() error {
 	}
 	n.stores.start(n.prepare)
 	n.warden.start()
-	if err := n.site.start(n.failed); err != nil {
+	if err := n.site.start(n.cert, n.failed); err != nil {
 		return err
 	}
 	go n.announce()

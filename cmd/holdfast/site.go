@@ -33,7 +33,6 @@ type site struct {
 	boards       *live.Boards
 	dependencies []api.Dependency
 	listen       string
-	cert         *renewed // nil: no TLS
 	closed       chan struct{}
 	once         sync.Once
 }
@@ -102,7 +101,6 @@ func newSite(n *node) (*site, error) {
 		handler = watched(handler)
 	}
 	w.server = api.HTTPServer(handler, n.log)
-	w.cert = n.cert
 	return w, nil
 }
 
@@ -140,15 +138,15 @@ func (n *node) openRecording(tenant tenants.TenantID, id tenants.VoicemailID) (i
 	return n.tapes.Open(tenant, id)
 }
 
-// start listens; an address that is taken is one clear error.
-func (w *site) start(failed chan<- error) error {
+// start listens, with TLS where there is a certificate; an address that is taken is one clear error.
+func (w *site) start(cert *renewed, failed chan<- error) error {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", w.listen)
 	if err != nil {
 		return fmt.Errorf("HOLDFAST_HTTP %s cannot be listened on: %w", w.listen, err)
 	}
-	if w.cert != nil {
+	if cert != nil {
 		l = tls.NewListener(l, &tls.Config{
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return w.cert.current() }, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.current() }, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		})
 	}
 	w.boards.Start()
