@@ -55,35 +55,54 @@ func (f faultyFile) Sync() error {
 
 func TestAFullFirstFolderSendsTakesToTheSecond(t *testing.T) {
 	t.Parallel()
-	first, second := t.TempDir(), t.TempDir()
-	var full atomic.Bool
-	files := faulty{onWrite: func(path string, b []byte) (int, error) {
-		if full.Load() && strings.HasPrefix(path, first) {
-			return len(b) / 3, syscall.ENOSPC
-		}
-		return len(b), nil
-	}}
-	var alarms atomic.Int64
-	s := newStore(t, Config{Dir: first, Second: second, Files: files.open, Alarm: func(open bool, _ string) {
-		if open {
-			alarms.Add(1)
-		}
-	}})
-	take := create(t, s, Limits{Longest: time.Minute}, nil)
-	said := noise(1, 5*chunkBytes+100)
-	say(take, media.PCMU, 0, said[:2*chunkBytes])
-	eventually(t, "two seconds are on disk", func() bool { return fileSize(first, take.id, partSuffix) == headerBytes+2*sealedChunk })
-	full.Store(true)
-	say(take, media.PCMU, 2*chunkBytes, said[2*chunkBytes:])
-	if _, err := take.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	mustHear(t, s, take.id, said)
-	if fileSize(second, take.id, fullSuffix) < 0 || fileSize(first, take.id, partSuffix) >= 0 {
-		t.Error("it is not where it should be")
-	}
-	if alarms.Load() != 1 {
-		t.Errorf("%d alarms", alarms.Load())
+	for _, is := range []struct {
+		name       string
+		fault      error
+		secondUsed uint64 // of 100
+	}{
+		{"which has room", syscall.ENOSPC, 0},
+		{"which keeps its last room for takes under way", syscall.EIO, 97},
+	} {
+		t.Run(is.name, func(t *testing.T) {
+			t.Parallel()
+			first, second := t.TempDir(), t.TempDir()
+			var fails atomic.Bool
+			var failures, alarms atomic.Int64
+			files := faulty{onWrite: func(path string, b []byte) (int, error) {
+				if fails.Load() && strings.HasPrefix(path, first) {
+					failures.Add(1)
+					return len(b) / 3, is.fault
+				}
+				return len(b), nil
+			}}
+			s := newStore(t, Config{Dir: first, Second: second, Files: files.open, Alarm: func(open bool, _ string) {
+				if open {
+					alarms.Add(1)
+				}
+			}, Space: func(dir string) (Space, error) {
+				if dir == second {
+					return Space{Free: 100 - is.secondUsed, Total: 100}, nil
+				}
+				return Space{Free: 100, Total: 100}, nil
+			}})
+			s.measure()
+			take := create(t, s, Limits{Longest: time.Minute}, nil)
+			said := noise(1, 5*chunkBytes+100)
+			say(take, media.PCMU, 0, said[:2*chunkBytes])
+			eventually(t, "two seconds are on disk", func() bool { return fileSize(first, take.id, partSuffix) == headerBytes+2*sealedChunk })
+			fails.Store(true)
+			say(take, media.PCMU, 2*chunkBytes, said[2*chunkBytes:])
+			if _, err := take.Stop(t.Context()); err != nil {
+				t.Fatalf("after %d failed writes: %v", failures.Load(), err)
+			}
+			mustHear(t, s, take.id, said)
+			if fileSize(second, take.id, fullSuffix) < 0 || fileSize(first, take.id, partSuffix) >= 0 {
+				t.Error("it is not where it should be")
+			}
+			if alarms.Load() != 1 || failures.Load() != 1 {
+				t.Errorf("%d alarms after %d failed writes, want one of each", alarms.Load(), failures.Load())
+			}
+		})
 	}
 }
 

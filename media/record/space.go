@@ -79,16 +79,45 @@ func (s *Store) measure() {
 	}
 }
 
-// Room says whether some place would take another recording now. It never blocks.
-func (s *Store) Room() bool {
-	now := time.Now()
+// rank is how good a place is for a take's file.
+type rank uint8
+
+const (
+	hangs  rank = iota // a writer hangs in it: of no use
+	ailing             // it failed lately: better than nothing
+	well               // but full: the rest of its disk is for those that have no better place
+	roomy
+)
+
+func (p *place) rank(now time.Time) rank {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.stalled > 0:
+		return hangs
+	case !now.After(p.avoid):
+		return ailing
+	case p.full:
+		return well
+	}
+	return roomy
+}
+
+// best is the place of the highest rank beside not, the first of equals; nil: none answers.
+func (s *Store) best(now time.Time, not *place) (best *place, highest rank) {
 	for _, p := range s.places {
-		p.mu.Lock()
-		has := p.stalled == 0 && !p.full && now.After(p.avoid)
-		p.mu.Unlock()
-		if has {
-			return true
+		if p == not {
+			continue
+		}
+		if r := p.rank(now); r > highest {
+			best, highest = p, r
 		}
 	}
-	return false
+	return best, highest
+}
+
+// Room says whether some place would take another recording now. It never blocks.
+func (s *Store) Room() bool {
+	_, rank := s.best(time.Now(), nil)
+	return rank == roomy
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -217,7 +218,7 @@ func (s *Store) checkWriter(w *writer, now time.Time) {
 	t.mu.Lock()
 	if t.attempt == a {
 		t.attempt = nil
-		t.leftovers = append(t.leftovers, a.path)
+		t.leave(a.path)
 	}
 	lost := t.first > 0 // the beginning is in that file only: Repair will find it
 	s.enqueue(t)
@@ -243,31 +244,27 @@ func (t *Take) hasWork() bool {
 	return t.attempt.synced < t.first+len(t.chunks)
 }
 
-// newAttempt chooses a place for t's file: one that is well and has room, or at least one that answers. Under t.mu. It returns nil when
-// there is none, or when the beginning of t is no longer in memory.
+// newAttempt chooses a place for t's file. Under t.mu. It returns nil when none answers, or when the beginning of t is no
+// longer in memory.
 func (s *Store) newAttempt(t *Take) *attempt {
 	if t.first > 0 {
 		return nil
 	}
 	now := time.Now()
-	var chosen *place
-	for _, p := range s.places {
-		p.mu.Lock()
-		answers, well := p.stalled == 0, now.After(p.avoid) && !p.full
-		p.mu.Unlock()
-		if answers && (well || chosen == nil) {
-			chosen = p
-			if well {
-				break
-			}
-		}
-	}
+	chosen, _ := s.best(now, nil)
 	if chosen == nil {
 		t.retryAt = now.Add(retryAfter)
 		return nil
 	}
 	t.attempt = &attempt{place: chosen, path: chosen.path(t.tenant, t.id, partSuffix)}
 	return t.attempt
+}
+
+// leave notes a file that is to be removed once t is whole elsewhere. Under t.mu.
+func (t *Take) leave(path string) {
+	if !slices.Contains(t.leftovers, path) {
+		t.leftovers = append(t.leftovers, path)
+	}
 }
 
 // progressed notes what is synced, and lets go of old chunks of a take without a limit.
@@ -350,18 +347,14 @@ func (s *Store) failed(t *Take, a *attempt, cause error) {
 	a.place.failing = true
 	a.place.avoid = now.Add(restFor)
 	a.place.mu.Unlock()
-	other := false
-	for _, p := range s.places {
-		p.mu.Lock()
-		other = other || p != a.place && p.stalled == 0 && now.After(p.avoid)
-		p.mu.Unlock()
-	}
+	_, rank := s.best(now, a.place)
+	other := rank >= well // a place that newAttempt prefers to this one; else t would come back here at once, again and again
 	t.mu.Lock()
 	lost := errors.Is(cause, errSync) && t.first > 0
 	t.retryAt = now.Add(retryAfter)
 	if (other || errors.Is(cause, errSync) || a.file == nil) && t.first == 0 {
 		t.attempt = nil
-		t.leftovers = append(t.leftovers, a.path)
+		t.leave(a.path)
 		if other {
 			t.retryAt = now
 			s.enqueue(t)
