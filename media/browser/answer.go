@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// topPriority is that of our first host candidate (RFC 8445 section 5.1.2.1: type 126, local preference 65535, component 1).
+// topPriority is that of our one host candidate (RFC 8445 section 5.1.2.1: type 126, local preference 65535, component 1).
 const topPriority = 126<<24 | 65535<<8 | 255
 
 // answer writes the answer to an offer: an ICE-lite, DTLS-passive speaker of G.711 (RFC 8829, RFC 8839, RFC 8842).
@@ -32,7 +32,7 @@ func (l *Leg) answer(from offer) string {
 	line("c=IN IP4 0.0.0.0")
 	line("a=ice-ufrag:%s", in.ours)
 	line("a=ice-pwd:%s", in.password)
-	line("a=fingerprint:sha-256 %s", mark(l.cert.Certificate[0]))
+	line("a=fingerprint:%s", sha256Of(l.cert.Certificate[0]))
 	line("a=setup:passive")
 	if from.mid != "" {
 		line("a=mid:%s", from.mid)
@@ -44,21 +44,8 @@ func (l *Leg) answer(from offer) string {
 	}
 	line("a=msid:holdfast caller")
 	line("a=ssrc:%d cname:holdfast", l.out.ssrc())
-	for i, host := range l.endpoint.hosts {
-		line("a=candidate:%d 1 udp %d %s %d typ host", i+1, topPriority-i<<8, host.Addr(), host.Port())
-	}
+	host := l.endpoint.host()
+	line("a=candidate:1 1 udp %d %s %d typ host", topPriority, host.Addr(), host.Port())
 	line("a=end-of-candidates")
-	return b.String()
-}
-
-// mark writes a certificate's SHA-256 as SDP does, "AA:BB:...".
-func mark(certificate []byte) string {
-	var b strings.Builder
-	for i, octet := range (fingerprint{hash: "sha-256"}).of(certificate) {
-		if i > 0 {
-			b.WriteByte(':')
-		}
-		fmt.Fprintf(&b, "%02X", octet)
-	}
 	return b.String()
 }

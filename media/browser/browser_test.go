@@ -301,6 +301,17 @@ func TestATakenPortIsOneClearError(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatNobodyCanBeToldIsRefused(t *testing.T) {
+	t.Parallel()
+	everywhere := netip.MustParseAddrPort("0.0.0.0:0")
+	if _, err := New(Config{Listen: everywhere}); err == nil {
+		t.Error("browsers would be told 0.0.0.0")
+	}
+	if _, err := New(Config{Listen: everywhere, Public: netip.MustParseAddr("203.0.113.7")}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFullEndpointRefuses(t *testing.T) {
 	t.Parallel()
 	e := start(t, func(c *Config) { c.Limit = 1 })

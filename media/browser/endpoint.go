@@ -25,10 +25,10 @@ var (
 
 // Config says where browsers reach this node. Zero values of the lower part mean the defaults named.
 type Config struct {
-	// Listen is the one UDP port for all browsers. A loopback address offers loopback candidates; an unspecified one
-	// offers the addresses of all interfaces.
+	// Listen is the one UDP port for all browsers.
 	Listen netip.AddrPort
 	// Public is the address that browsers are told to send to, where it differs from Listen's (NAT, cloud); zero: Listen's.
+	// Needed where Listen is unspecified (0.0.0.0).
 	Public netip.Addr
 
 	SilenceAfter time.Duration // how long without a packet is silence, when watched: 2 s
@@ -59,7 +59,6 @@ type Endpoint struct {
 	mu       sync.Mutex
 	conn     *net.UDPConn // nil: never started
 	running  bool
-	hosts    []netip.AddrPort // what browsers are told to send to
 	legs     map[*Leg]struct{}
 	logins   map[string]*login // by our user name fragment
 	cert     *tls.Certificate
@@ -69,10 +68,10 @@ type Endpoint struct {
 	ended sync.WaitGroup // one a leg, the reader and the watch
 }
 
-// New returns an endpoint that is not yet started. It fails when Listen names no address.
+// New returns an endpoint that is not yet started. It fails when neither Listen nor Public names an address.
 func New(config Config) (*Endpoint, error) {
-	if !config.Listen.Addr().IsValid() {
-		return nil, errors.New("browser: no address to listen on")
+	if listen := config.Listen.Addr(); !listen.IsValid() || listen.IsUnspecified() && !config.Public.IsValid() {
+		return nil, errors.New("browser: no address that browsers could be told")
 	}
 	config.SilenceAfter = cmp.Or(config.SilenceAfter, 2*time.Second)
 	config.ConnectIn = cmp.Or(config.ConnectIn, 15*time.Second)
@@ -99,9 +98,6 @@ func (e *Endpoint) Start() error {
 		e.config.Log.Warn("the WebRTC port has a small read buffer", "err", err)
 	}
 	e.conn = conn
-	if e.hosts, err = hosts(e.addr(), e.config.Public); err != nil {
-		return errors.Join(err, conn.Close())
-	}
 	e.running, e.stopping = true, make(chan struct{})
 	e.ended.Add(2)
 	go e.watch(e.stopping)
@@ -109,34 +105,16 @@ func (e *Endpoint) Start() error {
 	return nil
 }
 
-// hosts are the addresses that browsers are told to send to.
-func hosts(listen netip.AddrPort, public netip.Addr) ([]netip.AddrPort, error) {
-	if public.IsValid() {
-		return []netip.AddrPort{netip.AddrPortFrom(public, listen.Port())}, nil
+// host is where browsers are told to send to.
+func (e *Endpoint) host() netip.AddrPort {
+	at := e.Addr()
+	if e.config.Public.IsValid() {
+		return netip.AddrPortFrom(e.config.Public, at.Port())
 	}
-	if !listen.Addr().IsUnspecified() {
-		return []netip.AddrPort{listen}, nil
-	}
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("the addresses of this machine: %w", err)
-	}
-	var found []netip.AddrPort
-	for _, one := range all {
-		network, err := netip.ParsePrefix(one.String())
-		if err != nil {
-			continue
-		}
-		addr := network.Addr().Unmap()
-		if addr.IsLoopback() || addr.IsLinkLocalUnicast() || listen.Addr().Is4() && !addr.Is4() {
-			continue
-		}
-		found = append(found, netip.AddrPortFrom(addr, listen.Port()))
-	}
-	return found, nil
+	return at
 }
 
-// Stop ends every leg with reason "shutdown", closes the port, and waits for both. It may be repeated.
+// Stop ends every leg with reason "shutdown", closes the port, and waits for both, each for 5 s at most. It may be repeated.
 func (e *Endpoint) Stop() {
 	e.mu.Lock()
 	if !e.running {
@@ -155,17 +133,25 @@ func (e *Endpoint) Stop() {
 	}
 	limit := time.NewTimer(stopIn)
 	defer limit.Stop()
+goodbyes: // they need the port
 	for _, leg := range legs {
 		select {
 		case <-leg.Done():
 		case <-limit.C:
-			e.config.Log.Error("browsers' legs did not end in time", "legs", e.Legs())
+			break goodbyes
 		}
 	}
 	if err := e.conn.Close(); err != nil {
 		e.config.Log.Warn("close the WebRTC port", "err", err)
 	}
-	e.ended.Wait() // with the port closed nothing is left to wait for
+	done := make(chan struct{})
+	go func() { e.ended.Wait(); close(done) }()
+	limit.Reset(stopIn)
+	select {
+	case <-done:
+	case <-limit.C: // a listener hangs
+		e.config.Log.Error("browsers' legs did not end in time", "legs", e.Legs())
+	}
 }
 
 // Legs returns how many legs are up or being set up.
@@ -224,6 +210,7 @@ func (e *Endpoint) newLeg(from offer) (*Leg, error) {
 	l := &Leg{endpoint: e, conn: e.conn, cert: cert, mark: from.mark, born: e.config.Now(), done: make(chan struct{}), laws: from.laws}
 	l.ends, l.end = context.WithCancel(context.Background())
 	l.Receive(media.Discard)
+	l.events.broken = l.broken
 	l.out.begin(from)
 	l.voice = newWire(l)
 	e.legs[l] = struct{}{}

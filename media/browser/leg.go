@@ -229,8 +229,16 @@ func (l *Leg) Restart(_ context.Context, offerSDP string) (answerSDP string, err
 	return l.answer(from), nil
 }
 
+// broken takes note of a defect in what was called for this leg; it ends the leg, and no other.
+func (l *Leg) broken(p any) {
+	l.endpoint.config.Log.Error("a browser's leg panicked", "panic", p)
+	l.Hangup(media.Ending{By: media.ByError, Reason: "panic"})
+}
+
 // events keeps what happened until somebody listens, and tells it one after another.
 type events struct {
+	broken func(p any) // told when a listener panics
+
 	mu      sync.Mutex
 	fn      func(media.Event)
 	waiting []media.Event
@@ -256,12 +264,22 @@ func (e *events) drain() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for !e.telling && e.fn != nil && len(e.waiting) > 0 {
-		event, fn := e.waiting[0], e.fn
+		event := e.waiting[0]
 		e.waiting = e.waiting[1:]
 		e.telling = true
-		e.mu.Unlock()
-		fn(event)
-		e.mu.Lock()
+		e.tell(e.fn, event)
 		e.telling = false
 	}
+}
+
+// tell calls the listener without e.mu, which the caller holds.
+func (e *events) tell(fn func(media.Event), event media.Event) {
+	e.mu.Unlock()
+	defer e.mu.Lock()
+	defer func() {
+		if p := recover(); p != nil {
+			e.broken(p)
+		}
+	}()
+	fn(event)
 }

@@ -12,7 +12,8 @@ import (
 	"holdfast/media"
 )
 
-// Limits of what a page may send. A browser's own offer is about 2 KiB with at most a dozen candidates.
+// Limits of what a page may send. A browser's own offer is about 2 KiB with at most a dozen candidates; we use none of them, and
+// whoever lists hundreds is no browser.
 const (
 	maxOfferBytes = 64 << 10
 	maxCandidates = 50

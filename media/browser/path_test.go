@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 	"github.com/pion/stun/v4"
@@ -188,6 +189,36 @@ func TestABrowserHasAFewPathsAndStreamsOnly(t *testing.T) {
 	}
 	if !w.leg.over() {
 		t.Error("a browser may begin streams without end")
+	}
+}
+
+func TestReportsBeginAFewStreamsOnly(t *testing.T) {
+	t.Parallel()
+	w := tap(t, start(t))
+	w.checks(t, home, 100, true)
+	for ssrc := range maxSources + 1 {
+		raw, err := (&rtcp.ReceiverReport{SSRC: uint32(100 + ssrc)}).Marshal()
+		must(t, err)
+		sealed, err := w.seal.EncryptRTCP(nil, raw, nil)
+		must(t, err)
+		if w.leg.over() {
+			t.Fatalf("over after %d streams", ssrc)
+		}
+		w.reader.take(sealed, home, w.now)
+	}
+	if !w.leg.over() {
+		t.Error("a browser may report for streams without end")
+	}
+}
+
+func TestAListenerThatPanicsEndsItsLegOnly(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	w, other := tap(t, e), tap(t, e)
+	w.leg.Listen(func(media.Event) { panic("a fault in a listener") })
+	<-w.leg.Done()
+	if w.leg.ending.Reason != "panic" || other.leg.over() {
+		t.Errorf("ended %+v; the other is over: %v", w.leg.ending, other.leg.over())
 	}
 }
 

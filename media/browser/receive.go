@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"encoding/binary"
 	"sync"
 	"time"
 
@@ -25,8 +26,7 @@ type opened struct {
 func (l *Leg) open(p *path, sealed []byte, now time.Time) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.endpoint.config.Log.Error("a browser's leg panicked", "panic", p)
-			l.Hangup(media.Ending{By: media.ByError, Reason: "panic"})
+			l.broken(p)
 		}
 	}()
 	k := l.keys.Load()
@@ -35,9 +35,13 @@ func (l *Leg) open(p *path, sealed []byte, now time.Time) {
 		return
 	}
 	if kind := sealed[1] & 0x7f; kind >= 64 && kind <= 95 { // RTCP (RFC 5761 section 4): what it says changes nothing, but it is a sign of life
-		if _, err := k.in.DecryptRTCP(sealed[:0], sealed, &l.opened.control); err == nil {
-			p.heard = now
-			l.hear(now)
+		if _, err := k.in.DecryptRTCP(sealed[:0], sealed, &l.opened.control); err != nil {
+			return
+		}
+		p.heard = now
+		l.hear(now)
+		if !l.opened.source(binary.BigEndian.Uint32(sealed[4:])) {
+			l.Hangup(media.Ending{By: media.ByError, Reason: "media_failed"})
 		}
 		return
 	}
@@ -49,13 +53,13 @@ func (l *Leg) open(p *path, sealed []byte, now time.Time) {
 	l.hear(now)
 	l.follow(p, now)
 	packet := &l.opened.packet
+	if !l.opened.source(packet.SSRC) {
+		l.Hangup(media.Ending{By: media.ByError, Reason: "media_failed"})
+		return
+	}
 	codec, known := l.law(packet.PayloadType)
 	if !known || len(packet.Payload) == 0 {
 		l.in.drop()
-		return
-	}
-	if !l.opened.source(packet.SSRC) {
-		l.Hangup(media.Ending{By: media.ByError, Reason: "media_failed"})
 		return
 	}
 	l.in.deliver(packet, codec, now, *l.sink.Load())

@@ -96,8 +96,7 @@ func (l *Leg) handshake() {
 	defer l.talk.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			l.endpoint.config.Log.Error("a browser's handshake panicked", "panic", p)
-			l.Hangup(media.Ending{By: media.ByError, Reason: "panic"})
+			l.broken(p)
 		}
 	}()
 	failed := media.Ending{By: media.ByError, Reason: "dtls_failed"}
@@ -196,6 +195,25 @@ func readFingerprint(text string) (f fingerprint, ok bool) {
 	f = fingerprint{strings.ToLower(hash), strings.ToLower(strings.ReplaceAll(strings.TrimSpace(sum), ":", ""))}
 	raw, err := hex.DecodeString(f.sum)
 	return f, err == nil && len(raw) > 0 && len(raw) == len(f.of(nil))
+}
+
+// sha256Of is the fingerprint of a certificate of ours.
+func sha256Of(certificate []byte) fingerprint {
+	f := fingerprint{hash: "sha-256"}
+	f.sum = hex.EncodeToString(f.of(certificate))
+	return f
+}
+
+// String writes it as SDP does, "sha-256 AA:BB:...".
+func (f fingerprint) String() string {
+	var b strings.Builder
+	for i := 0; i+2 <= len(f.sum); i += 2 {
+		if i > 0 {
+			b.WriteByte(':')
+		}
+		b.WriteString(f.sum[i : i+2])
+	}
+	return f.hash + " " + strings.ToUpper(b.String())
 }
 
 // of is the sum of a certificate; nothing, where the hash is none that we trust.

@@ -46,23 +46,24 @@ var (
 			400 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 2 * time.Second,
 		}},
 	}
-
-	rendered sync.Map // country as in ringbacks, "" for Europe -> []byte
 )
+
+// rendered holds a beat of each country in ringbacks, and of Europe under "".
+var rendered = sync.OnceValue(func() map[string][]byte {
+	all := map[string][]byte{"": ringbackEurope.render()}
+	for country, c := range ringbacks {
+		all[country] = c.render()
+	}
+	return all
+})
 
 // Ringback returns one beat of the ringback tone of a country (ISO 3166-1 alpha-2), made to be looped; it begins with
 // sound, so that the caller hears at once that it rings.
 func (*Library) Ringback(country string) []byte {
-	country = strings.ToUpper(country)
-	c, known := ringbacks[country]
-	if !known {
-		c, country = ringbackEurope, ""
+	if clip, known := rendered()[strings.ToUpper(country)]; known {
+		return clip
 	}
-	if clip, ok := rendered.Load(country); ok {
-		return clip.([]byte)
-	}
-	clip, _ := rendered.LoadOrStore(country, c.render())
-	return clip.([]byte)
+	return rendered()[""]
 }
 
 var beep = sync.OnceValue(func() []byte {
@@ -73,11 +74,7 @@ var beep = sync.OnceValue(func() []byte {
 func compute() {
 	music()
 	beep()
-	l := &Library{}
-	for country := range ringbacks {
-		l.Ringback(country)
-	}
-	l.Ringback("")
+	rendered()
 }
 
 // Beep returns the tone after which a caller speaks: 1,000 Hz for 400 ms.
