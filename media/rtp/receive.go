@@ -63,7 +63,7 @@ type receiver struct {
 	jitter   jitter
 	control  control
 	opener   inward      // of SRTP
-	waiting  bool        // nothing is heard before Set: only then it is known whether it must be encrypted
+	waiting  bool        // nothing is heard before the next Set: only then it is known whether it must be encrypted
 	stats    media.Stats // Received, Dropped, MaxGap, FirstReceived, LastReceived
 }
 
@@ -146,7 +146,7 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 // unprotected is a packet as the peer wrote it.
 func (r *receiver) unprotected(b []byte, now time.Time) ([]byte, reason) {
 	switch {
-	case r.waiting && !r.named:
+	case r.waiting:
 		return nil, unauthentic
 	case r.opener.on():
 		return r.opener.open(b, now)
@@ -219,16 +219,15 @@ func (r *receiver) set(peer sdp.Media, now time.Time) error {
 		r.since, r.gapFrom, r.unheard, r.silent = now, time.Time{}, false, false
 	}
 	r.peer, r.named = peer, true
-	var err error
-	if peer.Crypto != nil {
-		err = r.opener.set(peer.Crypto.In, now)
-	} else {
-		err = r.opener.set(nil, now)
+	if err := r.opener.set(peer.Crypto, now); err != nil {
+		r.waiting = true // the leg is about to end
+		return err
 	}
-	if err == nil && !r.closed {
-		err = r.out.set(peer, r.latch.target())
+	r.waiting = false
+	if r.closed {
+		return nil
 	}
-	return err
+	return r.out.set(peer, r.latch.target())
 }
 
 // allow replaces the prefixes from which a peer behind NAT may come.

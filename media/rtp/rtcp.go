@@ -121,12 +121,13 @@ func (r *receiver) takeRTCP(src netip.AddrPort, b []byte, now time.Time) (why re
 	if !r.admitsRTCP(src) {
 		return stranger
 	}
+	if r.waiting {
+		return unauthentic
+	}
 	if r.opener.on() {
 		if b, why = r.opener.openRTCP(b, now); why != none {
 			return why
 		}
-	} else if r.waiting && !r.named {
-		return unauthentic
 	}
 	if !r.spend(now) {
 		return rate

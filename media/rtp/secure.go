@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,8 +39,14 @@ var profiles = map[sdp.Suite]struct {
 	sdp.AES128CM32: {srtp.ProtectionProfileAes128CmHmacSha1_32, 4}, sdp.AES256CM32: {srtp.ProtectionProfileAes256CmHmacSha1_32, 4},
 }
 
+// errNoKey says that a call which is to be encrypted has no key for one of its ways.
+var errNoKey = errors.New("no key")
+
 // newContext makes the state of one direction under keys of one suite; more than one are told apart by their MKI.
 func newContext(keys []sdp.Key, options ...srtp.ContextOption) (*srtp.Context, error) {
+	if len(keys) == 0 || keys[0].Suite == sdp.NoSuite {
+		return nil, errNoKey
+	}
 	first := keys[0]
 	if first.MKI != "" {
 		options = append(options, srtp.MasterKeyIndicator([]byte(first.MKI)))
@@ -58,29 +65,31 @@ func newContext(keys []sdp.Key, options ...srtp.ContextOption) (*srtp.Context, e
 
 // inward opens what the peer protected. Its zero value lets everything through as it is.
 type inward struct {
-	keys    []sdp.Key
-	now     *srtp.Context // nil: plain RTP
-	proven  bool          // now has opened a packet
-	anew    *srtp.Context // now, had the peer begun its count anew with the key; nil once one of both is proven
-	former  *srtp.Context // of the key before
-	until   time.Time     // when former is of no use any more
-	ssrc    uint32        // of the newest packet
-	index   uint64        // of the newest packet: its number with the times that the 16 bits began anew before them
-	known   bool          // ssrc and index are set
-	streams int           // under now
-	tag     int
-	header  pion.Header
-	out     []byte
+	keys      []sdp.Key
+	now       *srtp.Context // nil: plain RTP
+	proven    bool          // now has opened a packet
+	anew      *srtp.Context // now, had the peer begun its count anew with the key; nil once one of both is proven
+	former    *srtp.Context // of the key before
+	until     time.Time     // when former is of no use any more
+	ssrc      uint32        // of the newest packet
+	index     uint64        // of the newest packet: its number with the times that the 16 bits began anew before them
+	known     bool          // ssrc and index are set
+	streams   int           // sources of packets since keys were set
+	reporters int           // and of reports, which pion keeps apart
+	tag       int
+	header    pion.Header
+	out       []byte
 }
 
-// set takes the peer's keys; nil: it sends plain RTP. Keys that stay are not begun anew: a packet that came before is still
-// known.
-func (in *inward) set(keys []sdp.Key, now time.Time) error {
-	if len(keys) == 0 {
+// set takes the peer's keys; only nil means that it sends plain RTP. Keys that stay are not begun anew: a packet that came
+// before is still known.
+func (in *inward) set(agreed *sdp.Crypto, now time.Time) error {
+	if agreed == nil {
 		*in = inward{}
 		return nil
 	}
-	if slices.EqualFunc(keys, in.keys, sdp.Key.Is) {
+	keys := agreed.In
+	if in.on() && slices.EqualFunc(keys, in.keys, sdp.Key.Is) {
 		return nil
 	}
 	options := []srtp.ContextOption{srtp.SRTPReplayProtection(replayed), srtp.SRTCPReplayProtection(replayed)}
@@ -181,11 +190,19 @@ func (in *inward) openRTCP(b []byte, now time.Time) ([]byte, reason) {
 	if len(b) < 8 || len(b) >= maxPacket {
 		return nil, malformed
 	}
+	ssrc := binary.BigEndian.Uint32(b[4:])
 	for _, c := range []*srtp.Context{in.now, in.anew, in.former} {
 		if c == nil || c == in.former && now.After(in.until) {
 			continue
 		}
+		_, met := c.Index(ssrc)
+		if !met && in.reporters >= maxStreams {
+			continue
+		}
 		if clear, err := c.DecryptRTCP(in.out[:0], b, nil); err == nil {
+			if !met {
+				in.reporters++
+			}
 			return clear, none
 		}
 	}
@@ -203,9 +220,15 @@ type outward struct {
 	report  [256]byte
 }
 
-// set takes our key; false says that it is the one in use. A new key begins a new stream: see sender.set.
-func (o *outward) set(key sdp.Key) (changed bool, err error) {
-	if key.Suite == sdp.NoSuite || o.context != nil && key.Is(o.key) {
+// set takes our key; only nil means that we send plain RTP. changed says that the key is not the one in use: it begins a new
+// stream, see sender.set.
+func (o *outward) set(agreed *sdp.Crypto) (changed bool, err error) {
+	if agreed == nil {
+		*o = outward{}
+		return false, nil
+	}
+	key := agreed.Out
+	if o.context != nil && key.Is(o.key) {
 		return false, nil
 	}
 	c, err := newContext([]sdp.Key{key})

@@ -66,12 +66,12 @@ func (o *sender) begin() {
 func (o *sender) set(m sdp.Media, to netip.AddrPort) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if m.Crypto == nil {
-		o.guard = outward{}
-	} else if changed, err := o.guard.set(m.Crypto.Out); err != nil {
+	changed, err := o.guard.set(m.Crypto)
+	if err != nil {
 		o.to = netip.AddrPort{} // nothing goes out in clear
 		return err
-	} else if changed {
+	}
+	if changed {
 		o.begin()
 	}
 	if m.Send && !o.open {

@@ -49,8 +49,8 @@ func (s *Session) Set(peer sdp.Media) {
 	}
 }
 
-// Await says whether nothing is heard before Set: where audio may have to be encrypted, what comes earlier is believed by
-// nobody.
+// Await says whether nothing is heard before the next Set, be it the first or not: where audio may have to be encrypted, what
+// comes earlier is believed by nobody. A call that is tried at one trunk after the other awaits each one's.
 func (s *Session) Await(on bool) {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
