@@ -221,7 +221,7 @@ func (a administration) ListTrunks(context.Context) ([]routing.Trunk, error) {
 	return a.n.book.Trunks(), nil
 }
 
-func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string) error {
+func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string, fresh bool) error {
 	stored := t
 	if out != "" {
 		way := *t.Out
@@ -233,7 +233,13 @@ func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t rou
 		door.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(ask))
 		stored.Ask = &door
 	}
-	if err := a.n.stores.numbers.PutTrunk(ctx, stored); err != nil {
+	put := a.n.stores.numbers.PutTrunk
+	if fresh {
+		put = a.n.stores.numbers.AddTrunk
+	}
+	if err := put(ctx, stored); errors.Is(err, numbersql.ErrTaken) {
+		return fmt.Errorf("%w: %w", api.ErrConflict, err)
+	} else if err != nil {
 		return missing(err)
 	}
 	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})

@@ -115,6 +115,27 @@ func TestBadRequestsAreRefusedInPlainWordsAndNeverRepeatWhatWasSent(t *testing.T
 	}
 }
 
+func TestATrunkIsNotAddedOverAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	add := func(body string, status int) string {
+		t.Helper()
+		got := w.do("POST", "/api/v1/trunks", "platform/platform", body)
+		if got.Code != status {
+			t.Fatalf("%d, want %d: %s", got.Code, status, got.Body)
+		}
+		return got.Body.String()
+	}
+	add(`{"name":"carrier","signal":["192.0.2.1"],"create":true,"tls":{"name":"carrier.example"},"encryption":"required"}`, 201)
+	if got := add(`{"name":"carrier","signal":["192.0.2.9"],"create":true}`, 409); !strings.Contains(got, `"about":"carrier","code":"taken","field":"name"`) {
+		t.Errorf("the answer does not say that the name is taken: %s", got)
+	}
+	if got := w.trunks; len(got) != 1 || got[0].TLS == nil {
+		t.Errorf("the trunk that was there: %+v", got)
+	}
+	add(`{"name":"carrier","signal":["192.0.2.9"]}`, 201) // replaced, on purpose
+}
+
 func TestABodyOfUnknownLengthIsLimitedToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -264,7 +265,10 @@ func (w *world) Enter(_ context.Context, token string) (api.Session, error) {
 
 func (w *world) ListTrunks(context.Context) ([]routing.Trunk, error) { return w.trunks, nil }
 
-func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, _, _ string) error {
+func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, _, _ string, fresh bool) error {
+	if fresh && slices.ContainsFunc(w.trunks, func(x routing.Trunk) bool { return x.Name == t.Name }) {
+		return api.ErrConflict
+	}
 	w.trunks = append(w.trunks, t)
 	return nil
 }

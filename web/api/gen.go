@@ -1786,6 +1786,9 @@ type TrunkChange struct {
 	// ClearKeys keys of media may be exchanged without TLS, where whoever sees the signalling has them
 	ClearKeys *bool `json:"clear_keys,omitempty"`
 
+	// Create it must be new: 409 when there is a trunk of this name
+	Create *bool `json:"create,omitempty"`
+
 	// Encryption Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
 	Encryption *MediaEncryption `json:"encryption,omitempty"`
 	Media      *[]string        `json:"media,omitempty"`

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -103,7 +105,11 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	if r.Body.Challenge != nil {
 		ask = r.Body.Challenge.Password
 	}
-	if err := h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, password, ask); err != nil {
+	err = h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, password, ask, value(r.Body.Create))
+	if errors.Is(err, ErrConflict) {
+		return nil, takenTrunk(t.Name, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	view := trunkOf(t)
@@ -111,6 +117,15 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 		view.Out.Password = password != ""
 	}
 	return PostTrunk201JSONResponse(view), nil
+}
+
+// takenTrunk says that a trunk would have replaced another, with what the other has and the new one does not name.
+func takenTrunk(name string, cause error) *fault {
+	return &fault{
+		status: http.StatusConflict, code: "taken", title: "There is a trunk of this name already.",
+		detail: "Nothing was changed. Remove it first, or send all of its settings without create.", cause: cause,
+		errors: []FieldError{{Field: "name", Code: "taken", Text: "is the name of another trunk", About: &name}},
+	}
 }
 
 // defaultRealm is who asks callers for their password, where nobody chose another name.

@@ -207,7 +207,8 @@ type Entrance interface {
 // Trunks is the carriers' ways in.
 type Trunks interface {
 	ListTrunks(ctx context.Context) ([]routing.Trunk, error)
-	// PutTrunk gets the passwords of t.Out and t.Ask as they were typed; "": none was.
-	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string) error
+	// PutTrunk gets the passwords of t.Out and t.Ask as they were typed; "": none was. fresh: ErrConflict when there is one of
+	// its name.
+	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string, fresh bool) error
 	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
 }

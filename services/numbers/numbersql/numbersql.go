@@ -22,6 +22,9 @@ import (
 // ErrNotFound says that there is no such tenant or trunk.
 var ErrNotFound = errors.New("not found")
 
+// ErrTaken says that there is a trunk of this name already.
+var ErrTaken = errors.New("the name is taken")
+
 // Store implements numbers.Source. It remembers the people it read last: they are most of a large tenant, and most changes are
 // of something else.
 type Store struct {
@@ -209,6 +212,15 @@ func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
 // PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks. A way out without a password keeps the
 // one that was there, as long as all else of it is the same: it is never shown, so nobody can type it again.
 func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
+	return s.putTrunk(ctx, t, false)
+}
+
+// AddTrunk adds a trunk. ErrTaken when there is one of its name, of which nothing is changed.
+func (s *Store) AddTrunk(ctx context.Context, t routing.Trunk) error {
+	return s.putTrunk(ctx, t, true)
+}
+
+func (s *Store) putTrunk(ctx context.Context, t routing.Trunk, fresh bool) error {
 	if t.Media == nil {
 		t.Media = []netip.Prefix{}
 	}
@@ -225,7 +237,7 @@ func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
 		tls = *t.TLS
 	}
 	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
+		tag, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
 			in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,
@@ -234,10 +246,14 @@ func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
 			tls = excluded.tls, tls_ca = excluded.tls_ca, tls_name = excluded.tls_name, tls_mutual = excluded.tls_mutual,
 			encryption = excluded.encryption, clear_keys = excluded.clear_keys,
 			out_sealed = COALESCE(excluded.out_sealed, CASE WHEN excluded.out_user <> '' AND (t.out_target, t.out_domain, t.out_user, t.out_realm)
-				= (excluded.out_target, excluded.out_domain, excluded.out_user, excluded.out_realm) THEN t.out_sealed END)`,
+				= (excluded.out_target, excluded.out_domain, excluded.out_user, excluded.out_realm) THEN t.out_sealed END)
+			WHERE NOT $21`,
 			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed,
 			ask.User, ask.Realm, ask.Sealed, ask.MD5, t.Rate,
-			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys)
+			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys, fresh)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrTaken
+		}
 		return err
 	})
 }

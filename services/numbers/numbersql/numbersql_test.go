@@ -235,6 +235,13 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "No Good", Signal: carrier.Signal}); err == nil {
 		t.Error("a name that is no slug was kept")
 	}
+	if err := b.sql.AddTrunk(t.Context(), routing.Trunk{Name: "carrier", Signal: carrier.Signal}); !errors.Is(err, numbersql.ErrTaken) {
+		t.Errorf("a trunk was added over another: %v", err)
+	}
+	b.check(t)
+	if got := b.book.Trunks()[0]; got.TLS == nil || got.Out == nil || got.Ask == nil {
+		t.Errorf("what was added over it took from the trunk that was there: %+v", got)
+	}
 	if err := b.sql.DeleteTrunk(t.Context(), "carrier"); err != nil {
 		t.Fatal(err)
 	}

@@ -1051,7 +1051,11 @@ export interface paths {
         /** The carriers' ways in (platform administrators) */
         get: operations["listTrunks"];
         put?: never;
-        /** Let a carrier in, or change where it may come from */
+        /**
+         * Let a carrier in, or change where it may come from
+         * @description A trunk of this name is replaced as a whole: what is left out here is gone (only a password stays). With create,
+         *     409 instead (taken), and nothing is changed.
+         */
         post: operations["postTrunk"];
         delete?: never;
         options?: never;
@@ -2382,6 +2386,8 @@ export interface components {
             calls_per_second?: number;
             tls?: components["schemas"]["TrunkTLS"];
             encryption?: components["schemas"]["MediaEncryption"];
+            /** @description it must be new: 409 when there is a trunk of this name */
+            create?: boolean;
             /** @description keys of media may be exchanged without TLS, where whoever sees the signalling has them */
             clear_keys?: boolean;
         };

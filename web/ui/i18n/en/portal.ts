@@ -327,8 +327,8 @@ export const portal = {
   'trunks.same': 'as SIP',
   'trunks.add': 'Add a trunk',
   'trunks.add.do': 'Add',
-  'trunks.taken':
-    'There is a trunk {name}. This form knows only half of its settings: change it with “holdfast trunk add {name}”, or remove it first.',
+  'wrong.taken':
+    'There is a trunk {about}. This form knows only half of its settings: change it with “holdfast trunk add {about}”, or remove it first.',
   'trunks.name.hint': 'Small letters, digits and hyphens',
   'trunks.cidr.hint': 'Networks, such as 203.0.113.0/28, parted by spaces',
   'trunks.media.hint': 'Empty: the same networks as SIP',

@@ -332,8 +332,8 @@ export const portal: Record<keyof typeof en, string> = {
   'trunks.same': 'mint a SIP',
   'trunks.add': 'Trönk hozzáadása',
   'trunks.add.do': 'Hozzáadás',
-  'trunks.taken':
-    'Már van {name} nevű trönk. Ez az űrlap csak a beállításai felét ismeri: módosítsa a „holdfast trunk add {name}” paranccsal, vagy előbb távolítsa el.',
+  'wrong.taken':
+    'Már van {about} nevű trönk. Ez az űrlap csak a beállításai felét ismeri: módosítsa a „holdfast trunk add {about}” paranccsal, vagy előbb távolítsa el.',
   'trunks.name.hint': 'Kisbetűk, számjegyek és kötőjel',
   'trunks.cidr.hint': 'Hálózatok szóközzel elválasztva, például 203.0.113.0/28',
   'trunks.media.hint': 'Üresen: ugyanaz, mint a SIP',
