@@ -151,14 +151,10 @@ func (b *Board) may(actor tenants.Actor, account tenants.AccountID) (*routing.Co
 	if c == nil || c.Account(account) == nil {
 		return nil, ErrNotFound
 	}
-	if actor.May(tenants.RoleSupervisor) {
-		return c, nil
-	}
-	o := c.Operator(actor.User)
-	if o != nil && o.Accounts != nil && !slices.Contains(o.Accounts, account) {
+	if !c.Sees(actor, account) {
 		return nil, ErrNotFound
 	}
-	if !o.Has(tenants.RightOverride) {
+	if !actor.May(tenants.RoleSupervisor) && !c.Operator(actor.User).Has(tenants.RightOverride) {
 		return nil, ErrForbidden
 	}
 	return c, nil

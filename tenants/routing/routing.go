@@ -140,15 +140,24 @@ func (o *Operator) Has(r tenants.Right) bool {
 	return o != nil && (slices.Contains(o.Rights, r) || tenants.Actor{Role: o.Role}.May(tenants.RoleSupervisor))
 }
 
-// Answers reports whether the operator may answer an account. Nobody in particular may answer all.
-func (o *Operator) Answers(account tenants.AccountID) bool {
-	return o == nil || o.Accounts == nil || slices.Contains(o.Accounts, account)
+// Scope is the accounts of which somebody may see what belongs to them: callers, messages and people. Whoever leads sees all,
+// as does an operator who may answer all; accounts is nil then. An operator whom the copy does not have (invited, disabled, or of
+// a copy that is missing) sees none: accounts is empty then, and never nil, which filters take for all.
+func (c *Copy) Scope(actor tenants.Actor) (accounts []tenants.AccountID, all bool) {
+	if actor.May(tenants.RoleSupervisor) {
+		return nil, true
+	}
+	o := c.Operator(actor.User)
+	if o == nil {
+		return []tenants.AccountID{}, false
+	}
+	return o.Accounts, o.Accounts == nil
 }
 
-// Sees reports whether somebody may see what belongs to an account: its callers, messages and people. An operator who may
-// answer some accounts only sees no other's; whoever leads sees all.
+// Sees reports whether an account is in somebody's [Copy.Scope].
 func (c *Copy) Sees(actor tenants.Actor, account tenants.AccountID) bool {
-	return actor.May(tenants.RoleSupervisor) || c.Operator(actor.User).Answers(account)
+	accounts, all := c.Scope(actor)
+	return all || slices.Contains(accounts, account)
 }
 
 // Grade is how well an operator speaks a language; higher is better.

@@ -149,6 +149,38 @@ func TestTheBookFindsNumbersAndOperators(t *testing.T) {
 	}
 }
 
+// TestWhoeverTheCopyDoesNotHaveSeesNothing: nil would be all accounts to the filters that are made of it.
+func TestWhoeverTheCopyDoesNotHaveSeesNothing(t *testing.T) {
+	t.Parallel()
+	c := &routing.Copy{Operators: []routing.Operator{
+		{ID: "all"}, {ID: "none", Accounts: []tenants.AccountID{}}, {ID: "some", Accounts: []tenants.AccountID{"prairie"}},
+	}}
+	for _, test := range []struct {
+		copied   *routing.Copy
+		user     tenants.OperatorID
+		role     tenants.Role
+		accounts []tenants.AccountID
+		all      bool
+	}{
+		{c, "all", tenants.RoleOperator, nil, true},
+		{c, "none", tenants.RoleOperator, []tenants.AccountID{}, false},
+		{c, "some", tenants.RoleOperator, []tenants.AccountID{"prairie"}, false},
+		{c, "some", tenants.RoleSupervisor, nil, true},
+		{c, "disabled", tenants.RoleOperator, []tenants.AccountID{}, false},
+		{c, "", "", []tenants.AccountID{}, false},
+		{&routing.Copy{}, "all", tenants.RoleOperator, []tenants.AccountID{}, false},
+		{&routing.Copy{}, "boss", tenants.RoleAdmin, nil, true},
+	} {
+		actor := tenants.Actor{User: test.user, Role: test.role}
+		if accounts, all := test.copied.Scope(actor); all != test.all || !reflect.DeepEqual(accounts, test.accounts) {
+			t.Errorf("%q, %q: %#v %v", test.user, test.role, accounts, all)
+		}
+		if got := test.copied.Sees(actor, "lakeside"); got != test.all {
+			t.Errorf("%q, %q sees Lakeside's: %v", test.user, test.role, got)
+		}
+	}
+}
+
 func TestNumbersThatTwoTenantsClaimNeverReachTheWrongOne(t *testing.T) {
 	t.Parallel()
 	var b routing.Book

@@ -75,10 +75,8 @@ func (h *handlers) inHand(actor tenants.Actor, account tenants.AccountID) *routi
 
 // only is the accounts whose calls and messages somebody sees; nil: all.
 func (h *handlers) only(actor tenants.Actor) []tenants.AccountID {
-	if o := h.copyOf(actor.Tenant).Operator(actor.User); o != nil && !actor.May(tenants.RoleSupervisor) {
-		return o.Accounts
-	}
-	return nil
+	accounts, _ := h.copyOf(actor.Tenant).Scope(actor)
+	return accounts
 }
 
 // pageSize is how many items a list has when nobody says, and at most.

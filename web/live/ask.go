@@ -47,19 +47,11 @@ func (b *Boards) Queue(t tenants.TenantID) Queue { return b.queue(b.copyOf(t), n
 // QueueOf is what the actor sees of the tenant's queue: callers, messages and voicemails of no account that is not theirs.
 func (b *Boards) QueueOf(actor tenants.Actor) Queue {
 	c := b.copyOf(actor.Tenant)
-	if _, some := scope(c, actor); some {
-		return b.queue(c, func(a tenants.AccountID) bool { return c.Sees(actor, a) })
+	accounts, all := c.Scope(actor)
+	if all {
+		return b.queue(c, nil)
 	}
-	return b.queue(c, nil)
-}
-
-// scope is the accounts that are all an actor sees; some is false for who sees every account.
-func scope(c *routing.Copy, actor tenants.Actor) (accounts []tenants.AccountID, some bool) {
-	o := c.Operator(actor.User)
-	if o == nil || o.Accounts == nil || actor.May(tenants.RoleSupervisor) {
-		return nil, false
-	}
-	return o.Accounts, true
+	return b.queue(c, func(a tenants.AccountID) bool { return slices.Contains(accounts, a) })
 }
 
 func (b *Boards) queue(c *routing.Copy, sees func(tenants.AccountID) bool) Queue {

@@ -45,8 +45,8 @@ func (book) Copy(t tenants.TenantID) *routing.Copy {
 		Tenant: t, Name: "Harbor Answering", State: routing.Live,
 		Numbers: []routing.Number{{E164: "+16085550101"}, {E164: "+16085550151", Published: true}},
 		Operators: []routing.Operator{
-			{ID: ben, Name: "Ben", Role: tenants.RoleOperator, Languages: map[string]routing.Grade{"en": routing.Native}},
 			{ID: ada, Name: "Ada", Role: tenants.RoleOperator, Languages: map[string]routing.Grade{"en": routing.Native}},
+			{ID: ben, Name: "Ben", Role: tenants.RoleOperator, Languages: map[string]routing.Grade{"en": routing.Native}},
 			{ID: "admin", Name: "Admin", Role: tenants.RoleAdmin},
 		},
 	}

@@ -75,3 +75,35 @@ func TestADeskReachesNothingOfAnAccountThatIsNotItsOperators(t *testing.T) {
 		t.Errorf("her own: %+v %+v", got, got.Error)
 	}
 }
+
+// TestADeskOfAnOperatorWhomTheCopyDoesNotHaveIsShownNothing: she was disabled, or the copy is away.
+func TestADeskOfAnOperatorWhomTheCopyDoesNotHaveIsShownNothing(t *testing.T) {
+	t.Parallel()
+	for name, copies := range map[string][]*routing.Copy{
+		"unknown": {{Tenant: "harbor", Accounts: []routing.Account{{ID: "lakeside"}}}},
+		"no copy": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			known := &routing.Book{}
+			known.Put(copies...)
+			boards := live.NewBoards(live.BoardsConfig{Book: known, Owed: func(_ tenants.TenantID, sees func(tenants.AccountID) bool) ticket.Count {
+				if sees == nil || sees("lakeside") {
+					return ticket.Count{Owed: 1}
+				}
+				return ticket.Count{}
+			}})
+			boards.Fold(invited(callID))
+			boards.Fold(event(journal.Call, callID, 2, string(call.Answering), call.Event{Type: call.Answering, At: time.Now()}))
+			b, d := typingWith(t, func(c *live.Config) { c.Boards = boards })
+			joined(d, ben, "Ben")
+			p := b.open("/desk/socket?ticket=desk/operator/1")
+			if q := p.next(kind("queue")).Queue; q.Waiting != 0 || !q.OldestSince.IsZero() || q.Owed != 0 {
+				t.Errorf("she is shown callers: %+v", q)
+			}
+			p.send(fmt.Sprintf(`{"id":"t","do":"take-ticket","call_id":%q}`, callID))
+			if got := p.next(answerTo("t")); got.Error == nil || got.Error.Code != "not_found" {
+				t.Errorf("she takes Ben's message: %+v", got)
+			}
+		})
+	}
+}

@@ -96,7 +96,7 @@ const everybody = ""
 func (b *Boards) queueShown(actor tenants.Actor) *shown[Queue] {
 	p, version := b.look(actor.Tenant)
 	who := everybody
-	if accounts, some := scope(b.copyOf(actor.Tenant), actor); some {
+	if accounts, all := b.copyOf(actor.Tenant).Scope(actor); !all {
 		who = fmt.Sprint("only ", accounts)
 	}
 	return p.queues.get(who, version, b.cfg.Now(), func() Queue { return b.QueueOf(actor) })

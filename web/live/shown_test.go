@@ -40,6 +40,7 @@ func newCentre(operators int) *centre {
 			ID: operatorID(i), Name: fmt.Sprint("Operator ", i), Role: tenants.RoleOperator, Languages: map[string]routing.Grade{"en": routing.Native},
 		})
 	}
+	plan.Sort()
 	c.boards = NewBoards(BoardsConfig{Book: staffBook{plan}, Log: slog.New(slog.DiscardHandler), Owed: func(tenants.TenantID, func(tenants.AccountID) bool) ticket.Count {
 		c.made.Add(1)
 		select {
@@ -135,7 +136,7 @@ func TestWhatIsSharedReadsLikeAnyMessage(t *testing.T) {
 	c.ring()
 	q, b := c.boards.Queue("harbor"), c.boards.Snapshot("harbor")
 	for what, pair := range map[string][2]Message{
-		"queue": {c.boards.queueShown(tenants.Actor{Tenant: "harbor"}).message(queueMessage), {Type: "queue", Queue: &q}},
+		"queue": {c.boards.queueShown(tenants.Actor{Tenant: "harbor", User: operatorID(0)}).message(queueMessage), {Type: "queue", Queue: &q}},
 		"board": {c.boards.boardShown("harbor").message(boardMessage), {Type: "board", Board: &b}},
 	} {
 		var texts [2]string
@@ -187,7 +188,7 @@ func BenchmarkAChange(b *testing.B) {
 			for b.Loop() {
 				c.boards.Touch("harbor")
 				for range desks {
-					if m := c.boards.queueShown(tenants.Actor{Tenant: "harbor"}).message(queueMessage); len(m.shared) == 0 {
+					if m := c.boards.queueShown(tenants.Actor{Tenant: "harbor", User: operatorID(0)}).message(queueMessage); len(m.shared) == 0 {
 						b.Fatal("nothing is shown")
 					}
 				}

@@ -82,7 +82,7 @@ func (d *desk) note(ctx context.Context, c Command) (ticket.State, error) {
 // stays theirs: it was theirs when it was begun.
 func (d *desk) mine(ctx context.Context, m Messages, id tenants.TicketID) error {
 	c := d.server.cfg.Boards.copyOf(d.actor.Tenant)
-	if o := c.Operator(d.actor.User); o == nil || o.Accounts == nil || d.actor.May(tenants.RoleSupervisor) {
+	if _, all := c.Scope(d.actor); all {
 		return nil
 	}
 	s, err := m.Get(ctx, d.actor.Tenant, id)

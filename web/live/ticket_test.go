@@ -15,13 +15,22 @@ import (
 // typing is a bench whose desk writes messages over a journal on disk.
 func typing(t *testing.T) (*bench, *ticket.Desk) {
 	t.Helper()
+	return typingWith(t, func(*live.Config) {})
+}
+
+// typingWith lets the test say what else its server has.
+func typingWith(t *testing.T, also func(*live.Config)) (*bench, *ticket.Desk) {
+	t.Helper()
 	j, err := journal.Open(journal.Config{Dir: t.TempDir(), Node: "n1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := ticket.NewDesk(ticket.DeskConfig{Journal: j, Dir: t.TempDir()})
 	d.Start()
-	b := newBenchWith(t, func(c *live.Config) { c.Messages = d })
+	b := newBenchWith(t, func(c *live.Config) {
+		c.Messages = d
+		also(c)
+	})
 	t.Cleanup(func() {
 		d.Stop()
 		if err := j.Stop(); err != nil {

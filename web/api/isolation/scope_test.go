@@ -3,9 +3,11 @@ package isolation_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"holdfast/tenants/routing"
 	"holdfast/web/api"
 )
 
@@ -112,4 +114,43 @@ func (h *house) scoped(method, path string) bool {
 		h.t.Errorf("%s %s shows Ben nothing of his own: say how it is held to his accounts", method, path)
 	}
 	return true
+}
+
+// TestAnOperatorWhomTheCopyDoesNotHaveSeesNothing: Ben is signed in, and the routing copy has lost him, or is lost itself.
+func TestAnOperatorWhomTheCopyDoesNotHaveSeesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	spec, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := h.book.Copy("harbor")
+	schedule := string(whole.SchedulesOf("lakeside-cardiology")[0].ID)
+	without := *whole
+	without.Operators = slices.DeleteFunc(slices.Clone(whole.Operators), func(o routing.Operator) bool { return o.Email == "ben@harbor.example" })
+	ofAccounts := append([]string{"prairie", "Prairie", "+16085550166", prairieCall, prairieLive, prairieVoice, prairieTicket}, lakesides...)
+	for name, lose := range map[string]func(){
+		"unknown": func() { h.book.Put(&without) },
+		"no copy": func() { h.book.Remove("harbor") },
+	} {
+		lose()
+		for path, item := range spec.Paths.Map() {
+			if item.Get == nil {
+				continue
+			}
+			urls := asked[path]
+			if urls == nil {
+				urls = []string{strings.Replace(path, "/accounts/{id}", "/accounts/lakeside-cardiology", 1)}
+			}
+			for _, url := range urls {
+				url = "/api/v1" + strings.NewReplacer("PERSON", h.person, "USER", h.user, "SCHEDULE", schedule).Replace(url)
+				if got := h.do("GET", url, h.tokens["ben@harbor.example"], ""); containsAny(got.Body.String(), ofAccounts) {
+					t.Errorf("%s: %s: %d %s", name, url, got.Code, got.Body)
+				}
+			}
+		}
+		if got := h.do("GET", "/api/v1/queue", h.tokens["ben@harbor.example"], ""); got.Code != 200 || !strings.Contains(got.Body.String(), `"waiting":0`) {
+			t.Errorf("%s: callers are counted: %d %s", name, got.Code, got.Body)
+		}
+	}
 }
