@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -119,7 +120,7 @@ func newPoller(of *pollers) (*poller, error) {
 		return nil, fmt.Errorf("media poller: %w", err)
 	}
 	p := &poller{of: of, epoll: epoll}
-	if err := p.hang(); err != nil {
+	if err := p.makeBell(); err != nil {
 		_ = unix.Close(epoll) // nothing is in it
 		return nil, fmt.Errorf("media poller's bell: %w", err)
 	}
@@ -127,8 +128,8 @@ func newPoller(of *pollers) (*poller, error) {
 	return p, nil
 }
 
-// hang makes the bell.
-func (p *poller) hang() error {
+// makeBell makes what wakes the goroutine.
+func (p *poller) makeBell() error {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return err //nolint:wrapcheck // newPoller says what it is of
@@ -219,6 +220,7 @@ func (p *poller) settle() bool {
 		p.leaving[i] = nil
 		p.sockets[s.number] = nil
 		p.free = append(p.free, s.number)
+		p.full = slices.DeleteFunc(p.full, func(full *socket) bool { return full == s })
 		_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, s.fd, nil) // a child process that was just started may hold it still
 		s.release()
 	}

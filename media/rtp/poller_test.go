@@ -1,6 +1,8 @@
 package rtp
 
 import (
+	"bytes"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -52,6 +54,29 @@ func TestWhatComesWhileAPollerIsBusyIsReadAllTheSame(t *testing.T) {
 	k.heard.WaitFrames(t, burst, limit)
 	k.peer.Tone(k.Addr(), 440, 1) // and the port is listened to as before
 	k.heard.WaitFrames(t, burst+1, limit)
+}
+
+func TestAPortThatIsClosedWithPacketsLeftIsReadNoMore(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	e := engine(t, 3, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	other, gone := open(t, e, media.PCMU), open(t, e, media.PCMU)
+	gone.Receive(sinkFunc(func(media.Frame) { gone.Close() }))
+	release := occupied(t, e)
+	gone.peer.Tone(gone.Addr(), 440, rounds*gather+gather) // more than is read before closed ports are given back
+	release()
+	at := gone.rtp.(*socket)
+	until(t, func() bool {
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		return at.fd < 0
+	}, func() any { return "the port is open" })
+	other.peer.Tone(other.Addr(), 440, 1)
+	other.heard.WaitFrames(t, 1, limit) // ports with packets left are read before those that have new ones
+	e.Stop()
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", log.String())
+	}
 }
 
 func TestAPortThatWasClosedSendsNothingByWhatIsAnothersNow(t *testing.T) {
