@@ -146,7 +146,7 @@ func (w *warden) disk(d watchedDisk) {
 	switch used := space.Used(); {
 	case used >= nearlyFull || left < need:
 		severity := journal.Warning
-		if used >= 0.97 {
+		if used >= record.FullAt {
 			severity = journal.Critical
 		}
 		text := fmt.Sprintf("the disk of the %s (%s) is %.0f %% full: %.1f GB are left", d.what, d.dir, 100*used, left/1e9)

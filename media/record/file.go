@@ -52,7 +52,7 @@ func (s *Store) bring(w *writer, t *Take, a *attempt) error {
 	sum := t.digest(chunks, number, ended)
 	if !ended {
 		if len(chunks) > 0 {
-			a.start()
+			a.startWriteback()
 		}
 		return nil
 	}
@@ -71,8 +71,8 @@ func (s *Store) bring(w *writer, t *Take, a *attempt) error {
 	return err
 }
 
-// start lets the disk begin with what was written, without waiting for it; the sync says whether that went well.
-func (a *attempt) start() {
+// startWriteback lets the disk begin with what was written, without waiting for it; the sync says whether that went well.
+func (a *attempt) startWriteback() {
 	file, ok := a.file.(syscall.Conn)
 	if !ok {
 		return

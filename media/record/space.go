@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// fullAt is how much of a disk new recordings may use: the rest is for those under way, and for whatever else lives there.
-	fullAt = 0.97
+	// FullAt is the part of the disk, 0 to 1, that new recordings may use: the rest is for those under way, and for whatever
+	// else lives there.
+	FullAt = 0.97
 	// measureEvery is how often disks are measured: at 3 % of a disk a second is nothing.
 	measureEvery = time.Second
 )
@@ -68,7 +69,7 @@ func (s *Store) measure() {
 		if err != nil {
 			continue // what is wrong shows when it is written to
 		}
-		full := space.Used() >= fullAt
+		full := space.Used() >= FullAt
 		p.mu.Lock()
 		changed := full != p.full
 		p.full = full

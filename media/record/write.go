@@ -131,14 +131,14 @@ func (s *Store) syncAll(w *writer) {
 		if needless {
 			continue
 		}
-		if !s.attend(w, t, a, func() error { return s.last(t, a) }) {
+		if !s.attend(w, t, a, func() error { return s.syncOne(t, a) }) {
 			return // the clock brings the others to who took this writer's place
 		}
 	}
 }
 
-// last makes what was written of t last.
-func (s *Store) last(t *Take, a *attempt) error {
+// syncOne makes what was written of t last.
+func (s *Store) syncOne(t *Take, a *attempt) error {
 	if err := a.sync(); err != nil {
 		return err
 	}

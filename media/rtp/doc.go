@@ -1,5 +1,6 @@
-// Package rtp is the media engine: the only place that reads or writes packets of calls over plain RTP. (The operator's
-// browser speaks SRTP through pion, in media/browser.)
+// Package rtp is the media engine: the only place that reads or writes packets of calls on trunks, in plain RTP or in SRTP
+// under the keys that SDP agreed on (RFC 3711, RFC 4568). (The operator's browser speaks DTLS-SRTP through pion, in
+// media/browser.)
 //
 // An [Engine] owns a range of UDP ports. A [Session] is the media of one leg: it listens on one pair of ports, believes
 // one peer, and gives what that peer says to a media.Sink, on the goroutine that read the packet. Frames played to it
@@ -8,15 +9,15 @@
 //
 // # What a packet must pass
 //
-// Its source is checked first, then its rate, then its form, and only then is it used. A packet that fails is counted by
-// its reason (Engine.Dropped) and forgotten: it never ends a loop, never changes where we send, and is never an error
-// to anybody. A panic on the way, be it in a sink, ends that leg alone.
+// Its source is checked first, then that the peer wrote it, where the call is encrypted, then its rate, then its form, and
+// only then is it used. A packet that fails is counted by its reason (Engine.Dropped) and forgotten: it never ends a loop,
+// never changes where we send, and is never an error to anybody. A panic on the way, be it in a sink, ends that leg alone.
 //
 // # Latch and lock
 //
 // The peer is the address that its SDP named. Behind NAT it comes from another, so the first valid packet from inside the
 // trunk's own media prefixes latches: from then on only that source is heard, and it is where we send. Another source
-// from inside the prefixes may follow only after two seconds without a packet; the address of the SDP may always. A
+// from inside the prefixes may follow only after a second and a half without a packet; the address of the SDP may always. A
 // stranger is never heard and never sent to.
 //
 // # The socket layer

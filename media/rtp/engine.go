@@ -192,9 +192,6 @@ func (e *Engine) Sessions() int {
 // Capacity is how many sessions could be open at once: pairs of ports.
 func (e *Engine) Capacity() int { return e.ports.all }
 
-// Free is how many sessions could be opened now: pairs of ports neither in use nor resting.
-func (e *Engine) Free() int { return e.ports.left(e.config.Now()) }
-
 // Open takes the longest-rested pair of ports for a call whose peer, beside the address that its SDP will name, may send
 // from allowed. It returns media.ErrNoPort when every port is in use or still resting, ErrStopped after Stop.
 func (e *Engine) Open(allowed []netip.Prefix) (*Session, error) {

@@ -19,7 +19,7 @@ const (
 	maxPacket = 2048
 	// maxPayload is the longest that we send: 175 ms, still one Ethernet frame.
 	maxPayload = 1400
-	// tailroom is free behind every packet, read or to be sent: what seals or opens it does so in place.
+	// tailroom is free behind every packet that is to be sent: it is protected in place, which makes it longer.
 	tailroom = 64
 )
 

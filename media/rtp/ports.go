@@ -49,17 +49,3 @@ func (p *ports) give(port uint16, now time.Time) {
 	defer p.mu.Unlock()
 	p.free = append(p.free, resting{port: port, since: now})
 }
-
-// left is how many ports are neither in use nor resting.
-func (p *ports) left(now time.Time) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := 0
-	for _, r := range p.free {
-		if !r.since.IsZero() && now.Sub(r.since) < p.quiet {
-			break // in order of release: all that follow rest too
-		}
-		n++
-	}
-	return n
-}

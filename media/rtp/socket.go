@@ -150,12 +150,12 @@ func swap(port uint16) uint16 {
 // in a flood.
 const gather = 16
 
-// inbox is where packets are read to; tailroom is free behind each, for whoever changes it in place.
+// inbox is where packets are read to. SRTP is opened into a buffer of its session, so that nothing is needed behind them.
 type inbox struct {
 	messages [gather]message
 	vectors  [gather]unix.Iovec
 	sources  [gather]unix.RawSockaddrInet6
-	packets  [gather][maxPacket + tailroom]byte
+	packets  [gather][maxPacket]byte
 }
 
 // message is struct mmsghdr.
