@@ -22,7 +22,7 @@ type dialog struct {
 	invite    inviteID
 	callID    string // ours, of X-Holdfast-Call
 	transport string // "UDP", "TCP", "TLS"
-	trunk     string // its name
+	trunk     string // its name; until a call of ours is answered under mu, for it changes with each that is tried
 	sips      bool   // the INVITE asked for TLS all the way
 	source    string // HOST:PORT the INVITE came from
 	us, them  sip.Uri
@@ -165,6 +165,13 @@ func (d *dialog) request(req *sip.Request, tx *sip.ServerTx) {
 		d.pressed(media.Event{Kind: media.Digit, At: d.s.cfg.Now(), Digit: key}, true)
 	}
 	d.s.reply(req, tx, success)
+}
+
+// trunkName is the trunk that the call goes over, or tries just now.
+func (d *dialog) trunkName() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trunk
 }
 
 func (d *dialog) over() bool {

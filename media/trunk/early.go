@@ -105,7 +105,7 @@ func (e *early) update(req *sip.Request, tx *sip.ServerTx) {
 		s.reply(req, tx, refused)
 		return
 	}
-	if err := tx.Respond(e.o.okWith(req, body, sip.NewHeader("Supported", extensions))); err != nil {
+	if err := tx.Respond(e.okWith(req, body, sip.NewHeader("Supported", extensions))); err != nil {
 		s.cfg.Log.Debug("answer to UPDATE not sent", "call", e.o.callID, "error", clean(err.Error()))
 	}
 }

@@ -3,6 +3,7 @@ package trunk
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -81,6 +82,25 @@ func TestReliableRingingIsConfirmedInOrder(t *testing.T) {
 	}
 	p.send(okTo(bye))
 	ended(t, leg, events, "hangup", 0)
+}
+
+// TestAChangeBeforeTheAnswerOverTLSIsTakenOverTLS is about the Contact of our 200: the peer's BYE would go there.
+func TestAChangeBeforeTheAnswerOverTLSIsTakenOverTLS(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	at, calls := exchange(t, trusted().issue(time.Now().Add(time.Hour), "carrier.example"))
+	n.outTLS(at, nil)
+	_, events := n.out(t)
+	p := within(t, calls, "a connection")
+	invite := p.request(sip.INVITE)
+	p.says(invite, 180, "them", "")
+	event(t, events, media.Ringing)
+	c := theirs(p, invite, "them")
+	c.transport = "TLS"
+	c.next("UPDATE", "")
+	if got, want := value(p.response(sip.UPDATE, 200), "Contact"), value(invite, "Contact"); got != want {
+		t.Errorf("Contact: %s, not %s", got, want)
+	}
 }
 
 func TestACallerThatRequiresReliableRingingIsAnsweredAtOnce(t *testing.T) {

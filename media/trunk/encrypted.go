@@ -64,14 +64,15 @@ func (d *dialog) encrypted(keys *sdp.Crypto) {
 	}
 	d.events.tell(media.Event{Kind: kind, At: d.s.cfg.Now()})
 	if keys != nil {
-		d.s.alarm(d.trunk, false, "")
+		d.s.alarm(d.trunkName(), false, "")
 	}
 }
 
 // refused is told that a peer offered no encryption that will do.
 func (d *dialog) refused(err error) error {
-	d.s.cfg.Log.Warn("a call was refused because it was not encrypted", "trunk", d.trunk, "call", d.callID, "error", err)
-	d.s.alarm(d.trunk, true, fmt.Sprintf("the trunk %s must encrypt its audio, and sent a call that did not: it was refused (488)", d.trunk))
+	trunk := d.trunkName()
+	d.s.cfg.Log.Warn("a call was refused because it was not encrypted", "trunk", trunk, "call", d.callID, "error", err)
+	d.s.alarm(trunk, true, fmt.Sprintf("the trunk %s must encrypt its audio, and sent a call that did not: it was refused (488)", trunk))
 	return fmt.Errorf("%w: %w", media.ErrInClear, err)
 }
 
@@ -80,8 +81,9 @@ func (d *dialog) unanswered(err error, reason string) string {
 	if !errors.Is(err, sdp.ErrClear) {
 		return reason
 	}
-	d.s.cfg.Log.Warn("a call was ended because it was not encrypted", "trunk", d.trunk, "call", d.callID, "error", err)
-	d.s.alarm(d.trunk, true, fmt.Sprintf("the trunk %s must encrypt its audio, and answered a call without: it was ended", d.trunk))
+	trunk := d.trunkName()
+	d.s.cfg.Log.Warn("a call was ended because it was not encrypted", "trunk", trunk, "call", d.callID, "error", err)
+	d.s.alarm(trunk, true, fmt.Sprintf("the trunk %s must encrypt its audio, and answered a call without: it was ended", trunk))
 	return endedInClear
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"holdfast/media"
 	"holdfast/media/mediatest"
+	"holdfast/media/sdp"
 	"holdfast/tenants/routing"
 )
 
@@ -190,4 +191,20 @@ func TestBothAreHeardThroughSRTP(t *testing.T) {
 	if s := leg.Stats(); s.Dropped != 0 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// TestWhoRefusesACallInClearReadsItsTrunkSafely is for the race detector: an UPDATE may come while the next trunk is tried.
+func TestWhoRefusesACallInClearReadsItsTrunkSafely(t *testing.T) {
+	t.Parallel()
+	d := &dialog{s: newNode(t).Server}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.trunk = "next"
+	}()
+	_ = d.refused(sdp.ErrClear)
+	_ = d.unanswered(sdp.ErrClear, "")
+	within(t, done, "the next trunk")
 }
