@@ -51,6 +51,9 @@ func newAttempt(o *outgoing, t routing.Trunk, to netip.AddrPort) *attempt {
 func (a *attempt) run(ring <-chan time.Time) (media.Ending, verdict) {
 	unreachable := media.Ending{By: media.ByError, Reason: media.EndedUnreachable}
 	if err := a.send(); err != nil {
+		if a.o.withdrawn.Err() != nil {
+			return media.Ending{}, settled
+		}
 		a.o.s.cfg.Log.Info("INVITE not sent", "call", a.o.callID, "trunk", a.trunk.Name, "error", clean(err.Error()))
 		return unreachable, next
 	}
@@ -84,7 +87,7 @@ func (a *attempt) run(ring <-chan time.Time) (media.Ending, verdict) {
 		case <-ring:
 			a.abandon()
 			return media.Ending{By: media.ByServer, Reason: media.EndedNoAnswer}, final
-		case <-a.o.withdrawn:
+		case <-a.o.withdrawn.Done():
 			a.abandon()
 			return media.Ending{}, settled
 		case <-a.o.s.quit:
@@ -100,7 +103,9 @@ func (a *attempt) send() error {
 	a.seq++
 	a.invite = a.request(a.o.localOffer())
 	s.address(a.invite, a.via, a.to.String())
-	if err := s.connect(a.invite); err != nil {
+	ctx, cancel := context.WithTimeout(a.o.withdrawn, s.timing.noReply) // whoever is not there is not waited for longer than whoever is mute
+	defer cancel()
+	if err := s.connect(ctx, a.trunk.Name, a.invite); err != nil {
 		return err
 	}
 	tx, err := s.tx.NewClientTransaction(context.Background(), a.invite)
@@ -314,11 +319,7 @@ func (a *attempt) acknowledge(d *dialog) bool {
 	if ack == nil {
 		return false
 	}
-	err := a.o.s.connect(ack)
-	if err == nil {
-		err = a.o.s.tp.WriteMsg(ack)
-	}
-	if err != nil {
+	if err := a.o.s.write(a.trunk.Name, ack); err != nil {
 		a.o.s.cfg.Log.Info("ACK not sent", "call", a.o.callID, "error", clean(err.Error()))
 	}
 	return !again
@@ -403,7 +404,7 @@ func (a *attempt) cancel() {
 		defer a.o.s.recovered("CANCEL", nil)
 		ctx, stop := context.WithTimeout(context.Background(), byeLimit)
 		defer stop()
-		if _, err := a.o.s.ask(ctx, req); err != nil && !errors.Is(err, errStopped) {
+		if _, err := a.o.s.ask(ctx, a.trunk.Name, req); err != nil && !errors.Is(err, errStopped) {
 			a.o.s.cfg.Log.Debug("CANCEL not confirmed", "call", a.o.callID, "error", clean(err.Error()))
 		}
 	})

@@ -66,7 +66,7 @@ func (a *attempt) confirmReliable(res *sip.Response, e *early) bool {
 		defer a.o.s.recovered("PRACK", nil)
 		ctx, cancel := context.WithTimeout(context.Background(), a.o.s.timing.ackLimit)
 		defer cancel()
-		if status, err := a.o.s.ask(ctx, req); err != nil || status >= 300 {
+		if status, err := a.o.s.ask(ctx, a.trunk.Name, req); err != nil || status >= 300 {
 			a.o.s.cfg.Log.Info("PRACK not taken", "call", a.o.callID, "status", status)
 		}
 	})

@@ -121,7 +121,7 @@ func (s *Server) probe(t routing.Trunk) error {
 	s.address(req, transport, addr.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.timing.probeWait)
 	defer cancel()
-	status, err := s.ask(ctx, req)
+	status, err := s.ask(ctx, t.Name, req)
 	switch {
 	case err != nil:
 		return fmt.Errorf("OPTIONS to %s: %w", to, err)

@@ -35,7 +35,8 @@ type outgoing struct {
 	*dialog
 	to        media.Destination
 	carriers  []routing.Trunk
-	withdrawn chan struct{}  // somebody hung up before the answer
+	withdrawn context.Context // done: somebody hung up before the answer
+	withdraw  context.CancelFunc
 	loose     sync.WaitGroup // attempts that were given up
 	settled   chan struct{}  // no attempt is left
 
@@ -54,7 +55,8 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 	if !callable(to.To) || to.From != "" && !callable(to.From) || strings.ContainsFunc(to.Call, unfit) || len(to.Call) > maxText {
 		return nil, fmt.Errorf("call out: %w", media.ErrNumber)
 	}
-	o := &outgoing{to: to, withdrawn: make(chan struct{}), settled: make(chan struct{})}
+	o := &outgoing{to: to, settled: make(chan struct{})}
+	o.withdrawn, o.withdraw = context.WithCancel(context.Background())
 	for _, t := range *s.trunks.Load() {
 		if t.Out != nil && (to.Trunk == "" || to.Trunk == t.Name) {
 			o.carriers = append(o.carriers, t)
@@ -133,7 +135,7 @@ func (o *outgoing) part() {
 		o.bye()
 		return
 	}
-	close(o.withdrawn)
+	o.withdraw()
 	select {
 	case <-o.settled:
 	case <-o.s.quit:
@@ -162,10 +164,8 @@ const (
 // try places the call through one trunk.
 func (o *outgoing) try(t routing.Trunk, ring <-chan time.Time) (media.Ending, verdict) {
 	unreachable := media.Ending{By: media.ByError, Reason: media.EndedUnreachable}
-	select {
-	case <-o.withdrawn:
+	if o.withdrawn.Err() != nil {
 		return media.Ending{}, settled
-	default:
 	}
 	to, err := o.s.locate(t)
 	if err != nil {

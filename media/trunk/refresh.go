@@ -198,11 +198,12 @@ var errNoFinal = errors.New("no final response")
 
 // inviteAgain sends a re-INVITE, waits for its end, and acknowledges it as often as the peer asks.
 func (d *dialog) inviteAgain(req *sip.Request, within time.Duration) (*sip.Response, error) {
-	ctx := context.Background()
-	if err := d.s.connect(req); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := d.s.connect(ctx, d.trunkName(), req); err != nil {
 		return nil, err
 	}
-	tx, err := d.s.tx.NewClientTransaction(ctx, req)
+	tx, err := d.s.tx.NewClientTransaction(context.Background(), req)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // logged with what it was for
 	}
@@ -216,8 +217,6 @@ func (d *dialog) inviteAgain(req *sip.Request, within time.Duration) (*sip.Respo
 		tx.Terminate()
 		return nil, err //nolint:wrapcheck // as above
 	}
-	limit := time.NewTimer(within)
-	defer limit.Stop()
 	for {
 		select {
 		case res := <-tx.Responses():
@@ -230,7 +229,7 @@ func (d *dialog) inviteAgain(req *sip.Request, within time.Duration) (*sip.Respo
 			return res, nil
 		case <-tx.Done():
 			return nil, errors.Join(errNoFinal, tx.Err())
-		case <-limit.C:
+		case <-ctx.Done():
 			tx.Terminate()
 			return nil, errNoFinal
 		case <-d.done: // the BYE is on its way
@@ -246,11 +245,7 @@ func (d *dialog) inviteAgain(req *sip.Request, within time.Duration) (*sip.Respo
 // acknowledge sends the ACK of a 2xx to a re-INVITE of ours.
 func (d *dialog) acknowledge(invite *sip.Request) {
 	ack := d.build(sip.ACK, invite.CSeq().SeqNo)
-	err := d.s.connect(ack)
-	if err == nil {
-		err = d.s.tp.WriteMsg(ack)
-	}
-	if err != nil {
+	if err := d.s.write(d.trunkName(), ack); err != nil {
 		d.s.cfg.Log.Info("ACK not sent", "call", d.callID, "error", clean(err.Error()))
 	}
 }

@@ -72,12 +72,12 @@ func (d *dialog) bye() {
 
 // exchange sends a request within the dialog and waits for its final response, if need be with credentials.
 func (d *dialog) exchange(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	res, err := d.s.exchange(ctx, req)
+	res, err := d.s.exchange(ctx, d.trunkName(), req)
 	if err != nil {
 		return nil, err
 	}
 	if again := d.authorized(req, res); again != nil {
-		return d.s.exchange(ctx, again)
+		return d.s.exchange(ctx, d.trunkName(), again)
 	}
 	return res, nil
 }
@@ -191,18 +191,28 @@ func (s *Server) address(req *sip.Request, transport, to string) {
 	}
 }
 
-// ask sends a request and waits for its final status.
-func (s *Server) ask(ctx context.Context, req *sip.Request) (int, error) {
-	res, err := s.exchange(ctx, req)
+// write sends an ACK, to which nothing is said.
+func (s *Server) write(trunk string, ack *sip.Request) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timing.ackLimit)
+	defer cancel()
+	if err := s.connect(ctx, trunk, ack); err != nil {
+		return err
+	}
+	return s.tp.WriteMsg(ack) //nolint:wrapcheck // logged by the caller with what it was for
+}
+
+// ask sends a request to a trunk and waits for its final status.
+func (s *Server) ask(ctx context.Context, trunk string, req *sip.Request) (int, error) {
+	res, err := s.exchange(ctx, trunk, req)
 	if err != nil {
 		return 0, err
 	}
 	return res.StatusCode, nil
 }
 
-// exchange sends a request and waits for its final response.
-func (s *Server) exchange(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	if err := s.connect(req); err != nil {
+// exchange sends a request to a trunk and waits for its final response.
+func (s *Server) exchange(ctx context.Context, trunk string, req *sip.Request) (*sip.Response, error) {
+	if err := s.connect(ctx, trunk, req); err != nil {
 		return nil, err
 	}
 	tx, err := s.tx.Request(ctx, req)

@@ -48,9 +48,9 @@ type secureEnd struct {
 	giveUp   context.CancelFunc
 
 	mu    sync.Mutex
-	half  map[netip.Addr]int // connections that are not secure yet
-	all   int                // their sum
-	dials map[string]chan struct{}
+	half  map[netip.Addr]int  // connections that are not secure yet
+	all   int                 // their sum
+	dials map[string]*dialing // by address
 }
 
 // handed is a connection on its way to sipgo; taken is closed when sipgo knows it.
@@ -60,7 +60,7 @@ type handed struct {
 }
 
 func newSecureEnd(s *Server) *secureEnd {
-	e := &secureEnd{s: s, made: make(chan handed), half: make(map[netip.Addr]int), dials: make(map[string]chan struct{})}
+	e := &secureEnd{s: s, made: make(chan handed), half: make(map[netip.Addr]int), dials: make(map[string]*dialing)}
 	e.life, e.giveUp = context.WithCancel(context.Background())
 	return e
 }
@@ -224,40 +224,61 @@ func (e *secureEnd) serverConfig(t routing.Trunk) *tls.Config {
 	return config
 }
 
-// connect sees to it that there is a connection for a request that goes over TLS.
-func (s *Server) connect(req *sip.Request) error {
+// connect sees to it that there is a connection for a request that goes over TLS, to a trunk by its name.
+func (s *Server) connect(ctx context.Context, trunk string, req *sip.Request) error {
 	if !secured(req.Transport()) {
 		return nil
 	}
-	return s.tls.reach(req.Destination())
+	return s.tls.reach(ctx, trunk, req.Destination())
 }
 
-// reach makes a connection to HOST:PORT unless there is one. Of several who want the same, one makes it.
-func (e *secureEnd) reach(to string) error {
-	for try := 0; ; try++ {
-		if e.have(to) {
-			return nil
+// dialing is a connection on its way; err may be read when done is closed.
+type dialing struct {
+	trunk string // which it is made for
+	done  chan struct{}
+	err   error
+}
+
+// reach sees to it that there is a connection to HOST:PORT, and waits for it while ctx lives. Of several who want the same, the
+// first has it made and all learn how that went; it goes on when the first gives up, for it has a limit of its own. What
+// another trunk failed at says nothing of this one.
+func (e *secureEnd) reach(ctx context.Context, trunk, to string) error {
+	for !e.have(to) {
+		d := e.making(trunk, to)
+		select {
+		case <-d.done:
+			if d.trunk == trunk {
+				return d.err
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("connect to %s over TLS: %w", to, ctx.Err())
 		}
-		e.mu.Lock()
-		busy := e.dials[to]
-		mine := make(chan struct{})
-		if busy == nil {
-			e.dials[to] = mine
-		}
-		e.mu.Unlock()
-		if busy == nil {
-			err := e.dial(to)
-			e.mu.Lock()
-			delete(e.dials, to)
-			e.mu.Unlock()
-			close(mine)
-			return err
-		}
-		if try > 0 {
-			return errNoTLS // whoever was before us did not succeed twice
-		}
-		<-busy // it has a limit
 	}
+	return nil
+}
+
+// making is the connection that is being made to an address; it begins one where there is none.
+func (e *secureEnd) making(trunk, to string) *dialing {
+	e.mu.Lock()
+	d, busy := e.dials[to]
+	if !busy {
+		d = &dialing{trunk: trunk, done: make(chan struct{})}
+		e.dials[to] = d
+	}
+	e.mu.Unlock()
+	if !busy {
+		e.s.spawn(func() {
+			defer e.s.recovered("TLS connection", nil)
+			defer func() {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				delete(e.dials, to)
+				close(d.done)
+			}()
+			d.err = e.dial(trunk, to)
+		})
+	}
+	return d
 }
 
 // have says whether sipgo knows a connection to this address.
@@ -271,13 +292,13 @@ func (e *secureEnd) have(to string) bool {
 }
 
 // dial makes a connection to a trunk and checks whom it reached.
-func (e *secureEnd) dial(to string) error {
+func (e *secureEnd) dial(trunk, to string) error {
 	addr, err := netip.ParseAddrPort(to)
 	if err != nil {
 		return fmt.Errorf("connect over TLS: %w", err)
 	}
-	t, known := e.s.trunkOf(addr.Addr(), true)
-	if !known || t.TLS == nil {
+	t, known := e.s.judge(trunk, addr.Addr())
+	if !known {
 		return fmt.Errorf("connect to %s: %w", to, errNoTLS)
 	}
 	if e.s.open.Load() >= maxOpen {
@@ -294,15 +315,34 @@ func (e *secureEnd) dial(to string) error {
 		return fmt.Errorf("connect over TLS: %w", err)
 	}
 	conn := e.s.newConnection(raw)
+	handed := false
+	defer func() {
+		if !handed { // a panic included
+			_ = conn.Close()
+		}
+	}()
 	secure := tls.Client(raw, e.clientConfig(t))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		e.s.dropped.handshake.Add(1)
-		_ = conn.Close()
 		return fmt.Errorf("connect to %s over TLS: %w", to, err)
 	}
 	conn.Conn = secure
 	_ = raw.SetReadDeadline(time.Time{}) // it is for us to speak first
+	handed = true
 	return e.hand(conn)
+}
+
+// judge is the trunk by whose name and authority a peer at an address is judged: the call's own where the address is its own,
+// for several carriers may stand behind one. A hop of a call may be another trunk's, and a trunk may be renamed under a call.
+func (s *Server) judge(trunk string, addr netip.Addr) (routing.Trunk, bool) {
+	addr = addr.Unmap().WithZone("")
+	for _, t := range *s.trunks.Load() {
+		if t.Name == trunk && t.TLS != nil && narrowest(t.Signal, addr) >= 0 {
+			return t, true
+		}
+	}
+	t, known := s.trunkOf(addr, true)
+	return t, known && t.TLS != nil
 }
 
 func (e *secureEnd) clientConfig(t routing.Trunk) *tls.Config {

@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -336,6 +338,109 @@ func TestOurCallsGoToNobodyElse(t *testing.T) {
 				t.Errorf("dropped %v, %d open", n.Dropped(), n.open.Load())
 			}
 		})
+	}
+}
+
+// silent is a carrier that takes connections and says nothing.
+func silent(t *testing.T) (at string, came func() net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String(), func() net.Conn {
+		_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+}
+
+// behind gives the node TLS trunks "a", "b" ... that share the address 127.0.0.1, each with its target and name.
+func (n *node) behind(carriers ...[2]string) {
+	var trunks []routing.Trunk
+	for i, c := range carriers {
+		trunks = append(trunks, routing.Trunk{
+			Name: string(rune('a' + i)), Signal: prefixesOf("127.0.0.1/32"), TLS: &routing.TLS{CA: trusted().pem, Name: c[1]}, Out: &routing.WayOut{Target: c[0]},
+		})
+	}
+	n.SetTrunks(trunks)
+}
+
+func TestACarrierThatNeverBecomesSecureKeepsNobody(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) { s.timing.handshake = time.Minute })
+	mute, _ := silent(t)
+	at, calls := exchange(t, trusted().issue(time.Now().Add(time.Hour), "carrier.example"))
+	n.behind([2]string{mute, "carrier.example"}, [2]string{at, "carrier.example"})
+	leg, events := n.out(t)
+	p := within(t, calls, "the next trunk's turn")
+	p.says(p.request(sip.INVITE), 486, "them", "")
+	ended(t, leg, events, media.EndedBusy, 486)
+}
+
+func TestWhoHangsUpDoesNotWaitForAConnection(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) {
+		s.timing.handshake, s.timing.firstByte, s.timing.noReply = time.Minute, time.Minute, time.Minute
+	})
+	at, came := silent(t)
+	n.behind([2]string{at, "carrier.example"})
+	leg, events := n.out(t)
+	came()
+	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+	ended(t, leg, events, "hangup", 0)
+	waitFor(t, func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.placed) == 0 })
+}
+
+func TestAllWhoWaitForAConnectionLearnWhyThereIsNone(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) { s.timing.handshake = time.Minute })
+	at, came := silent(t)
+	n.behind([2]string{at, "carrier.example"})
+	ctx, giveUp := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() { first <- n.tls.reach(ctx, "a", at) }()
+	conn := came()
+	giveUp()
+	if err := within(t, first, "the end of the first's patience"); !errors.Is(err, context.Canceled) {
+		t.Errorf("the first: %v", err)
+	}
+	d := n.tls.making("a", at) // as the next finds it
+	_ = conn.Close()
+	within(t, d.done, "the end")
+	if d.err == nil || errors.Is(d.err, errNoTLS) || errors.Is(d.err, context.Canceled) || n.Dropped()["handshake"] != 1 {
+		t.Errorf("the others: %v; dropped %v", d.err, n.Dropped())
+	}
+	n.tls.mu.Lock()
+	n.tls.dials[at] = d
+	n.tls.mu.Unlock()
+	if err := n.tls.reach(t.Context(), "a", at); !errors.Is(err, d.err) {
+		t.Errorf("who waited was told %v", err)
+	}
+}
+
+func TestTwoTrunksBehindOneAddressAreJudgedEachByItsOwnName(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	soon := time.Now().Add(time.Hour)
+	one, ones := exchange(t, trusted().issue(soon, "one.example"))
+	two, twos := exchange(t, trusted().issue(soon, "two.example"))
+	n.behind([2]string{one, "one.example"}, [2]string{two, "two.example"})
+	for name, calls := range map[string]<-chan *peer{"a": ones, "b": twos} {
+		to := someone
+		to.Trunk = name
+		leg, err := n.Dial(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := within(t, calls, "a call over trunk "+name)
+		p.says(p.request(sip.INVITE), 486, "them", "")
+		ended(t, leg, listen(leg), media.EndedBusy, 486)
 	}
 }
 
