@@ -196,7 +196,11 @@ func (m *move) operatorGone() error {
 		return ErrStale
 	}
 	if t.Up() && !t.Here() { // nobody is left to wait for a guest who is away
-		m.do(Withdraw{t.Operator, t.Epoch, "consult_lost"})
+		why := "call_ended" // by the operator's hanging up, below
+		if m.e.Type == OperatorLost {
+			why = "consult_lost"
+		}
+		m.do(Withdraw{t.Operator, t.Epoch, why})
 		m.close("lost")
 		if waits(m.s.With) {
 			m.s.With = Nobody

@@ -41,8 +41,12 @@ const (
 	TimerGone   = "gone"
 )
 
-// RejoinOver is the Reason of a Withdrawn that tells a lost operator: the caller has waited long enough.
-const RejoinOver = "rejoin_over"
+// Reasons of a Withdrawn that a lost operator is told apart by. After any other the call goes on without them.
+const (
+	RejoinOver   = "rejoin_over"    // the caller has waited long enough
+	CallEnded    = "call_ended"     // for everybody
+	CallerHungUp = "caller_hung_up" // and it has ended by that
+)
 
 // Who is the operator of a duty.
 type Who struct {

@@ -335,7 +335,8 @@ func (m *move) withdrawn() error {
 		m.callGone()
 	case Lost:
 		m.do(ClearTimer{TimerRejoin})
-		if l := m.s.Line; l != nil && l.Guest {
+		ended := m.e.Reason == CallEnded || m.e.Reason == CallerHungUp
+		if l := m.s.Line; l != nil && l.Guest && !ended {
 			m.cutOff(l.Host)
 			return nil
 		}

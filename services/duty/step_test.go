@@ -33,7 +33,8 @@ var (
 	joined    = Event{Type: Joined, Call: "c1"}
 	lined     = Event{Type: LineTold, Call: "c1", Line: &Line{With: "nobody"}}
 	invited   = Event{Type: LineTold, Call: "c1", Line: &Line{With: "all", Guest: true, Host: "Ben Ito"}}
-	withdrawn = Event{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: "caller_hung_up"}
+	withdrawn = Event{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: CallerHungUp}
+	withoutMe = Event{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: "consult_lost"}
 )
 
 func script(events ...Event) []Event {
@@ -75,7 +76,7 @@ func stages(t *testing.T) []struct {
 		{"talking, held", mustFold(t, append(talking[:8:8], lined)...)},
 		{"lost, was holding", mustFold(t, append(talking[:8:8], lined, Event{Type: SocketDown})...)},
 		{"lost, was a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown})...)},
-		{"paused, cut off as a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown}, withdrawn)...)},
+		{"paused, cut off as a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown}, withoutMe)...)},
 		{"lost, was available", mustFold(t, append(open[:5:5], Event{Type: SocketDown})...)},
 		{"lost, media only", mustFold(t, append(open[:5:5], Event{Type: MediaDown})...)},
 		{"wrap-up", mustFold(t, append(talking[:8:8], withdrawn)...)},
@@ -99,8 +100,9 @@ func facts(s State) []Event {
 		{Type: Accept, Call: "c1", Epoch: s.Epoch},
 		{Type: Accept, Call: "c1", Epoch: s.Epoch + 7},
 		{Type: Decline, Call: "c1", Epoch: s.Epoch},
-		{Type: Withdrawn, Call: "c1", Epoch: s.Epoch, Reason: "caller_hung_up"},
-		{Type: Withdrawn, Call: "c9", Epoch: s.Epoch, Reason: "caller_hung_up"},
+		{Type: Withdrawn, Call: "c1", Epoch: s.Epoch, Reason: CallerHungUp},
+		{Type: Withdrawn, Call: "c1", Epoch: s.Epoch, Reason: "consult_lost"},
+		{Type: Withdrawn, Call: "c9", Epoch: s.Epoch, Reason: CallerHungUp},
 		joined, lined,
 		{Type: LineTold, Call: "c1"},
 		{Type: LineTold, Call: "c9", Line: &Line{With: "nobody"}},
@@ -264,7 +266,7 @@ func TestAWishToGoHomeIsFulfilledWhenTheConnectionIsLostInTheCall(t *testing.T) 
 	open := []Event{began, socketUp, mediaUp, checked, ready, offering, accept, joined, {Type: HomeAsked}, {Type: SocketDown}}
 	for _, end := range []Event{
 		{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: RejoinOver},
-		{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: "caller_hung_up"},
+		{Type: Withdrawn, Call: "c1", Epoch: 1, Reason: CallerHungUp},
 		{Type: TimerFired, Timer: TimerRejoin},
 	} {
 		if s := mustFold(t, append(open[:10:10], end)...); s.Phase != Away || s.Why != "went_home" {

@@ -308,7 +308,7 @@ func (d *liveDuty) news(e duty.Tell) {
 		return
 	}
 	if e.News == duty.NewsAccepted || e.News == duty.NewsBack {
-		d.post(duty.Event{Type: duty.Withdrawn, Call: e.Call, Epoch: e.Epoch, Reason: "call_ended"})
+		d.post(duty.Event{Type: duty.Withdrawn, Call: e.Call, Epoch: e.Epoch, Reason: duty.CallEnded})
 	}
 }
 

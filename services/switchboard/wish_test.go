@@ -434,7 +434,15 @@ func TestAnOperatorWhoWasAskedFirstTakesOverOrGoes(t *testing.T) {
 			if s := h.story(c); s.Phase != call.Ended || s.Reason != "operator_hangup" {
 				t.Errorf("%s %s", s.Phase, s.Reason)
 			}
-			h.open("ben", ben.state().Duty).want(duty.Paused)
+			h.open("ben", ben.state().Duty).want(duty.WrapUp) // it did not go on without Ben
+		},
+		"the second is lost in three, and the caller hangs up": func(h *house, ada, ben *desk, c *caller, _ []party) {
+			ada.wish(Wish{Do: call.JoinAll})
+			ben.seat.Leave()
+			h.pass(time.Second)
+			c.leg.Leave()
+			h.pass(0)
+			h.open("ben", ben.state().Duty).want(duty.WrapUp)
 		},
 		"both are lost": func(h *house, ada, ben *desk, c *caller, all []party) {
 			ada.wish(Wish{Do: call.JoinAll})
