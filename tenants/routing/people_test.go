@@ -87,3 +87,10 @@ func TestAnAccountsPeopleAreFound(t *testing.T) {
 		t.Error("people do not count")
 	}
 }
+
+func TestNoClientCanBeTakenForThePracticeAccount(t *testing.T) {
+	t.Parallel()
+	if _, err := tenants.ParseAccountID(string(routing.PracticeAccount)); err == nil {
+		t.Errorf("%q may be a client's name: its callers would be shown invented people", routing.PracticeAccount)
+	}
+}

@@ -10,8 +10,8 @@ import (
 )
 
 // PracticeAccount is the account that a robot's call is for. It belongs to no tenant: it exists while somebody practises, and
-// nothing of it is kept.
-const PracticeAccount tenants.AccountID = "holdfast-practice"
+// nothing of it is kept. No client can have its name: tenants.ParseAccountID refuses it.
+const PracticeAccount tenants.AccountID = "~practice"
 
 // practiceIn is what the practice account says in one language.
 type practiceIn struct {
