@@ -196,3 +196,31 @@ func BenchmarkAChange(b *testing.B) {
 		})
 	}
 }
+
+// TestAnOperatorsNewestDutyIsShown: a page that took over has the newer one, whatever the older one still says; when it ends, the
+// older one is what is left.
+func TestAnOperatorsNewestDutyIsShown(t *testing.T) {
+	t.Parallel()
+	c := newCentre(3)
+	began := duty.Event{Type: duty.Began, Who: &duty.Who{Duty: "duty1b", Tenant: "harbor", Operator: operatorID(1), Name: "Operator 1"}}
+	shows := func(when string, want tenants.DutyID) {
+		t.Helper()
+		for id, d := range c.boards.pictures["harbor"].current {
+			if id == operatorID(1) && d.state.Duty != want || d.state.Operator != id {
+				t.Errorf("%s: %s shows duty %s of %s", when, id, d.state.Duty, d.state.Operator)
+			}
+		}
+		if n := len(c.boards.pictures["harbor"].current); n != 3 {
+			t.Errorf("%s: %d operators are on duty", when, n)
+		}
+	}
+	c.fold(journal.Duty, "duty1b", 1, string(duty.Began), began)
+	shows("a newer one began", "duty1b")
+	c.fold(journal.Duty, "duty1", 5, string(duty.PauseAsked), duty.Event{Type: duty.PauseAsked})
+	shows("the older one says something", "duty1b")
+	c.fold(journal.Duty, "duty1b", 2, string(duty.Closed), duty.Event{Type: duty.Closed, Reason: "replaced"})
+	shows("the newer one ended", "duty1")
+	c.fold(journal.Duty, "duty1b", 1, string(duty.Began), began)
+	c.fold(journal.Duty, "duty1", 6, string(duty.Closed), duty.Event{Type: duty.Closed, Reason: "replaced"})
+	shows("the older one ended", "duty1b")
+}

@@ -152,15 +152,20 @@ func (p *picture) foldDuty(e journal.Event) (bool, error) {
 	if next.Phase == duty.None {
 		return false, err
 	}
+	if best := p.current[next.Operator]; best == nil || best.state.Duty <= next.Duty { // duty ids are ordered by time
+		p.current[next.Operator] = d
+	}
 	p.duties[id] = d
 	if e.Final || next.Phase == duty.Away {
 		delete(p.duties, id)
+		if p.current[next.Operator] == d {
+			p.elect(next.Operator)
+		}
 	}
-	p.elect(next.Operator)
 	return true, err
 }
 
-// elect finds an operator's newest duty: duty ids are ordered by time.
+// elect finds an operator's newest duty when the one that was has ended; it looks at all of the tenant's.
 func (p *picture) elect(o tenants.OperatorID) {
 	delete(p.current, o)
 	for _, d := range p.duties {
