@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"holdfast/media"
@@ -157,6 +159,23 @@ func (a *answering) closeCrashed(log *slog.Logger, j *journal.Journal, tapes *re
 
 // trunkAlarm begins the key of the alarm about a carrier that does not answer.
 const trunkAlarm = "trunk_down:"
+
+// forgetCarriers sets the trunks. With the first list, the alarms end that an earlier process left open about carriers of
+// trunks that are gone: nothing is ever heard of those again.
+func forgetCarriers(j *journal.Journal, set func([]routing.Trunk)) func([]routing.Trunk) {
+	var once sync.Once
+	return func(trunks []routing.Trunk) {
+		set(trunks)
+		once.Do(func() {
+			for _, open := range j.Alarms(tenants.Platform) {
+				name, about := strings.CutPrefix(open.Key, trunkAlarm)
+				if about && !slices.ContainsFunc(trunks, func(t routing.Trunk) bool { return t.Name == name }) {
+					j.Clear(tenants.Platform, open.Key)
+				}
+			}
+		})
+	}
+}
 
 // orphan begins the key of the alarm about a recording that no voicemail lists.
 const orphan = "recording_orphan:"

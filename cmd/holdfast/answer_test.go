@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"holdfast/services/journal"
 	"holdfast/services/switchboard"
 	"holdfast/tenants"
+	"holdfast/tenants/routing"
 )
 
 // A process died: it left a recording that its call knows, one that no call knows, and one that is no recording.
@@ -97,6 +99,33 @@ func TestAStartTellsWhatItCannotGiveToACall(t *testing.T) {
 	}
 	if _, err := tapes.Summary("harbor", ids[1]); err != nil {
 		t.Errorf("the recording that no call knows: %v", err)
+	}
+}
+
+// The alarm about a carrier ends with its trunk, though that was removed while no process ran.
+func TestNoCarrierIsMissedWhoseTrunkIsGone(t *testing.T) {
+	t.Parallel()
+	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
+	before := openJournal(t, dir, quiet)
+	for _, key := range []string{trunkAlarm + "gone", trunkAlarm + "kept", "trunk_in_clear:gone"} {
+		before.Raise(tenants.Platform, key, "x", journal.Critical)
+	}
+	if err := before.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	j := openJournal(t, dir, quiet)
+	defer func() { _ = j.Stop() }()
+	given := 0
+	set := forgetCarriers(j, func([]routing.Trunk) { given++ })
+	set([]routing.Trunk{{Name: "kept"}})
+	set(nil) // of one that goes now, the trunks themselves tell
+	var left []string
+	for _, alarm := range j.Alarms(tenants.Platform) {
+		left = append(left, alarm.Key)
+	}
+	slices.Sort(left)
+	if want := []string{trunkAlarm + "kept", "trunk_in_clear:gone"}; given != 2 || !slices.Equal(left, slices.Sorted(slices.Values(want))) {
+		t.Errorf("%d lists, alarms %v", given, left)
 	}
 }
 

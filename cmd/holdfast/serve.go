@@ -198,7 +198,7 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 	}
 	n.compiler = numbers.New(numbers.Config{
 		Source: n.stores.numbers, Shelf: numbers.Shelf{Dir: s.dir("routing")}, Clips: n.clips, Book: n.book, Prepare: n.directory.Prepare,
-		Trunks: n.answering.trunks.SetTrunks, Alarms: warnings{n.journal}, Log: log,
+		Trunks: forgetCarriers(n.journal, n.answering.trunks.SetTrunks), Alarms: warnings{n.journal}, Log: log,
 	})
 	n.activation = newActivation(n)
 	n.staff = newStaff(n)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sort"
 	"sync"
@@ -42,14 +43,18 @@ func (s *Server) Status() []Status {
 	return all
 }
 
-// knowTrunks keeps the status of trunks that stay and begins that of new ones.
+// knowTrunks keeps the status of trunks that stay and begins that of new ones. Of those that are gone, or are asked nothing,
+// it is told that nobody waits for them any more: they may have been down the last time, in an earlier process too.
 func (s *Server) knowTrunks(trunks []routing.Trunk) {
-	var gone []Status
-	defer func() {
-		for _, was := range gone { // nobody waits for it any more
-			s.cfg.Changed(Status{Name: was.Name, Up: true, Since: s.cfg.Now()})
-		}
-	}()
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	for _, calm := range s.replace(trunks) {
+		s.cfg.Changed(calm)
+	}
+}
+
+// replace does that, and returns what is to be told.
+func (s *Server) replace(trunks []routing.Trunk) (calm []Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.status
@@ -58,14 +63,19 @@ func (s *Server) knowTrunks(trunks []routing.Trunk) {
 		h := before[t.Name]
 		if h == nil || h.at != t.Options {
 			h = &health{at: t.Options, Status: Status{Name: t.Name, Up: true, Since: s.cfg.Now(), Probed: t.Options != ""}}
+			if !h.Probed {
+				calm = append(calm, h.Status)
+			}
 		}
 		s.status[t.Name] = h
 	}
-	for name, h := range before {
-		if s.status[name] == nil && !h.Up {
-			gone = append(gone, h.Status)
+	for name := range before {
+		if s.status[name] == nil {
+			calm = append(calm, Status{Name: name, Up: true, Since: s.cfg.Now()})
 		}
 	}
+	maps.DeleteFunc(s.contracts, func(name string, _ *contract) bool { return s.status[name] == nil })
+	return calm
 }
 
 // keepAlive asks every trunk that has an address for it whether it is there, again and again.
@@ -135,6 +145,8 @@ var errTrunkDown = errors.New("the carrier answered")
 
 // heard notes how a probe went, and tells where that is news.
 func (s *Server) heard(t routing.Trunk, err error) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	if now, changed := s.note(t, err); changed {
 		s.cfg.Changed(now)
 	}

@@ -46,4 +46,8 @@ func TestATrunkBringsAsManyCallsAsItsContractHas(t *testing.T) {
 	if n.Dropped()["rate"] != 3 {
 		t.Errorf("dropped %v", n.Dropped())
 	}
+	n.SetTrunks([]routing.Trunk{large}) // what a trunk that is gone had left is kept for nobody
+	if len(n.contracts) != 1 {
+		t.Errorf("%d contracts", len(n.contracts))
+	}
 }

@@ -37,8 +37,8 @@ type Config struct {
 	Alarm       func(trunk string, open bool, text string) // a trunk's call was refused because it was not encrypted; later: one was encrypted
 	Pending     int                                        // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
 
-	// Changed is told when a trunk's carrier goes or comes back, and how the first OPTIONS to it went; nil: nobody is. It must
-	// not block.
+	// Changed is told when a trunk's carrier goes or comes back, and how the first OPTIONS to it went; of a trunk that is gone or
+	// is sent none, once, that it is up. nil: nobody is told. It must not block.
 	Changed func(Status)
 
 	RingLimit time.Duration                                                // how long a call of ours may ring; default 60 s
@@ -93,6 +93,8 @@ type Server struct {
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
 	placed    map[*outgoing]struct{} // calls of ours that are not settled yet
 	status    map[string]*health
+
+	telling sync.Mutex // Changed is told one thing after another, as they came to be
 
 	quit  chan struct{}
 	names sync.Map // what the names of trunks' targets stood for the last time: string to []netip.Addr

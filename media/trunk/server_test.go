@@ -2,6 +2,7 @@ package trunk
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,7 +125,13 @@ func TestStopDoesNotWaitForAPeerThatIsGone(t *testing.T) {
 func TestATrunkIsKnownToBeUpOrDown(t *testing.T) {
 	t.Parallel()
 	told := make(chan Status, 100)
-	n := newNode(t, func(s *Server) { s.cfg.Changed = func(now Status) { told <- now } })
+	n := newNode(t, func(s *Server) {
+		s.cfg.Changed = func(now Status) {
+			if now.Probed {
+				told <- now
+			}
+		}
+	})
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.SetTrunks([]routing.Trunk{
 		{Name: "probed", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}, Options: p.addr()},
@@ -146,6 +153,42 @@ func TestATrunkIsKnownToBeUpOrDown(t *testing.T) {
 	if s := n.Status(); s[0].Name != "plain" || s[0].Probed || !s[0].Up || !s[1].Probed || s[1].LastError != "" {
 		t.Errorf("status: %+v", s)
 	}
+}
+
+func TestOfATrunkThatIsAskedNothingNobodyIsLeftWaiting(t *testing.T) {
+	t.Parallel()
+	var told []Status
+	s, err := New(Config{Listen: "127.0.0.1:0", Media: &rtp.Engine{}, Handler: func(media.Incoming) {}, Log: quiet(), Changed: func(now Status) { told = append(told, now) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	probed := routing.Trunk{Name: "t", Options: "127.0.0.1:9"}
+	plain := routing.Trunk{Name: "t"}
+	expect := func(why string, want ...bool) {
+		t.Helper()
+		var got []bool
+		for _, now := range told {
+			got = append(got, now.Up)
+		}
+		if told = nil; !slices.Equal(got, want) {
+			t.Errorf("%s: told %v, want %v", why, got, want)
+		}
+	}
+	s.SetTrunks([]routing.Trunk{plain}) // it may have been down in an earlier process
+	expect("new", true)
+	s.SetTrunks([]routing.Trunk{plain})
+	expect("the same")
+	s.SetTrunks([]routing.Trunk{probed})
+	expect("with an address: its first answer says more")
+	s.heard(probed, errTrunkDown)
+	expect("down", false)
+	s.SetTrunks([]routing.Trunk{plain})
+	expect("its address is taken away", true)
+	s.heard(probed, errTrunkDown) // was under way
+	expect("too late")
+	s.SetTrunks([]routing.Trunk{probed})
+	s.SetTrunks(nil) // before anything was heard
+	expect("gone", true)
 }
 
 func TestATrunkTakenAwayIsAStranger(t *testing.T) {
