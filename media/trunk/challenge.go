@@ -91,7 +91,8 @@ func (d *door) once(nonce string, count uint64, until time.Time) bool {
 }
 
 // check judges an INVITE's credentials: it may come in, or is to be asked; stale: its credentials are right and only its
-// nonce is not good any more. Whoever it names, the same is computed and the same is answered.
+// nonce is not good, or not any more: another node gave it, or this one before it started anew. A caller's side that is not
+// told so takes its password for wrong and gives up (RFC 7616 section 3.3). Whoever it names, the same is computed and the same is answered.
 func (d *door) check(req *sip.Request, c *routing.Challenge, trunk string, from netip.Addr, password string) (in, stale bool) {
 	for _, text := range values(req, "Authorization") {
 		p, ok := parseProof(text)
@@ -100,10 +101,10 @@ func (d *door) check(req *sip.Request, c *routing.Challenge, trunk string, from 
 		}
 		until, known := d.ours(p.nonce, trunk, from)
 		right := p.proves(c.User, c.Realm, password, string(req.Method))
-		if !right || !known || !sameUser(p.uri, req) {
+		if !right || !sameUser(p.uri, req) {
 			return false, false
 		}
-		if d.now().After(until) || !d.once(p.nonce, p.count, until) {
+		if !known || d.now().After(until) || !d.once(p.nonce, p.count, until) {
 			return false, true
 		}
 		return true, false
@@ -188,6 +189,10 @@ func (d *door) ask(c *routing.Challenge, trunk string, from netip.Addr, stale bo
 func (s *Server) enter(req *sip.Request, tx *sip.ServerTx, t routing.Trunk, from netip.Addr) bool {
 	if t.Ask == nil {
 		return true
+	}
+	if req.GetHeader("Authorization") == nil { // as each call begins: no password need be opened for it
+		s.brush(req, tx, s.door.ask(t.Ask, t.Name, from, false))
+		return false
 	}
 	password, err := []byte(nil), errNoCredentials
 	if s.cfg.Unseal != nil {

@@ -63,10 +63,18 @@ func TestACallerProvesWhoItIs(t *testing.T) {
 	t.Parallel()
 	var clock wall
 	clock.set(time.Now())
-	n := newNode(t, guarded, func(s *Server) { s.door.now = clock.get })
+	var opened atomic.Int64
+	n := newNode(t, guarded, func(s *Server) {
+		s.door.now = clock.get
+		s.cfg.Unseal = func(string, []byte) ([]byte, error) { opened.Add(1); return []byte("p"), nil }
+	})
+	elsewhere := `nonce="` + newDoor(time.Now).nonce("a", netip.MustParseAddr("127.0.0.1")) + `"`
 	p, other := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.3")
 	c := p.caller("login")
 	first := c.asked(t)
+	if opened.Load() != 0 {
+		t.Error("a password was opened for an INVITE that proves nothing")
+	}
 	challenges := values(first, "WWW-Authenticate")
 	if len(challenges) != 1 || !strings.Contains(challenges[0], `algorithm=SHA-256`) || !strings.Contains(challenges[0], `qop="auth"`) {
 		t.Fatalf("challenges %q", challenges)
@@ -76,7 +84,7 @@ func TestACallerProvesWhoItIs(t *testing.T) {
 		"another password":          login(challenges[0], c.uri, "u", "q", "00000001"),
 		"another user":              login(challenges[0], c.uri, "x", "p", "00000001"),
 		"another number":            login(challenges[0], "sip:+16085550199@127.0.0.1", "u", "p", "00000001"),
-		"a nonce of their own":      login(`nonce="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`, c.uri, "u", "p", "00000001"),
+		"a nonce of their own":      login(elsewhere, c.uri, "u", "q", "00000001"),
 		"MD5, which is not allowed": login(challenges[0]+"MD5", c.uri, "u", "p", "00000001"),
 		"without a counter":         strings.Replace(good, "nc=00000001, qop=auth, ", "", 1),
 		"another realm":             strings.Replace(good, `realm="ours"`, `realm="theirs"`, 1),
@@ -87,7 +95,13 @@ func TestACallerProvesWhoItIs(t *testing.T) {
 		}
 	}
 	moved := other.caller("moved") // the right answer from another address of the same trunk
-	moved.asked(t, good)
+	if res := moved.asked(t, good); !strings.Contains(value(res, "WWW-Authenticate"), "stale=true") {
+		t.Errorf("moved: %s", value(res, "WWW-Authenticate"))
+	}
+	// A nonce that another node gave, or this one before it started anew: the caller's side must not take its password for wrong.
+	if res := c.asked(t, login(elsewhere, c.uri, "u", "p", "00000001")); !strings.Contains(value(res, "WWW-Authenticate"), "stale=true") {
+		t.Errorf("a nonce of another node: %s", value(res, "WWW-Authenticate"))
+	}
 	c.branch += "-good"
 	c.invite(offer("", ""), good)
 	n.answer(t, "login")
