@@ -237,7 +237,7 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 
 func TestMoreCallersThanMayWaitAreTurnedAway(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, func(s *Server) { s.cfg.Pending = 2 })
+	n := newNode(t, func(s *Server) { s.timing.pending = 2 })
 	p := n.dial(t, "udp", "127.0.0.1")
 	var waiting []media.Incoming
 	for i := range 2 {

@@ -119,7 +119,34 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-// connections is the TCP listener as sipgo sees it: strangers are closed without a byte.
+// accept waits for a connection of a trunk; strangers, and what is too many, are closed without a byte. The error says that the
+// listener was closed.
+func (s *Server) accept(l *net.TCPListener, secure bool) (*net.TCPConn, netip.AddrPort, routing.Trunk, error) {
+	for {
+		conn, err := l.AcceptTCP()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil, netip.AddrPort{}, routing.Trunk{}, err //nolint:wrapcheck // sipgo looks
+		case err != nil:
+			s.pause()
+			continue
+		}
+		from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+		t, known := s.trunkOf(from.Addr(), secure)
+		switch {
+		case s.deaf.Load():
+		case !known:
+			s.dropped.stranger.Add(1)
+		case s.open.Load() >= maxOpen:
+			s.dropped.overload.Add(1)
+		default:
+			return conn, from, t, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+// connections is the TCP listener as sipgo sees it.
 type connections struct {
 	*net.TCPListener
 	s *Server
@@ -127,32 +154,11 @@ type connections struct {
 
 // Accept waits for a connection from a trunk.
 func (l *connections) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.AcceptTCP()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return nil, err
-		case err != nil:
-			l.s.pause()
-			continue
-		}
-		from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-		if l.s.deaf.Load() {
-			_ = conn.Close()
-			continue
-		}
-		if _, ok := l.s.trunkOf(from.Addr(), false); !ok {
-			l.s.dropped.stranger.Add(1)
-			_ = conn.Close()
-			continue
-		}
-		if l.s.open.Load() >= maxOpen {
-			l.s.dropped.overload.Add(1)
-			_ = conn.Close()
-			continue
-		}
-		return l.s.newConnection(conn), nil
+	conn, _, _, err := l.s.accept(l.TCPListener, false)
+	if err != nil {
+		return nil, err
 	}
+	return l.s.newConnection(conn), nil
 }
 
 // newConnection takes a connection in: it is counted until it is closed, and must say something soon.

@@ -97,7 +97,7 @@ func callable(user string) bool {
 func (o *outgoing) run() {
 	defer o.s.recovered("outbound call", func() { o.finish(media.Ending{By: media.ByError, Reason: "panic"}, true) })
 	defer o.settle()
-	ring := time.NewTimer(o.s.cfg.RingLimit)
+	ring := time.NewTimer(o.s.timing.ring)
 	defer ring.Stop()
 	last := media.Ending{By: media.ByServer, Reason: "shutdown"}
 	if !o.s.listening() {
@@ -229,7 +229,7 @@ func (s *Server) addresses(host string) ([]netip.Addr, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookUpLimit)
 	defer cancel()
-	addrs, err := s.cfg.Resolve(ctx, host)
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err == nil && len(addrs) > 0 {
 		s.names.Store(host, addrs)
 		return addrs, nil

@@ -331,7 +331,7 @@ func TestOfAForkTheFirstWinsAndTheOthersAreHungUp(t *testing.T) {
 
 func TestNobodyIsRungForEver(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, func(s *Server) { s.cfg.RingLimit = 100 * time.Millisecond })
+	n := newNode(t, func(s *Server) { s.timing.ring = 100 * time.Millisecond })
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.outward(p)
 	leg, events := n.out(t)

@@ -30,7 +30,7 @@ var quick = timing{
 	t1: 25 * time.Millisecond, t2: 200 * time.Millisecond, ackLimit: 1600 * time.Millisecond,
 	probe: 50 * time.Millisecond, probeWait: time.Second, remember: 100 * time.Millisecond, firstByte: patience, farewell: 200 * time.Millisecond,
 	noReply: 200 * time.Millisecond, second: 5 * time.Millisecond, sign: 300 * time.Millisecond, askAgain: 100 * time.Millisecond,
-	handshake: patience,
+	handshake: patience, ring: time.Minute, pending: 1000,
 }
 
 // node is a server under test. Its trunk "t" is 127.0.0.0/16; what comes in appears in calls.
@@ -66,6 +66,9 @@ func newNode(t *testing.T, change ...func(*Server)) *node {
 	t.Cleanup(func() { n.Stop(); engine.Stop() })
 	return n
 }
+
+// tlsAddr is where it is reached over TLS.
+func (n *node) tlsAddr() netip.AddrPort { return n.tls.local }
 
 func quiet() *slog.Logger {
 	if os.Getenv("TRUNK_LOG") != "" {
@@ -105,7 +108,7 @@ func (n *node) dial(t *testing.T, network, from string) *peer {
 	var err error
 	switch network {
 	case "tls":
-		conn = secureTo(t, n.TLSAddr(), from, nil)
+		conn = secureTo(t, n.tlsAddr(), from, nil)
 	case "tcp":
 		conn, err = net.DialTCP("tcp", &net.TCPAddr{IP: net.ParseIP(from)}, net.TCPAddrFromAddrPort(n.Addr()))
 	default:

@@ -181,7 +181,7 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 	}
 	in := &incoming{s: s, req: req, tx: tx, trunk: trunk, gone: make(chan struct{}), id: inviteIDOf(req)}
 	switch {
-	case s.waiting() >= s.cfg.Pending:
+	case s.waiting() >= s.timing.pending:
 		s.brush(req, tx, unavailable)
 		return
 	case s.knows(in.id): // by another path, or seen on the wire and sent again: no second ring, and no new challenge

@@ -35,18 +35,15 @@ type Config struct {
 	TLS         string                                     // HOST:PORT for SIP over TLS; "": nobody calls us that way, trunks are still called that way
 	Certificate func() (*tls.Certificate, error)           // ours, asked for at each handshake; needed with TLS
 	Alarm       func(trunk string, open bool, text string) // a trunk's call was refused because it was not encrypted; later: one was encrypted
-	Pending     int                                        // how many INVITEs may wait for their answer; over it callers get 503. Default 1,000
 
 	// Changed is told when a trunk's carrier goes or comes back, and how the first OPTIONS to it went; of a trunk that is gone or
 	// is sent none, once, that it is up. nil: nobody is told. It must not block.
 	Changed func(Status)
 
-	RingLimit time.Duration                                                // how long a call of ours may ring; default 60 s
-	Unseal    func(trunk string, sealed []byte) ([]byte, error)            // opens routing.WayOut.Sealed; nil: no challenge is answered
-	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error) // for targets that are names; default the system's resolver
+	Unseal func(trunk string, sealed []byte) ([]byte, error) // opens routing.WayOut.Sealed; nil: no challenge is answered
 }
 
-// timing is how long things take; only tests change it.
+// timing is how long things take, and how many may wait; only tests change it.
 type timing struct {
 	t1, t2    time.Duration // RFC 3261 section 17.1.1.1: first and longest pause between copies of our 200
 	ackLimit  time.Duration // 64*T1: how long we wait for an ACK
@@ -60,6 +57,8 @@ type timing struct {
 	handshake time.Duration // how long a fresh connection may take until it is secure
 	sign      time.Duration // how long a peer that is not heard may take to say that it is there
 	askAgain  time.Duration // between two such questions
+	ring      time.Duration // how long a call of ours may ring
+	pending   int           // how many INVITEs may wait for their answer; over it callers get 503
 }
 
 // Server is the SIP end of all trunks.
@@ -123,13 +122,6 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	cfg.Node = cmp.Or(cfg.Node, "holdfast")
-	cfg.Pending = cmp.Or(cfg.Pending, 1000)
-	cfg.RingLimit = cmp.Or(cfg.RingLimit, time.Minute)
-	if cfg.Resolve == nil {
-		cfg.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -142,6 +134,7 @@ func New(cfg Config) (*Server, error) {
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
 			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, handshake: 5 * time.Second,
 			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second, sign: 10 * time.Second, askAgain: 20 * time.Second,
+			ring: time.Minute, pending: 1000,
 		},
 		dialogs:   make(map[dialogID]*dialog),
 		contracts: make(map[string]*contract),
@@ -226,14 +219,6 @@ func (s *Server) serving(transport string, err error) {
 	default:
 		s.cfg.Log.Error("SIP transport ended", "transport", transport, "error", err)
 	}
-}
-
-// TLSAddr is where the server is reached over TLS; the zero value before Start, and where it is not.
-func (s *Server) TLSAddr() netip.AddrPort {
-	if s.tls.listener == nil {
-		return netip.AddrPort{}
-	}
-	return s.tls.local
 }
 
 // Addr is where the server is reached, UDP and TCP alike. It is the zero value before Start.

@@ -142,31 +142,20 @@ func (e *secureEnd) hand(conn *connection) error {
 	}
 }
 
-// listen takes connections of trunks; strangers are closed without a byte.
+// listen takes connections of trunks and makes them secure.
 func (e *secureEnd) listen() {
 	defer e.s.recovered("TLS listener", nil)
 	for {
-		conn, err := e.listener.AcceptTCP()
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		conn, from, t, err := e.s.accept(e.listener, true)
+		if err != nil {
 			return
-		case err != nil:
-			e.s.pause()
-			continue
 		}
-		from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-		t, known := e.s.trunkOf(from.Addr(), true)
-		switch {
-		case e.s.deaf.Load():
-		case !known:
-			e.s.dropped.stranger.Add(1)
-		case e.s.open.Load() >= maxOpen || !e.begin(from.Addr()):
+		if !e.begin(from.Addr()) {
 			e.s.dropped.overload.Add(1)
-		default:
-			e.s.spawn(func() { e.greet(conn, from, t) })
+			_ = conn.Close()
 			continue
 		}
-		_ = conn.Close()
+		e.s.spawn(func() { e.greet(conn, from, t) })
 	}
 }
 
@@ -194,13 +183,13 @@ func (e *secureEnd) end(from netip.Addr) {
 
 // greet makes a connection of a trunk secure.
 func (e *secureEnd) greet(raw net.Conn, from netip.AddrPort, t routing.Trunk) {
-	defer e.s.recovered("TLS handshake", func() { _ = raw.Close() })
 	conn := e.s.newConnection(raw)
+	defer e.s.recovered("TLS handshake", func() { _ = conn.Close() })
+	defer e.end(from.Addr())
 	secure := tls.Server(raw, e.serverConfig(t))
 	ctx, cancel := context.WithTimeout(e.life, e.s.timing.handshake)
 	err := secure.HandshakeContext(ctx)
 	cancel()
-	e.end(from.Addr())
 	if err != nil {
 		e.s.dropped.handshake.Add(1)
 		e.s.cfg.Log.Info("a connection did not become secure", "trunk", t.Name, "from", from, "error", clean(err.Error()))

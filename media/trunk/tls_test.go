@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,7 +127,7 @@ func TestACallOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := listen(leg)
-	if got, want := value(c.answered(""), "Contact"), fmt.Sprintf("<sips:call-tls@%s>", n.TLSAddr()); got != want {
+	if got, want := value(c.answered(""), "Contact"), fmt.Sprintf("<sips:call-tls@%s>", n.tlsAddr()); got != want {
 		t.Errorf("Contact: %s, not %s", got, want)
 	}
 	c.next("INFO", "Signal=5", "Content-Type: application/dtmf-relay")
@@ -135,7 +136,7 @@ func TestACallOverTLS(t *testing.T) {
 	}
 	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
 	bye := p.request(sip.BYE)
-	if via := bye.Via(); via.Transport != "TLS" || via.Port != int(n.TLSAddr().Port()) {
+	if via := bye.Via(); via.Transport != "TLS" || via.Port != int(n.tlsAddr().Port()) {
 		t.Errorf("Via: %s", via.Value())
 	}
 	p.send(okTo(bye))
@@ -201,7 +202,7 @@ func TestWhichTrunkAnAddressBelongsTo(t *testing.T) {
 func TestAStrangerGetsNoHandshake(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	conn, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 66, 0, 1)}, net.TCPAddrFromAddrPort(n.TLSAddr()))
+	conn, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 66, 0, 1)}, net.TCPAddrFromAddrPort(n.tlsAddr()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestWhoHasToShowACertificateAndWhich(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
 			n.overTLS(func(r *routing.Trunk) { r.TLS.Mutual = true })
-			conn := secureTo(t, n.TLSAddr(), "127.0.0.1", tc.cert) // with TLS 1.3 the refusal comes after the client's part
+			conn := secureTo(t, n.tlsAddr(), "127.0.0.1", tc.cert) // with TLS 1.3 the refusal comes after the client's part
 			if !tc.good {
 				_ = conn.SetReadDeadline(time.Now().Add(patience))
 				if _, err := conn.Read(make([]byte, 1)); err == nil {
@@ -296,7 +297,7 @@ func TestACallOfOursOverTLSComesBackOverANewConnection(t *testing.T) {
 	leg, events := n.out(t)
 	p := within(t, calls, "a connection")
 	invite := p.request(sip.INVITE)
-	if via, contact := invite.Via(), value(invite, "Contact"); via.Transport != "TLS" || !strings.Contains(contact, fmt.Sprintf("@%s;transport=tls", n.TLSAddr())) {
+	if via, contact := invite.Via(), value(invite, "Contact"); via.Transport != "TLS" || !strings.Contains(contact, fmt.Sprintf("@%s;transport=tls", n.tlsAddr())) {
 		t.Errorf("Via %s, Contact %s", via.Value(), contact)
 	}
 	p.says(invite, 200, "them", offer("", ""), "Record-Route: <sip:"+at+";transport=tls;lr>")
@@ -448,7 +449,7 @@ func TestHalfOpenHandshakesCostNobodyElseAnything(t *testing.T) {
 	n := newNode(t, func(s *Server) { s.timing.handshake = time.Minute })
 	n.overTLS(nil)
 	flood := func(k int) {
-		raw, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 9, byte(1+k%20))}, net.TCPAddrFromAddrPort(n.TLSAddr()))
+		raw, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 9, byte(1+k%20))}, net.TCPAddrFromAddrPort(n.tlsAddr()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -482,18 +483,44 @@ func TestHalfOpenHandshakesCostNobodyElseAnything(t *testing.T) {
 func TestAConnectionThatGetsNowhereIsClosed(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(s *Server) { s.timing.handshake, s.timing.firstByte = 100*time.Millisecond, 100*time.Millisecond })
-	raw, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(n.TLSAddr()))
+	raw, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(n.tlsAddr()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = raw.Close() }()
 	_, _ = raw.Write([]byte{22, 3})
 	closedSilently(t, raw)
-	secure := secureTo(t, n.TLSAddr(), "127.0.0.1", nil) // and one that is secure and then says nothing
+	secure := secureTo(t, n.tlsAddr(), "127.0.0.1", nil) // and one that is secure and then says nothing
 	if _, err := secure.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("%v", err)
 	}
 	waitFor(t, func() bool { return n.open.Load() == 0 })
+}
+
+func TestAHandshakeThatPanicsLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) {
+		var bound atomic.Bool
+		s.cfg.Certificate = func() (*tls.Certificate, error) {
+			if bound.Swap(true) {
+				panic("a certificate that nobody can read")
+			}
+			return ourCertificate()
+		}
+	})
+	raw, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(n.tlsAddr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close() }()
+	if err := tls.Client(raw, &tls.Config{ServerName: "127.0.0.1"}).HandshakeContext(t.Context()); err == nil {
+		t.Error("it became secure")
+	}
+	waitFor(t, func() bool {
+		n.tls.mu.Lock()
+		defer n.tls.mu.Unlock()
+		return n.Dropped()["panic"] == 1 && n.open.Load() == 0 && n.tls.all == 0 && len(n.tls.half) == 0
+	})
 }
 
 func TestACertificateIsLookedAtEachTime(t *testing.T) {
@@ -504,7 +531,7 @@ func TestACertificateIsLookedAtEachTime(t *testing.T) {
 		s.cfg.Certificate = func() (*tls.Certificate, error) { mu.Lock(); defer mu.Unlock(); return show, nil }
 	})
 	names := func() []string {
-		conn := secureTo(t, n.TLSAddr(), "127.0.0.1", nil)
+		conn := secureTo(t, n.tlsAddr(), "127.0.0.1", nil)
 		defer func() { _ = conn.Close() }()
 		return conn.ConnectionState().PeerCertificates[0].DNSNames
 	}
@@ -525,7 +552,7 @@ func TestACertificateIsLookedAtEachTime(t *testing.T) {
 // secureOld tries an old version.
 func secureOld(t *testing.T, n *node) *tls.Conn {
 	t.Helper()
-	raw, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(n.TLSAddr()))
+	raw, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(n.tlsAddr()))
 	if err != nil {
 		t.Fatal(err)
 	}

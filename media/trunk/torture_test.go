@@ -165,7 +165,7 @@ func TestEveryMessageOfRFC4475IsAnsweredByTheBook(t *testing.T) {
 		t.Run(message.name+"/TLS", func(t *testing.T) {
 			t.Parallel()
 			n := tested(t)
-			tortured(t, n, secureTo(t, n.TLSAddr(), "127.0.0.1", nil), bytes.Replace(stream, []byte("SIP/2.0/TCP"), []byte("SIP/2.0/TLS"), 1), 7, message.tcp)
+			tortured(t, n, secureTo(t, n.tlsAddr(), "127.0.0.1", nil), bytes.Replace(stream, []byte("SIP/2.0/TCP"), []byte("SIP/2.0/TLS"), 1), 7, message.tcp)
 		})
 	}
 	if len(torture) != 49 {
