@@ -79,7 +79,7 @@ func streams(t *testing.T, w *world) {
 	id := w.known(f.answered())
 	api := w.n.SignIn(admin)
 	phase(t, api, id, "recording", beepBar)
-	while(t, 2*time.Second)
+	harness.Pass(t, 2*time.Second)
 	f.cue()
 	f.finished(scenarioBar)
 	leaves(t, api, id, media.PCMU)
@@ -111,7 +111,7 @@ func speaks(t *testing.T, h *handset, bar time.Duration) {
 	harness.Eventually(t, bar, "the beep", func() bool { return h.ear.Heard(beepHz) })
 	harness.Eventually(t, beepBar, "the end of the beep", func() bool { return !h.ear.Heard(beepHz) || h.silent() })
 	h.say(callerHz)
-	while(t, 2*time.Second)
+	harness.Pass(t, 2*time.Second)
 	h.say(0)
 }
 
@@ -249,7 +249,7 @@ func holds(t *testing.T, w *world, o *operator.Operator) {
 	f.logged("held", byeBar)
 	harness.Eventually(t, byeBar, "the held caller hears nothing", func() bool {
 		before := h.heard()
-		while(t, 200*time.Millisecond)
+		harness.Pass(t, 200*time.Millisecond)
 		return h.heard() == before
 	})
 	f.cue()

@@ -165,18 +165,6 @@ func phase(t *testing.T, api *harness.Client, id, wanted string, bar time.Durati
 	})
 }
 
-// while lets time pass that a story is about, e.g. how long somebody speaks.
-func while(t *testing.T, long time.Duration) {
-	t.Helper()
-	over := time.NewTimer(long)
-	defer over.Stop()
-	select {
-	case <-over.C:
-	case <-t.Context().Done():
-		t.Fatal("the story ended early")
-	}
-}
-
 // result waits for a call's end and compares how it ended.
 func result(t *testing.T, api *harness.Client, id, wanted string) call {
 	t.Helper()

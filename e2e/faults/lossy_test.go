@@ -90,7 +90,7 @@ func TestOverABadLineAMessageKeepsItsTime(t *testing.T) {
 		api.Get("/calls?state=live", &calls)
 		return len(calls.Items) == 1 && calls.Items[0].State == "recording"
 	})
-	while(t, 8*time.Second)
+	harness.Pass(t, 8*time.Second)
 	phone.Bye(call)
 	must(t, phone.Settled([]*load.Call{call}))
 	close(stop)

@@ -109,15 +109,3 @@ func ready(t *testing.T, n *harness.Node, bar time.Duration) {
 		return err == nil && status == http.StatusOK
 	})
 }
-
-// while lets time pass that a story is about.
-func while(t *testing.T, long time.Duration) {
-	t.Helper()
-	over := time.NewTimer(long)
-	defer over.Stop()
-	select {
-	case <-over.C:
-	case <-t.Context().Done():
-		t.Fatal("the story ended early")
-	}
-}

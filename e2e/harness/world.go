@@ -72,6 +72,18 @@ func Limited(t testing.TB, limit time.Duration) context.Context {
 	return ctx
 }
 
+// Pass lets time pass that a story is about, e.g. how long somebody speaks. It is not for waiting until something happens.
+func Pass(t testing.TB, long time.Duration) {
+	t.Helper()
+	over := time.NewTimer(long)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-t.Context().Done():
+		t.Fatal("the story ended early")
+	}
+}
+
 // Event waits for the operator's next event of a kind, e.g. operator.Offer; others are passed over. After bar the test ends.
 func Event(t testing.TB, o *operator.Operator, kind string, bar time.Duration) operator.Event {
 	t.Helper()

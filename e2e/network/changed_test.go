@@ -42,12 +42,12 @@ func TestACallOutlivesAChangedNetwork(t *testing.T) {
 		{"back to the Wi-Fi", 0, func() { net.Join("wifi") }},
 		{"the Wi-Fi is away for 5 s", 5 * time.Second, func() {
 			net.Leave("wifi")
-			while(t, 5*time.Second)
+			harness.Pass(t, 5*time.Second)
 			net.Join("wifi")
 		}},
 		{"packets vanish for 5 s", 5 * time.Second, func() {
 			net.Drop("")
-			while(t, 5*time.Second)
+			harness.Pass(t, 5*time.Second)
 			net.Pass()
 		}},
 	} {
@@ -55,10 +55,10 @@ func TestACallOutlivesAChangedNetwork(t *testing.T) {
 		_, err := d.Gap(ctx)
 		must(t, err)
 		change.do()
-		while(t, breakBar) // what was heard before the break is not the proof
+		harness.Pass(t, breakBar) // what was heard before the break is not the proof
 		must(t, d.State(ctx, "talking"))
 		healed(t, d, c, change.name)
-		while(t, breakBar)
+		harness.Pass(t, breakBar)
 		healed(t, d, c, change.name+", a moment later")
 		caller := max(0, gap()-noteBar)
 		operator, err := d.Gap(ctx)
@@ -114,16 +114,4 @@ func followed(c *carrier.Call, hz float64) (longest func() time.Duration) {
 		<-gone
 		return most.Round(10 * time.Millisecond)
 	})
-}
-
-// while lets time pass that a story is about.
-func while(t *testing.T, long time.Duration) {
-	t.Helper()
-	over := time.NewTimer(long)
-	defer over.Stop()
-	select {
-	case <-over.C:
-	case <-t.Context().Done():
-		t.Fatal("the story ended early")
-	}
 }
