@@ -55,14 +55,14 @@ func (l *limits) measure() {
 
 // most is how many calls may live now that so many do, and what is spent when it is reached. A call that was just taken has no
 // session yet, and will have one; sessions beyond the calls, as those of third parties, leave less room for calls.
-func (l *limits) most(calls int) (most int, why string) {
+func (l *limits) most(calls int) (most int, why func() string) {
 	sessions := max(l.sessions(), calls)
 	left := l.pairs*newWork/100 - sessions
-	why = fmt.Sprintf("%d of %d pairs of media ports are in use", sessions, l.pairs)
+	why = func() string { return fmt.Sprintf("%d of %d pairs of media ports are in use", sessions, l.pairs) }
 	if l.files > 0 {
 		open := int(l.open.Load()) + socketsACall*(sessions-int(l.then.Load()))
 		if byFiles := (l.files*newWork/100 - open + socketsACall - 1) / socketsACall; byFiles < left {
-			left, why = byFiles, fmt.Sprintf("%d of %d files are open", open, l.files)
+			left, why = byFiles, func() string { return fmt.Sprintf("%d of %d files are open", open, l.files) }
 		}
 	}
 	return max(0, calls+left), why

@@ -122,8 +122,8 @@ func TestAtFourFifthsOfALimitNewCallsGoElsewhere(t *testing.T) {
 	} {
 		sessions, l.pairs = is.sessions, is.pairs
 		most, why := l.most(is.calls)
-		if full := most <= is.calls; full != (is.full != "") || !strings.Contains(why, is.full) {
-			t.Errorf("%d calls, %d sessions of %d: at most %d, %q", is.calls, is.sessions, is.pairs, most, why)
+		if full := most <= is.calls; full != (is.full != "") || !strings.Contains(why(), is.full) {
+			t.Errorf("%d calls, %d sessions of %d: at most %d, %q", is.calls, is.sessions, is.pairs, most, why())
 		}
 	}
 }

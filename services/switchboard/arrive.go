@@ -30,18 +30,18 @@ func (b *Switchboard) Arrive(in media.Incoming) {
 	invite := in.Invite()
 	plan, account, refusal := b.plan(invite)
 	c := newCall(b, plan.Tenant, in, account)
-	most, what := b.cfg.Most(b.Calls())
 	b.mu.Lock()
-	why := b.full(plan.Tenant, most, what)
-	taken := why == "" && !b.draining
+	why := b.full(plan.Tenant)
+	taken := why == nil && !b.draining
 	if taken {
 		b.calls[c.id] = c
+		b.of[c.tenant]++
 		b.owners.Add(1)
 	}
 	b.mu.Unlock()
 	if !taken {
-		if why != "" {
-			b.cfg.Journal.Raise(tenants.Platform, "calls_refused", "this node refuses calls: "+why, journal.Critical)
+		if why != nil {
+			b.cfg.Journal.Raise(tenants.Platform, "calls_refused", "this node refuses calls: "+why(), journal.Critical)
 		}
 		in.Refuse(retryLater, "Service Unavailable")
 		return
@@ -57,28 +57,23 @@ func (b *Switchboard) Arrive(in media.Incoming) {
 	}
 }
 
-// full says why a call of the tenant must go elsewhere; "" when there is room for it. The last quarter of what the node may
+// full says why a call of the tenant must go elsewhere; nil when there is room for it. The last quarter of what the node may
 // carry is for tenants that have less than half of it: a region that is told to call one number leaves room for the others'
 // callers. Under mu.
-func (b *Switchboard) full(tenant tenants.TenantID, most int, what string) string {
-	switch live := len(b.calls); {
-	case live >= b.cfg.MaxCalls:
-		return "it carries as many as it may"
+func (b *Switchboard) full(tenant tenants.TenantID) (why func() string) {
+	live := len(b.calls)
+	if live >= b.cfg.MaxCalls {
+		return func() string { return "it carries as many as it may" }
+	}
+	switch most, spent := b.cfg.Most(live); {
 	case live >= most:
-		return what
-	case 4*live < 3*most || tenant == benchTenant:
-		return ""
+		return spent
+	case 4*live < 3*most || tenant == benchTenant || 2*b.of[tenant] < most:
+		return nil
 	}
-	own := 0
-	for _, c := range b.calls { // only while the node is nearly full
-		if c.tenant == tenant {
-			own++
-		}
+	return func() string {
+		return "what is left is for others than " + string(tenant) + ", which has more than half of it"
 	}
-	if 2*own < most {
-		return ""
-	}
-	return "what is left is for others than " + string(tenant) + ", which has more than half of it"
 }
 
 // plan freezes what is to be done with the call.

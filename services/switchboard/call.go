@@ -83,7 +83,7 @@ func (c *liveCall) post(e call.Event) bool {
 
 // now is the time by the call's own clock, which nobody sets while the call lasts: its lengths are true though the machine's
 // clock was put right in the middle of it (RELIABILITY FT-7).
-func (c *liveCall) now() time.Time { return c.began.Add(c.board.cfg.Since(c.began)) }
+func (c *liveCall) now() time.Time { return c.began.Add(c.board.cfg.since(c.began)) }
 
 func (c *liveCall) watchCancel() {
 	select {
@@ -297,6 +297,9 @@ func (c *liveCall) release() {
 	}
 	b.mu.Lock()
 	delete(b.calls, c.id)
+	if b.of[c.tenant]--; b.of[c.tenant] == 0 {
+		delete(b.of, c.tenant)
+	}
 	b.mu.Unlock()
 	b.safely(func() { b.cfg.Queue.Leave(c.id) })
 	if b.cfg.Tickets != nil {

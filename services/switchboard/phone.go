@@ -18,7 +18,7 @@ type Phone struct {
 }
 
 // Seat opens the duty of an operator with a telephone, who is available at once. It wants a Dialer. ErrDraining when this
-// node shuts down; ErrTaken when the operator is on duty already.
+// node shuts down; another error when the operator is on duty already.
 func (b *Switchboard) Seat(p Phone) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,7 +26,7 @@ func (b *Switchboard) Seat(p Phone) error {
 		return ErrDraining
 	}
 	if b.duties[p.Who.Operator] != nil {
-		return ErrTaken
+		return errTaken
 	}
 	p.Who.Duty = tenants.DutyID(tenants.NewID())
 	d := newDuty(b, p.Who)
@@ -41,8 +41,8 @@ func (b *Switchboard) Seat(p Phone) error {
 	return nil
 }
 
-// ErrTaken says that an operator is on duty already.
-var ErrTaken = errors.New("this operator is on duty already")
+// errTaken says that an operator is on duty already.
+var errTaken = errors.New("this operator is on duty already")
 
 // telephone plays the part of the page for its duty. All of it belongs to the duty's goroutine.
 type telephone struct {

@@ -183,7 +183,7 @@ func TestAHundredCallersAreAnsweredByFiftyTelephonesInTheOrderTheyCame(t *testin
 		if len(used) != 50 {
 			t.Errorf("%d telephones were of use", len(used))
 		}
-		if err := h.board.Seat(Phone{Who: duty.Who{Tenant: "harbor", Operator: "a01"}, To: "a01"}); !errors.Is(err, ErrTaken) {
+		if err := h.board.Seat(Phone{Who: duty.Who{Tenant: "harbor", Operator: "a01"}, To: "a01"}); !errors.Is(err, errTaken) {
 			t.Errorf("twice on duty: %v", err)
 		}
 	})

@@ -288,10 +288,13 @@ func TestANodeThatIsFullSaysSo(t *testing.T) {
 // One tenant's callers must not keep out another's.
 func TestTheLastQuarterIsForOtherTenants(t *testing.T) {
 	inHouse(t, func(h *house) {
-		h.board.cfg.Most = func(int) (int, string) { return 8, "no port is left" }
+		said := 0
+		h.board.cfg.Most = func(int) (int, func() string) { return 8, func() string { said++; return "no port is left" } }
+		var callers []*caller
 		taken := func(number string, calls int) (n int) {
 			for range calls {
-				if h.dial(number).refused == 0 {
+				if c := h.dial(number); c.refused == 0 {
+					callers = append(callers, c)
 					n++
 				}
 			}
@@ -302,6 +305,16 @@ func TestTheLastQuarterIsForOtherTenants(t *testing.T) {
 		}
 		if n := taken("+16085559999", 10); n != 2 {
 			t.Errorf("of others %d", n)
+		}
+		if said != 8 {
+			t.Errorf("why is said %d times, and 8 calls were refused because the node is full", said)
+		}
+		for _, c := range callers {
+			c.leg.Leave()
+		}
+		h.pass(time.Hour)
+		if n := taken(lakeside, 10); n != 6 || len(h.board.of) != 1 {
+			t.Errorf("when all have gone, %d calls are taken, and calls of %d tenants are counted", n, len(h.board.of))
 		}
 	})
 }
@@ -327,7 +340,7 @@ func TestAClockThatIsSetChangesNoLength(t *testing.T) {
 		inHouse(t, func(h *house) {
 			var set atomic.Int64
 			h.board.cfg.Now = func() time.Time { return time.Now().Add(time.Duration(set.Load())) }
-			h.board.cfg.Since = time.Since
+			h.board.cfg.since = time.Since
 			c := h.dial(lakeside)
 			h.pass(5 * time.Second)
 			set.Store(int64(jump))

@@ -38,16 +38,16 @@ type Config struct {
 	Spend  *spend.Meter // nil: the same
 	// MaxCalls is how many calls may live at once; more are refused with 503 (0: 5,000).
 	MaxCalls int
-	// Most is how many calls may live now that so many do, and what is spent then; nil: MaxCalls alone counts. It must not
-	// block.
-	Most func(calls int) (most int, why string)
+	// Most is how many calls may live now that so many do, and what is spent then, which is asked for a refused call alone; nil:
+	// MaxCalls alone counts. It is asked with the register locked: it must not block, nor ask the switchboard.
+	Most func(calls int) (most int, why func() string)
 	// Sabotage lets a caller break the own call with the key D, for tests of what a defect costs the others. Nobody outside
 	// a test sets it.
 	Sabotage bool
 	Log      *slog.Logger
 	Now      func() time.Time
-	// Since is how long ago a time of Now was, by a clock that nobody sets; default Now's own, which time.Now has.
-	Since func(time.Time) time.Duration
+
+	since func(time.Time) time.Duration // how long ago a time of Now was, by a clock that nobody sets: Now's own, but in tests
 }
 
 // defaultMaxCalls is what the media ports of the default range could carry twice over.
@@ -60,6 +60,7 @@ type Switchboard struct {
 
 	mu       sync.Mutex // guards the two registers, never held while performing anything
 	calls    map[tenants.CallID]*liveCall
+	of       map[tenants.TenantID]int // how many of calls are whose; none is not there
 	duties   map[tenants.OperatorID]*liveDuty
 	robots   map[tenants.CallID]*practice
 	draining bool
@@ -71,7 +72,7 @@ type Switchboard struct {
 func New(cfg Config) *Switchboard {
 	cfg.MaxCalls = cmp.Or(cfg.MaxCalls, defaultMaxCalls)
 	if cfg.Most == nil {
-		cfg.Most = func(int) (int, string) { return cfg.MaxCalls, "" }
+		cfg.Most = func(int) (int, func() string) { return cfg.MaxCalls, nil } // full looks at MaxCalls first
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -79,13 +80,14 @@ func New(cfg Config) *Switchboard {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Since == nil {
-		cfg.Since = func(t time.Time) time.Duration { return cfg.Now().Sub(t) }
+	if cfg.since == nil {
+		cfg.since = func(t time.Time) time.Duration { return cfg.Now().Sub(t) }
 	}
 	return &Switchboard{
 		cfg:    cfg,
 		log:    cfg.Log,
 		calls:  map[tenants.CallID]*liveCall{},
+		of:     map[tenants.TenantID]int{},
 		duties: map[tenants.OperatorID]*liveDuty{},
 		robots: map[tenants.CallID]*practice{},
 	}
