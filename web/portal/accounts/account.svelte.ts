@@ -100,11 +100,3 @@ export function editOf(api: API, id: string): Edit {
 export function forget(api: API, id: string): void {
   kept.get(api)?.delete(id);
 }
-
-/** Initials as the server proposes them: the first letters of the first two words. */
-export function initialsOf(name: string): string {
-  return (name.match(/[\p{L}\p{N}]+/gu) ?? [])
-    .slice(0, 2)
-    .map((word) => [...word][0]?.toLocaleUpperCase() ?? '')
-    .join('');
-}

@@ -8,3 +8,11 @@ export function alarmWords(key: string): string {
   const about = at < 0 ? '' : key.slice(at + 1);
   return tOr(`alarm.is.${code}`, '', { about: /^\+\d+$/.test(about) ? phone(about) : about });
 }
+
+const folded = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+
+/** The English detail of an alarm, where it says something that its words do not; "" else. */
+export function alarmDetail(key: string, text: string): string {
+  const words = alarmWords(key);
+  return words === '' || folded(words) === folded(text) ? '' : text;
+}

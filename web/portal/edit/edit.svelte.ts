@@ -22,8 +22,6 @@ export interface Conflict<T> {
 
 type Problem = Partial<Schemas['Problem']>;
 
-export type { Wrong };
-
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 const refusalOf = (e: unknown) => (e instanceof Refusal ? e : new Refusal(0, '', ''));
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Layer } from '../../ui/api/client';
-import { DAYS, draftOf, freshLayer, layerOf, placeOf, unfit } from './layers';
+import { DAYS } from '../edit/days';
+import { draftOf, freshLayer, layerOf, placeOf, unfit } from './layers';
 
 const layer: Layer = {
   id: 'l',

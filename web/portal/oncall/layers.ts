@@ -1,8 +1,7 @@
 import type { Hours, Layer, Schemas } from '../../ui/api/client';
+import { DAYS } from '../edit/days';
 
 // A layer as its form edits it, and back: hours are rules with days, as everywhere else on these pages.
-
-export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
 /** A layer with its windows as rules. */
 export type Draft = Omit<Layer, 'windows'> & { rules: Hours[] };

@@ -22,7 +22,6 @@ export type Trunk = Schemas['Trunk'];
 export type OnCall = Schemas['OnCall'];
 export type OverrideItem = Schemas['Override'];
 export type OnCallSchedule = Schemas['OnCallSchedule'];
-export type NoteItem = Schemas['Note'];
 export type Schedule = Schemas['Schedule'];
 export type ScheduleChange = Schemas['ScheduleChange'];
 export type Layer = Schemas['Layer'];

@@ -76,10 +76,10 @@ export const desk = {
   'third.up.nobody': 'Nobody hears you. Caller and {name} wait and hear music.',
   'third.all': 'All three hear each other: you, the caller and {name}.',
   'third.lost.all':
-    '{name} lost the connection. You and the caller go on; within 10 seconds {name} is back in by itself.',
+    '{name} lost the connection. You and the caller go on; {name} may be back within 10 seconds, without anything to do.',
   'third.lost.third':
     '{name} lost the connection. The caller is still on hold and hears nothing. Wait 10 seconds, or go back to the caller.',
-  'third.lost': '{name} lost the connection while waiting, and is back in by itself within 10 seconds.',
+  'third.lost': '{name} lost the connection while waiting, and may be back within 10 seconds, without anything to do.',
   'third.over': '{name}: {why}.',
   'third.over.held': '{name}: {why}. The caller is still on hold.',
   'third.passing': '{name} is being asked to take the caller, who hears music.',

@@ -56,7 +56,6 @@ export const messages = {
   'deliver.how.person': 'in person',
   'deliver.yes': 'Delivered',
   'owed.title': 'Owed: {n} {n|message|messages}',
-  'owed.none': 'No message is owed.',
   'owed.for': 'for {name}',
   'owed.age': '{ago} old',
   'owed.open': 'Open',

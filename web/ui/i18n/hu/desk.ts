@@ -278,15 +278,15 @@ export const desk: Record<keyof typeof en, string> = {
   'refused.emergency':
     'A segélyhívónak a hívó saját vonalát kell látnia. Mondja meg a hívónak, hogy tegye le, és most ő tárcsázza azt a számot.',
   'refused.bad_number': 'Ez nem telefonszám. Ellenőrizze, és próbálja újra.',
-  'refused.no_right': 'Ön nem hívhat kifelé. Kérje a jogot egy rendszergazdától, vagy adja meg a számot a hívónak.',
+  'refused.no_right': 'Ön nem hívhat kifelé. Kérje a jogot egy adminisztrátortól, vagy adja meg a számot a hívónak.',
   'refused.no_line': 'Itt nincs kimenő vonal. Hívjon a saját telefonjáról, vagy adja meg a számot a hívónak.',
-  'refused.no_caller_id': 'Ennek az ügyfélnek nincs száma, amelyről hívhatnánk. Egy rendszergazda beállíthatja.',
+  'refused.no_caller_id': 'Ennek az ügyfélnek nincs száma, amelyről hívhatnánk. Egy adminisztrátor beállíthatja.',
   'refused.country':
-    'Ilyen számot vagy ezt az országot nem szabad hívni. Egy rendszergazda engedélyezheti az országot.',
+    'Ilyen számot vagy ezt az országot nem szabad hívni. Egy adminisztrátor engedélyezheti az országot.',
   'refused.too_many_calls': 'Most annyi kimenő hívás folyik, amennyi megengedett. Próbálja újra, ha egy véget ért.',
   'refused.minutes_spent':
-    'A kimenő hívások mai percei elfogytak. Egy rendszergazda emelheti; addig adja meg a számot a hívónak.',
-  'refused.not_allowed': 'A szolgálatuk nem engedélyez kimenő hívást. Egy rendszergazda változtathat ezen.',
+    'A kimenő hívások mai percei elfogytak. Egy adminisztrátor emelheti; addig adja meg a számot a hívónak.',
+  'refused.not_allowed': 'A szolgálatuk nem engedélyez kimenő hívást. Egy adminisztrátor változtathat ezen.',
   'refused.other': 'Ez nem sikerült. Próbálja újra.',
 
   'over.went_home': 'Véget ért a szolgálata.',

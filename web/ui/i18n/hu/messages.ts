@@ -58,7 +58,6 @@ export const messages: Record<keyof typeof en, string> = {
   'deliver.how.person': 'személyesen',
   'deliver.yes': 'Átadva',
   'owed.title': 'Átadásra vár: {n} üzenet',
-  'owed.none': 'Nincs átadásra váró üzenet.',
   'owed.for': '{name} részére',
   'owed.age': '{ago} óta vár',
   'owed.open': 'Megnyitás',

@@ -11,7 +11,7 @@ export const people: Record<keyof typeof en, string> = {
   'people.nobody': 'Nincs találat.',
   'people.none': 'Még senki sincs a listán.',
   'people.none.more': 'Vegye fel az elsőt, akihez a hívókat kapcsolják, vagy importáljon egy fájlt.',
-  'people.locked': 'Ezt a rendszergazdák módosíthatják; Ön elolvashatja.',
+  'people.locked': 'Ezt az adminisztrátorok módosíthatják; Ön elolvashatja.',
   'people.import': 'Importálás …',
   'people.export': 'Exportálás',
   'people.template': 'Üres sablon',
@@ -81,7 +81,7 @@ export const people: Record<keyof typeof en, string> = {
   'wrong.not_note': 'Ez hosszabb 4000 karakternél.',
   'wrong.not_languages': 'Ez nem nyelvkód, mint a hu vagy az en.',
   'wrong.email_taken':
-    'Ezzel az e-mail-címmel már belép valaki. Egy cím egy szolgáltatás egy munkatársáé lehet: adjon meg másikat.',
+    'Ezzel az e-mail-címmel már bejelentkezik valaki. Egy cím egy szolgáltatás egy munkatársáé lehet: adjon meg másikat.',
   'wrong.not_accounts': 'Az egyik kiválasztott ügyfél már nem létezik.',
   'wrong.not_rights': 'Ilyen jogosultság nincs.',
   'wrong.not_email': 'Ez nem e-mail-cím.',

@@ -1,0 +1,43 @@
+import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
+import { afterEach, expect, it, vi } from 'vitest';
+import { setLanguage } from '../../ui/i18n/i18n.svelte';
+import type { PortalStore } from '../portal.svelte';
+import Numbers from './Numbers.svelte';
+import Trunks from './Trunks.svelte';
+
+afterEach(() => {
+  cleanup();
+  setLanguage('en');
+});
+
+const answered = <T>(status: number, body: T) => ({
+  response: new Response(null, { status }),
+  ...(status < 300 ? { data: body } : { error: body }),
+});
+const row = { e164: '+16085550101', tenant: 'harbor', account: 'lakeside', account_name: 'Lakeside' };
+
+it('says that a number was not taken away where the numbers are, and blames no field of another form', async () => {
+  const GET = vi.fn(async (path: string) => answered(200, { items: path === '/numbers' ? [row] : [], next: null }));
+  const api = { GET, DELETE: async () => answered(404, { title: 'There is no such thing here.' }) };
+  render(Numbers, { store: { api } as unknown as PortalStore });
+  await fireEvent.click(await screen.findByRole('button', { name: /^Take away/ }));
+  await fireEvent.click(screen.getByRole('button', { name: 'Yes, take away' }));
+  expect(await screen.findByText('It is not there.')).toBeTruthy();
+  expect(screen.getByLabelText('Account').getAttribute('aria-invalid')).toBeNull();
+  await waitFor(() => expect(GET.mock.calls.filter(([path]) => path === '/numbers')).toHaveLength(2));
+});
+
+it('asks the server for a new trunk only, and shows at the name that it is taken', async () => {
+  const POST = vi.fn(async () =>
+    answered(409, { code: 'taken', errors: [{ field: 'name', code: 'taken', text: 'is taken', about: 'carrier' }] }),
+  );
+  const api = { GET: async () => answered(200, { items: [], next: null }), POST };
+  render(Trunks, { store: { api } as unknown as PortalStore });
+  const form = within(screen.getByRole('form', { name: 'Add a trunk' }));
+  await fireEvent.input(form.getByLabelText('Name'), { target: { value: 'carrier' } });
+  await fireEvent.input(form.getByLabelText('SIP from'), { target: { value: '192.0.2.1' } });
+  await fireEvent.click(form.getByRole('button', { name: 'Add' }));
+  expect(await form.findByText(/^There is a trunk carrier\./)).toBeTruthy();
+  expect(document.activeElement).toBe(form.getByLabelText('Name'));
+  expect(POST).toHaveBeenCalledWith('/trunks', { body: expect.objectContaining({ create: true, name: 'carrier' }) });
+});
