@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/operator"
 	"holdfast/services/duty"
 )
 
-const eszter = "eszter@duna.example"
+const eszter = demo.Eszter
 
 // activation is what the portal is told.
 type activation struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/sound"
 	"holdfast/media"
@@ -17,15 +18,15 @@ import (
 
 // The numbers and people of the demonstration data.
 const (
-	lakeside = "+16085550101" // Lakeside Cardiology of harbor: English, Spanish; medical
-	prairie  = "+16085550102" // Prairie Plumbing of harbor
-	kovacs   = "+3615550201"  // Kovács Fogászat of duna, in standby
-	ada      = "ada@harbor.example"
-	ben      = "ben@harbor.example"
-	admin    = "admin@harbor.example"
-	duna     = "admin@duna.example"
-	mesa     = "admin@mesa.example"
-	noc      = "noc@holdfast.example"
+	lakeside = demo.Lakeside // Lakeside Cardiology of harbor: English, Spanish; medical
+	prairie  = demo.Prairie  // Prairie Plumbing of harbor
+	kovacs   = demo.Kovacs   // Kovács Fogászat of duna, in standby
+	ada      = demo.Ada
+	ben      = demo.Ben
+	admin    = demo.HarborAdmin
+	duna     = demo.DunaAdmin
+	mesa     = demo.MesaAdmin
+	noc      = demo.NOC
 )
 
 // The bars: how long each thing may take.

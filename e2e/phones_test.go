@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
 )
 
 const (
-	benchQueue  = "queue"           // the load generators' user whose operators have telephones
-	telephones  = "127.0.11.3:5070" // where those are
+	benchQueue  = string(demo.BenchQueue) // the load generators' user whose operators have telephones
+	telephones  = demo.BenchTarget        // where those are
 	telephoneN  = 50
 	telephoneHz = 700
 	lineFreeBar = 2 * time.Minute // another run on this machine may have the address

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/harness"
 	"holdfast/web/api"
 )
@@ -17,7 +18,7 @@ func TestAWebProcessShowsTheCallsOfACallProcess(t *testing.T) {
 	web := harness.Start(t, harness.Options{
 		Beside: n, Env: []string{"HOLDFAST_ROLES=web", "HOLDFAST_NODE=web-only"},
 	})
-	supervisor := web.SignIn("admin@harbor.example")
+	supervisor := web.SignIn(demo.HarborAdmin)
 	c := n.Call(shelter)
 	id := n.Answered(c, answerBar)
 	live := func() []api.Call {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/operator"
@@ -246,7 +247,7 @@ func TestCallsToTheOutsideStayWithinTheirBounds(t *testing.T) {
 		}
 	}
 	denied("911", "emergency")
-	denied("+3615550201", "country")
+	denied(demo.Kovacs, "country")
 	denied("who knows", "bad_number")
 	spent(t, n)
 	denied(doctor, "minutes_spent")

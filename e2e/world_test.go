@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/operator"
@@ -16,12 +17,12 @@ import (
 
 // More of the demonstration data.
 const (
-	shelter   = "+16085550103" // Dane County Shelter of harbor
-	budai     = "+3615550202"  // Budai Gyorsszerviz of duna, in standby
-	redRock   = "+16085550301" // Red Rock Dental of mesa
-	unknown   = "+16085559998" // of nobody
-	published = "+16085550151" // the number that Lakeside Cardiology prints on its cards
-	zoe       = "zoe@mesa.example"
+	shelter   = demo.Shelter           // Dane County Shelter of harbor
+	budai     = demo.Budai             // Budai Gyorsszerviz of duna, in standby
+	redRock   = demo.RedRock           // Red Rock Dental of mesa
+	unknown   = "+16085559998"         // of nobody
+	published = demo.LakesidePublished // the number that Lakeside Cardiology prints on its cards
+	zoe       = demo.Zoe
 )
 
 const (

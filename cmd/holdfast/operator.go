@@ -17,7 +17,7 @@ import (
 // operatorCmd is "holdfast operator": an operator without a browser.
 type operatorCmd struct {
 	SignIn    string  `help:"E-mail to sign in with." required:"" placeholder:"EMAIL"`
-	Password  string  `help:"Password." default:"holdfast-demo"`
+	Password  string  `help:"Password; default: that of the demonstration."`
 	Answer    string  `help:"Answer an offer after so many seconds; never or decline." default:"0" placeholder:"SECONDS|never|decline"`
 	Play      string  `help:"WAV to say in each call: 8 kHz, one channel, 16 bit or µ-law; default: a tone." placeholder:"IN.WAV"`
 	Tone      float64 `help:"Tone to say, in Hz; after --play, or 1000 without it; below 0: silence." placeholder:"HZ"`

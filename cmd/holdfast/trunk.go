@@ -16,13 +16,13 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"holdfast/deploy/schema/demo"
 )
 
 const (
-	trunkLimit   = 10 * time.Second // for one request
-	trunkAnswer  = 1 << 20          // bytes read of one answer
-	demoPlatform = "noc@holdfast.example"
-	demoPassword = "holdfast-demo"
+	trunkLimit  = 10 * time.Second // for one request
+	trunkAnswer = 1 << 20          // bytes read of one answer
 )
 
 // trunkCmd is "holdfast trunk": the carriers' ways in, changed through the API of a running service.
@@ -283,7 +283,7 @@ func (p *platform) complete() error {
 	p.URL = strings.TrimSuffix(p.URL, "/")
 	ip, err := netip.ParseAddr(at.Hostname())
 	if at.Hostname() == "localhost" || err == nil && ip.IsLoopback() {
-		p.SignIn, p.Password = cmp.Or(p.SignIn, demoPlatform), cmp.Or(p.Password, demoPassword)
+		p.SignIn, p.Password = cmp.Or(p.SignIn, demo.NOC), cmp.Or(p.Password, demo.Password)
 	}
 	if p.SignIn == "" || p.Password == "" {
 		return errors.New("--sign-in and HOLDFAST_PASSWORD are needed: a platform administrator of " + p.URL)

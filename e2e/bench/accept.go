@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/bench/load"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/operator"
@@ -35,9 +36,8 @@ const (
 	seatTries       = 5
 	idleFor         = profileS * time.Second
 	acceptPassword  = "bench-operators-only"
-	demoPassword    = "holdfast-demo"
-	busy            = "+16085550102" // Prairie Plumbing of the demonstration data
-	callerTone      = 1700.0         // in no greeting, ringing or music
+	busy            = demo.Prairie
+	callerTone      = 1700.0 // in no greeting, ringing or music
 	operatorTone    = 2300.0
 )
 
@@ -263,7 +263,7 @@ func (n *node) invite(ctx context.Context, count int) error {
 	var session struct {
 		AccessToken string `json:"access_token"`
 	}
-	if err := n.post(ctx, http.DefaultClient, "/sessions", "", map[string]any{"email": "admin@harbor.example", "password": demoPassword}, &session); err != nil {
+	if err := n.post(ctx, http.DefaultClient, "/sessions", "", map[string]any{"email": demo.HarborAdmin, "password": demo.Password}, &session); err != nil {
 		return err
 	}
 	for i := range count {

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/desk"
 	"holdfast/e2e/harness"
 )
 
 const (
-	lakeside = "+16085550101"
-	ada      = "ada@harbor.example"
+	lakeside = demo.Lakeside
+	ada      = demo.Ada
 
 	hearBar   = 3 * time.Second
 	rejoinBar = 10 * time.Second // after a reload the same operator is back

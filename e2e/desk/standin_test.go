@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/desk"
 	"holdfast/e2e/harness"
 	"holdfast/web/api"
@@ -20,7 +21,7 @@ const lakesideID = "lakeside-cardiology"
 func TestAStandInSetAtTheDeskIsSeenEverywhere(t *testing.T) {
 	n := harness.Start(t)
 	ctx, folder := t.Context(), "/accounts/"+lakesideID
-	boss := n.SignIn("admin@harbor.example")
+	boss := n.SignIn(demo.HarborAdmin)
 	var plans api.ScheduleList
 	boss.Get(folder+"/schedules", &plans)
 	schedule := plans.Items[0].ID
@@ -31,7 +32,7 @@ func TestAStandInSetAtTheDeskIsSeenEverywhere(t *testing.T) {
 	portal, err := desk.Open(ctx, desk.Options{URL: n.URL, Folder: t.TempDir(), Complain: t.Output()})
 	must(t, err)
 	t.Cleanup(portal.Close)
-	must(t, portal.Link(ctx, n.URL+"/portal#/oncall/"+lakesideID, "admin@harbor.example", "[data-timeline]"))
+	must(t, portal.Link(ctx, n.URL+"/portal#/oncall/"+lakesideID, demo.HarborAdmin, "[data-timeline]"))
 	d := open(t, n)
 	must(t, d.TakeCalls(ctx, ada))
 	until := func(on *desk.Desk, selector string) {

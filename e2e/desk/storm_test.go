@@ -11,16 +11,17 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/desk"
 	"holdfast/e2e/harness"
 )
 
 const (
-	kovacs    = "+3615550201" // Kovács Fogászat of duna
-	eszter    = "eszter@duna.example"
-	gabor     = "gabor@duna.example"
-	dunaAdmin = "admin@duna.example"
+	kovacs    = demo.Kovacs // Kovács Fogászat of duna
+	eszter    = demo.Eszter
+	gabor     = demo.Gabor
+	dunaAdmin = demo.DunaAdmin
 
 	doctorHz = 700
 	gaborHz  = 1300
@@ -104,7 +105,7 @@ func wayOut(t *testing.T, n *harness.Node) *carrier.Exchange {
 	x, err := carrier.Listen(host+":0", func(string) carrier.Plan { return carrier.Plan{Rings: true, Waits: true, Tone: doctorHz} })
 	must(t, err)
 	t.Cleanup(x.Close)
-	n.SignIn("noc@holdfast.example").Do(http.MethodPost, "/api/v1/trunks", map[string]any{
+	n.SignIn(demo.NOC).Do(http.MethodPost, "/api/v1/trunks", map[string]any{
 		"name": "way-out", "signal": []string{host + "/32"}, "out": map[string]string{"target": x.Addr()},
 	}, nil)
 	return x

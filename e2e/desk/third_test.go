@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/desk"
 	"holdfast/e2e/harness"
@@ -46,7 +47,7 @@ func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
 	x, err := carrier.Listen(host+":0", func(string) carrier.Plan { return carrier.Plan{Rings: true, Waits: true, Tone: thirdHz} })
 	must(t, err)
 	t.Cleanup(x.Close)
-	n.SignIn("noc@holdfast.example").Do(http.MethodPost, "/api/v1/trunks", map[string]any{
+	n.SignIn(demo.NOC).Do(http.MethodPost, "/api/v1/trunks", map[string]any{
 		"name": "way-out", "signal": []string{host + "/32"}, "out": map[string]string{"target": x.Addr()},
 	}, nil)
 	for _, words := range []struct{ language, who, held, ringing, aside, all, nobody, muted, sent string }{
@@ -55,7 +56,7 @@ func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
 			"All three hear each other", "No other operator is free", "Muted: nobody hears you", "Sent: 5",
 		},
 		{
-			"hu", "ben@harbor.example", "A hívó tartásban van, zenét hall.", "Kicseng: Dr.", "Most vele beszél: Dr.",
+			"hu", demo.Ben, "A hívó tartásban van, zenét hall.", "Kicseng: Dr.", "Most vele beszél: Dr.",
 			"Mindhárman hallják egymást", "Most nincs más szabad kezelő", "Elnémítva: senki sem hallja Önt", "Elküldve: 5",
 		},
 	} {

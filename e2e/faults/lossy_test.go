@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/bench/load"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/sound"
@@ -82,7 +83,7 @@ func TestOverABadLineAMessageKeepsItsTime(t *testing.T) {
 	must(t, phone.Settled([]*load.Call{call}))
 	stop, spoken := make(chan struct{}), make(chan struct{})
 	go func() { defer close(spoken); pulses(conn, call.Media, stop) }()
-	api := n.SignIn("admin@mesa.example")
+	api := n.SignIn(demo.MesaAdmin)
 	harness.Eventually(t, 15*time.Second, "the message is being recorded", func() bool {
 		var calls struct {
 			Items []harness.Record `json:"items"`

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/operator"
 	"holdfast/services/duty"
@@ -13,15 +14,15 @@ import (
 
 // The numbers and people of the demonstration data.
 const (
-	lakeside = "+16085550101" // of harbor, live
-	prairie  = "+16085550102" // of harbor, live
-	kovacs   = "+3615550201"  // of duna, in standby
-	redRock  = "+16085550301" // of mesa, live
-	ada      = "ada@harbor.example"
-	ben      = "ben@harbor.example"
-	zoe      = "zoe@mesa.example"
-	admin    = "admin@harbor.example"
-	noc      = "noc@holdfast.example"
+	lakeside = demo.Lakeside // of harbor, live
+	prairie  = demo.Prairie  // of harbor, live
+	kovacs   = demo.Kovacs   // of duna, in standby
+	redRock  = demo.RedRock  // of mesa, live
+	ada      = demo.Ada
+	ben      = demo.Ben
+	zoe      = demo.Zoe
+	admin    = demo.HarborAdmin
+	noc      = demo.NOC
 )
 
 // The bars: how long each thing may take.

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/media/codec"
@@ -43,7 +44,7 @@ type Message struct {
 }
 
 // The demonstration's people who see the calls of each tenant, and of nobody.
-var watchers = []string{"admin@harbor.example", "admin@duna.example", "admin@mesa.example", "noc@holdfast.example"}
+var watchers = []string{demo.HarborAdmin, demo.DunaAdmin, demo.MesaAdmin, demo.NOC}
 
 const (
 	// lengthBar is how far a call's length may be off: what passes between a caller's clock and the node's on a busy machine.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/operator"
 	"holdfast/services/duty"
@@ -21,7 +22,7 @@ import (
 )
 
 // Password is the one of all demonstration users.
-const Password = "holdfast-demo"
+const Password = demo.Password
 
 const (
 	requestBar = 10 * time.Second

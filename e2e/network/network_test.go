@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/desk"
 	"holdfast/e2e/harness"
@@ -13,10 +14,10 @@ import (
 )
 
 const (
-	lakeside = "+16085550101"
-	ada      = "ada@harbor.example"
-	ben      = "ben@harbor.example"
-	eszter   = "eszter@duna.example"
+	lakeside = demo.Lakeside
+	ada      = demo.Ada
+	ben      = demo.Ben
+	eszter   = demo.Eszter
 	origin   = "https://" + network.Public + ":8080"
 
 	callerHz   = 440

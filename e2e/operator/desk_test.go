@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/media/browser"
@@ -59,7 +60,7 @@ func newDesk(t *testing.T) *desk {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/sessions", func(w http.ResponseWriter, r *http.Request) {
 		var body struct{ Email, Password string }
-		if json.NewDecoder(r.Body).Decode(&body) != nil || body.Password != "holdfast-demo" {
+		if json.NewDecoder(r.Body).Decode(&body) != nil || body.Password != demo.Password {
 			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = w.Write([]byte(`{"title":"Not signed in","detail":"E-mail or password is wrong."}`))
 			return

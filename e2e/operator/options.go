@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/tenants"
@@ -22,7 +23,7 @@ var ErrUsage = errors.New("cannot go on duty")
 type Options struct {
 	URL      string     // of Holdfast; default http://127.0.0.1:8080
 	SignIn   string     // e-mail
-	Password string     // default holdfast-demo
+	Password string     // default: the demonstration's
 	Play     string     // WAV to say in each call: 8 kHz, one channel, 16 bit, µ-law or A-law
 	Tone     float64    // Hz; said after Play; default 1000 where nothing is played; below 0: silence
 	Record   string     // WAV to write: all that was heard in calls, on Close
@@ -41,7 +42,7 @@ type Options struct {
 
 const (
 	defaultURL      = "http://127.0.0.1:8080"
-	defaultPassword = "holdfast-demo"
+	defaultPassword = demo.Password
 	defaultTone     = 1000.0 // Hz
 )
 

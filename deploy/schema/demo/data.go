@@ -42,7 +42,7 @@ var homes = []home{
 				id: "lakeside-cardiology", name: "Lakeside Cardiology", initials: "LC", colour: "teal", shape: "diamond",
 				instructions: "Chest pain, trouble breathing or fainting now: say \"Please hang up and dial 911\" first.\nPatients of Dr. Ortiz after surgery: always urgent.\nNever give out home numbers or test results.",
 				hours:        `[{"days":"mon,tue,wed,thu,fri","from":"08:00","to":"17:00"}]`,
-				languages:    []string{"en", "es"}, medical: true, did: "+16085550101", published: "+16085550151",
+				languages:    []string{"en", "es"}, medical: true, did: Lakeside, published: LakesidePublished,
 				phrases: map[string]string{
 					"en": "Lakeside Cardiology, this is {operator}. How may I help you?",
 					"es": "Cardiología Lakeside, le atiende {operator}. ¿En qué puedo ayudarle?",
@@ -53,22 +53,22 @@ var homes = []home{
 				id: "prairie-plumbing", name: "Prairie Plumbing", initials: "PP", colour: "amber", shape: "square",
 				instructions: "Water running and cannot be shut off: urgent, call who is on call.\nAsk for street and house number, and whether the main valve is shut.",
 				hours:        `[{"days":"mon,tue,wed,thu,fri,sat","from":"07:00","to":"18:00"}]`,
-				languages:    []string{"en"}, did: "+16085550102", published: "+16085550152",
+				languages:    []string{"en"}, did: Prairie, published: "+16085550152",
 				phrases:   map[string]string{"en": "Prairie Plumbing, {operator} speaking. What can we fix for you?"},
 				greetings: map[string]string{"en": "greeting-prairie-plumbing"},
 			},
 			{
 				id: "dane-county-shelter", name: "Dane County Shelter", initials: "DS", colour: "violet", shape: "circle",
 				instructions: "Ask first: \"Are you safe right now?\" If not: 911.\nNever say whether somebody stays here.\nNever call back a number without the caller's leave.",
-				languages:    []string{"en"}, did: "+16085550103", published: "+16085550153",
+				languages:    []string{"en"}, did: Shelter, published: "+16085550153",
 				phrases:   map[string]string{"en": "Dane County Shelter, this is {operator}. Are you safe right now?"},
 				greetings: map[string]string{"en": "greeting-dane-county-shelter"},
 			},
 		},
 		people: []person{
-			{"ada@harbor.example", "Ada Bennett", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native, "es": routing.Fluent}},
-			{"ben@harbor.example", "Ben Carter", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native}},
-			{"admin@harbor.example", "Alice Morgan", tenants.RoleAdmin, map[string]routing.Grade{}},
+			{Ada, "Ada Bennett", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native, "es": routing.Fluent}},
+			{Ben, "Ben Carter", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native}},
+			{HarborAdmin, "Alice Morgan", tenants.RoleAdmin, map[string]routing.Grade{}},
 		},
 	},
 	{
@@ -78,7 +78,7 @@ var homes = []home{
 				id: "kovacs-fogaszat", name: "Kovács Fogászat", initials: "KF", colour: "teal", shape: "hexagon",
 				instructions: "Erős vérzés, nehéz légzés, arcduzzanat: sürgős, azonnal hívja az ügyeletest; életveszélyben 112.\nIdőpontot nem adunk, csak felírjuk a kérést.",
 				hours:        `[{"days":"mon,tue,wed,thu,fri","from":"08:00","to":"18:00"}]`,
-				languages:    []string{"hu"}, medical: true, did: "+3615550201", published: "+3615550251",
+				languages:    []string{"hu"}, medical: true, did: Kovacs, published: "+3615550251",
 				phrases:   map[string]string{"hu": "Kovács Fogászat, jó napot kívánok, {operator} vagyok. Miben segíthetek?"},
 				greetings: map[string]string{"hu": "greeting-kovacs-fogaszat"},
 			},
@@ -86,7 +86,7 @@ var homes = []home{
 				id: "budai-gyorsszerviz", name: "Budai Gyorsszerviz", initials: "BG", colour: "amber", shape: "triangle",
 				instructions: "Gázszag: hagyja el a lakást, ne kapcsoljon villanyt, hívja a 112-t.\nKérje a címet, az emeletet és a kaputelefon nevét.",
 				hours:        `[{"days":"mon,tue,wed,thu,fri","from":"07:00","to":"19:00"},{"days":"sat","from":"08:00","to":"13:00"}]`,
-				languages:    []string{"hu", "de", "en"}, did: "+3615550202", published: "+3615550252",
+				languages:    []string{"hu", "de", "en"}, did: Budai, published: "+3615550252",
 				phrases: map[string]string{
 					"hu": "Budai Gyorsszerviz, jó napot kívánok, {operator} vagyok. Miben segíthetek?",
 					"de": "Budai Gyorsszerviz, guten Tag, mein Name ist {operator}. Wie kann ich Ihnen helfen?",
@@ -98,9 +98,9 @@ var homes = []home{
 			},
 		},
 		people: []person{
-			{"eszter@duna.example", "Eszter Nagy", tenants.RoleOperator, map[string]routing.Grade{"hu": routing.Native, "en": routing.Fluent}},
-			{"gabor@duna.example", "Gábor Tóth", tenants.RoleOperator, map[string]routing.Grade{"hu": routing.Native}},
-			{"admin@duna.example", "Ilona Varga", tenants.RoleAdmin, map[string]routing.Grade{}},
+			{Eszter, "Eszter Nagy", tenants.RoleOperator, map[string]routing.Grade{"hu": routing.Native, "en": routing.Fluent}},
+			{Gabor, "Gábor Tóth", tenants.RoleOperator, map[string]routing.Grade{"hu": routing.Native}},
+			{DunaAdmin, "Ilona Varga", tenants.RoleAdmin, map[string]routing.Grade{}},
 		},
 	},
 	{
@@ -110,20 +110,20 @@ var homes = []home{
 				id: "red-rock-dental", name: "Red Rock Dental", initials: "RR", colour: "rose", shape: "diamond",
 				instructions: "Knocked-out tooth or bleeding that does not stop: urgent.\nNew patients: ask for date of birth and insurance.",
 				hours:        `[{"days":"mon,tue,wed,thu","from":"08:00","to":"17:00"}]`,
-				languages:    []string{"en"}, did: "+16085550301", published: "+16085550351",
+				languages:    []string{"en"}, did: RedRock, published: "+16085550351",
 				phrases:   map[string]string{"en": "Red Rock Dental, this is {operator}. How may I help you?"},
 				greetings: map[string]string{"en": "greeting-red-rock-dental"},
 			},
 		},
 		people: []person{
-			{"zoe@mesa.example", "Zoe Harper", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native}},
-			{"admin@mesa.example", "Frank Doyle", tenants.RoleAdmin, map[string]routing.Grade{}},
+			{Zoe, "Zoe Harper", tenants.RoleOperator, map[string]routing.Grade{"en": routing.Native}},
+			{MesaAdmin, "Frank Doyle", tenants.RoleAdmin, map[string]routing.Grade{}},
 		},
 	},
 }
 
 // noc is the platform's own administrator.
-var noc = person{"noc@holdfast.example", "Holdfast NOC", tenants.RolePlatform, map[string]routing.Grade{}}
+var noc = person{NOC, "Holdfast NOC", tenants.RolePlatform, map[string]routing.Grade{}}
 
 // The tenant of load generators, whose callers of the account BenchQueue wait for operators with telephones, and the trunk
 // by which those are reached.
@@ -133,11 +133,8 @@ const (
 	BenchTrunk                    = "bench"
 )
 
-// Where the load generators' far end is.
-const (
-	benchAgents = "127.0.11.3/32"
-	benchTarget = "127.0.11.3:5070"
-)
+// BenchTarget is where the load generators' far end is, IP:PORT.
+const BenchTarget = "127.0.11.3:5070"
 
 // bench answers load generators by plain SIP users: the account's id says what is done with the call.
 var bench = home{

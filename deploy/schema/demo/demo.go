@@ -104,7 +104,7 @@ func Bench(ctx context.Context, db *store.DB, wanted bool) error {
 			return err
 		}
 		if !wanted {
-			if _, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1 AND out_target = $2", BenchTrunk, benchTarget); err != nil {
+			if _, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1 AND out_target = $2", BenchTrunk, BenchTarget); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, "DELETE FROM tenants WHERE tenant_id = $1", bench.id)
@@ -113,9 +113,10 @@ func Bench(ctx context.Context, db *store.DB, wanted bool) error {
 		if err := addBench(ctx, tx); err != nil {
 			return err
 		}
+		agents := netip.MustParseAddrPort(BenchTarget).Addr()
 		// The user "bridge" is dialled on through it, and the telephones of "queue" are reached by it.
 		_, err := tx.Exec(ctx, "INSERT INTO trunks (name, signal, out_target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-			BenchTrunk, []netip.Prefix{netip.MustParsePrefix(benchAgents)}, benchTarget)
+			BenchTrunk, []netip.Prefix{netip.PrefixFrom(agents, agents.BitLen())}, BenchTarget)
 		return err
 	})
 	if err != nil {

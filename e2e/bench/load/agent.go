@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"holdfast/deploy/schema/demo"
 )
 
 // Agent is the far end of calls that the server dials on: it answers whoever calls it at once, and lets them go. It sends
@@ -26,7 +28,7 @@ type Agent struct {
 }
 
 // AgentAddr is where the bench user "bridge" is dialled on to, and where the telephones of "queue" are.
-var AgentAddr = netip.MustParseAddrPort("127.0.11.3:5070")
+var AgentAddr = netip.MustParseAddrPort(demo.BenchTarget)
 
 // NewAgent opens the agent; its SDP wants audio at media.
 func NewAgent(media netip.AddrPort) (*Agent, error) {
