@@ -106,6 +106,43 @@ func TestAFullFirstFolderSendsTakesToTheSecond(t *testing.T) {
 	}
 }
 
+// TestATakeThatFailsEverywhereIsNotTriedWithoutPause: both folders refuse one take's file and keep those of others well.
+func TestATakeThatFailsEverywhereIsNotTriedWithoutPause(t *testing.T) {
+	t.Parallel()
+	const tries = 8
+	first, second := t.TempDir(), t.TempDir()
+	var s *Store
+	failed := make(chan time.Time, tries)
+	files := faulty{onWrite: func(_ string, b []byte) (int, error) {
+		select {
+		case failed <- time.Now():
+		default: // well at last
+			return len(b), nil
+		}
+		for _, p := range s.places { // another take's file was synced there
+			s.recovered(p)
+		}
+		return 0, syscall.EIO
+	}}
+	s = newStore(t, Config{Dir: first, Second: second, Files: files.open})
+	take := create(t, s, Limits{Longest: time.Minute}, nil)
+	said := noise(1, 3*chunkBytes)
+	say(take, media.PCMU, 0, said)
+	if _, err := take.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustHear(t, s, take.id, said)
+	at := make([]time.Time, 0, tries)
+	for range tries {
+		at = append(at, <-failed)
+	}
+	for i := range at[2:] { // one move at once, then a pause
+		if gap := at[i+2].Sub(at[i]); gap < retryAfter/2 {
+			t.Errorf("failures %d to %d within %v, want a pause of %v between moves", i+1, i+3, gap, retryAfter)
+		}
+	}
+}
+
 func fileSize(dir string, id tenants.VoicemailID, suffix string) int64 {
 	info, err := os.Stat(filepath.Join(dir, string(tenant), string(id)+suffix))
 	if err != nil {

@@ -87,6 +87,7 @@ type Take struct {
 
 	queued    bool
 	retryAt   time.Time
+	movedAt   time.Time // when it last went to another place at once
 	attempt   *attempt
 	leftovers []string // files that another one replaces
 	durable   chan struct{}

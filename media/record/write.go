@@ -348,15 +348,16 @@ func (s *Store) failed(t *Take, a *attempt, cause error) {
 	a.place.avoid = now.Add(restFor)
 	a.place.mu.Unlock()
 	_, rank := s.best(now, a.place)
-	other := rank >= well // a place that newAttempt prefers to this one; else t would come back here at once, again and again
+	other := rank >= well // a place that newAttempt prefers to this one
 	t.mu.Lock()
 	lost := errors.Is(cause, errSync) && t.first > 0
 	t.retryAt = now.Add(retryAfter)
 	if (other || errors.Is(cause, errSync) || a.file == nil) && t.first == 0 {
 		t.attempt = nil
 		t.leave(a.path)
-		if other {
-			t.retryAt = now
+		// What fails everywhere for this take may go well for others, who make each place look sound again: it would go round.
+		if other && now.Sub(t.movedAt) >= retryAfter {
+			t.retryAt, t.movedAt = now, now
 			s.enqueue(t)
 		}
 	}
