@@ -7,9 +7,9 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,7 +96,7 @@ func (d *door) once(nonce string, count uint64, until time.Time) bool {
 func (d *door) check(req *sip.Request, c *routing.Challenge, trunk string, from netip.Addr, password string) (in, stale bool) {
 	for _, text := range values(req, "Authorization") {
 		p, ok := parseProof(text)
-		if !ok || !strings.EqualFold(p.realm, c.Realm) || p.algorithm == "MD5" && !c.MD5 {
+		if !ok || !strings.EqualFold(p.realm, c.Realm) || p.algorithm.name == "MD5" && !c.MD5 {
 			continue
 		}
 		until, known := d.ours(p.nonce, trunk, from)
@@ -119,59 +119,44 @@ func sameUser(uri string, req *sip.Request) bool {
 	return ok && a.User == b.User
 }
 
+// asked are the algorithms that we ask for: the better first, as RFC 8760 section 2.4 wants it.
+var asked = []string{"SHA-256", "MD5"}
+
 // proof is what an Authorization header says.
 type proof struct {
-	user, realm, nonce, uri, response, cnonce, nc, algorithm string
-	count                                                    uint64
+	user, realm, nonce, uri, response, cnonce, nc string
+	algorithm                                     algorithm
+	count                                         uint64
 }
 
 // parseProof reads a header; ok is false for all that we did not ask for, the form of RFC 2069 without a counter included.
 func parseProof(text string) (p proof, ok bool) {
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	if !strings.EqualFold(scheme, "Digest") || len(rest) > 4*maxNonce {
+	parts, ok := digestParts(text)
+	index, _ := algorithmOf(parts)
+	if !ok || index == len(algorithms) {
 		return proof{}, false
 	}
-	p.algorithm = "MD5" // what is meant when nothing is said
-	qop := ""
-	into := map[string]*string{
-		"username": &p.user, "realm": &p.realm, "nonce": &p.nonce, "uri": &p.uri, "response": &p.response,
-		"cnonce": &p.cnonce, "nc": &p.nc, "algorithm": &p.algorithm, "qop": &qop,
+	p = proof{
+		user: parts["username"], realm: parts["realm"], nonce: parts["nonce"], uri: parts["uri"], response: parts["response"],
+		cnonce: parts["cnonce"], nc: parts["nc"], algorithm: algorithms[index],
 	}
-	for _, part := range split(rest, ',', maxOfKind) {
-		name, val, _ := strings.Cut(part, "=")
-		if to := into[strings.ToLower(strings.TrimSpace(name))]; to != nil {
-			*to = unquote(strings.TrimSpace(val))
-		}
-	}
-	p.algorithm = strings.ToUpper(p.algorithm)
 	count, err := strconv.ParseUint(p.nc, 16, 32)
 	p.count = count
-	return p, err == nil && len(p.nc) == 8 && qop == "auth" && (p.algorithm == "MD5" || p.algorithm == "SHA-256")
+	return p, err == nil && len(p.nc) == 8 && parts["qop"] == "auth" && slices.Contains(asked, p.algorithm.name)
 }
 
 // proves says whether the response is that of this user and password. It takes as long for any.
 func (p proof) proves(user, realm, password, method string) bool {
-	h := algorithms[len(algorithms)-1].hash
-	for _, a := range algorithms {
-		if a.name == p.algorithm {
-			h = a.hash
-		}
-	}
-	sum := func(parts ...string) string {
-		x := h()
-		_, _ = x.Write([]byte(strings.Join(parts, ":")))
-		return hex.EncodeToString(x.Sum(nil))
-	}
-	want := sum(sum(user, realm, password), p.nonce, p.nc, p.cnonce, "auth", sum(method, p.uri))
+	want := p.algorithm.proof(credentials{user: user, password: password, method: method, uri: p.uri}, realm, p.nonce, p.nc, p.cnonce, "auth")
 	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(p.response)))
 	return same&subtle.ConstantTimeCompare([]byte(user), []byte(p.user)) == 1
 }
 
-// ask is the 401: the better algorithm first, as RFC 8760 section 2.4 wants it.
+// ask is the 401.
 func (d *door) ask(c *routing.Challenge, trunk string, from netip.Addr, stale bool) answer {
 	a := answer{status: 401, reason: "Unauthorized"}
 	nonce := d.nonce(trunk, from)
-	names := []string{"SHA-256", "MD5"}
+	names := asked
 	if !c.MD5 {
 		names = names[:1]
 	}

@@ -29,11 +29,54 @@ const (
 	maxNonce  = 1024 // bytes of what a challenge wants back
 )
 
-// algorithms are those that we can, best first (RFC 8760 section 2.3).
-var algorithms = []struct {
+// algorithm is one that credentials are made with.
+type algorithm struct {
 	name string
 	hash func() hash.Hash
-}{{"SHA-512-256", sha512.New512_256}, {"SHA-256", sha256.New}, {"MD5", md5.New}}
+}
+
+// algorithms are those that we can, best first (RFC 8760 section 2.3).
+var algorithms = []algorithm{{"SHA-512-256", sha512.New512_256}, {"SHA-256", sha256.New}, {"MD5", md5.New}}
+
+// algorithmOf finds an algorithm by its name, as an index of algorithms, or their number; what is not named is MD5.
+func algorithmOf(parts map[string]string) (index int, named bool) {
+	name, named := parts["algorithm"]
+	if !named {
+		return len(algorithms) - 1, false
+	}
+	for i, a := range algorithms {
+		if strings.EqualFold(name, a.name) {
+			return i, true
+		}
+	}
+	return len(algorithms), true
+}
+
+// proof computes what shows that the password is known (RFC 7616 section 3.4.1); nonce is all that goes between the two
+// inner hashes.
+func (a algorithm) proof(c credentials, realm string, nonce ...string) string {
+	sum := func(parts ...string) string {
+		h := a.hash()
+		_, _ = h.Write([]byte(strings.Join(parts, ":")))
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	return sum(sum(c.user, realm, c.password), strings.Join(nonce, ":"), sum(c.method, c.uri))
+}
+
+// digestParts reads the parameters of a challenge or its answer, by their names in small letters; ok is false for all but
+// Digest, and for what is too long.
+func digestParts(text string) (parts map[string]string, ok bool) {
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if !strings.EqualFold(scheme, "Digest") || len(rest) > 4*maxNonce {
+		return nil, false
+	}
+	parts = make(map[string]string, 8)
+	for _, part := range split(rest, ',', maxOfKind) {
+		name, val, _ := strings.Cut(part, "=")
+		parts[strings.ToLower(strings.TrimSpace(name))] = unquote(strings.TrimSpace(val))
+	}
+	return parts, true
+}
 
 // digest answers the challenges of one trunk (RFC 7616, RFC 8760). Our password leaves as a hash only, and only for the
 // realm that was configured: a challenge that a carrier merely passes on from somebody else is not answered, or that party
@@ -120,35 +163,13 @@ func choose(headers []string, realm string) (challenge, error) {
 
 // parseChallenge reads one challenge; ok is false for what we cannot answer.
 func parseChallenge(text string) (c challenge, ok bool) {
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	if !strings.EqualFold(scheme, "Digest") || len(rest) > 4*maxNonce {
+	parts, ok := digestParts(text)
+	if !ok {
 		return challenge{}, false
 	}
-	c.algorithm = len(algorithms) - 1 // MD5 is what is meant when nothing is said
-	qop := ""
-	for _, part := range split(rest, ',', maxOfKind) {
-		name, val, _ := strings.Cut(part, "=")
-		val = unquote(strings.TrimSpace(val))
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "realm":
-			c.realm = val
-		case "nonce":
-			c.nonce = val
-		case "opaque":
-			c.opaque = val
-		case "stale":
-			c.stale = strings.EqualFold(val, "true")
-		case "qop":
-			qop = val
-		case "algorithm":
-			c.named, c.algorithm = true, len(algorithms)
-			for i, a := range algorithms {
-				if strings.EqualFold(val, a.name) {
-					c.algorithm = i
-				}
-			}
-		}
-	}
+	c.realm, c.nonce, c.opaque, c.stale = parts["realm"], parts["nonce"], parts["opaque"], strings.EqualFold(parts["stale"], "true")
+	c.algorithm, c.named = algorithmOf(parts)
+	qop := parts["qop"]
 	for _, q := range strings.Split(qop, ",") {
 		c.auth = c.auth || strings.EqualFold(strings.TrimSpace(q), "auth")
 	}
@@ -182,20 +203,14 @@ type credentials struct{ user, password, method, uri, cnonce string }
 // credentials computes the answer to a challenge (RFC 7616 section 3.4).
 func (g given) credentials(c credentials) string {
 	algorithm := algorithms[g.algorithm]
-	sum := func(parts ...string) string {
-		h := algorithm.hash()
-		_, _ = h.Write([]byte(strings.Join(parts, ":")))
-		return hex.EncodeToString(h.Sum(nil))
-	}
-	secret, what := sum(c.user, g.realm, c.password), sum(c.method, c.uri)
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, `Digest username=%s, realm=%s, nonce=%s, uri=%s`, quote(c.user), quote(g.realm), quote(g.nonce), quote(c.uri))
 	if g.auth {
 		count := fmt.Sprintf("%08x", g.count)
 		_, _ = fmt.Fprintf(&b, `, response="%s", cnonce="%s", nc=%s, qop=auth`,
-			sum(secret, g.nonce, count, c.cnonce, "auth", what), c.cnonce, count)
+			algorithm.proof(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
 	} else {
-		_, _ = fmt.Fprintf(&b, `, response="%s"`, sum(secret, g.nonce, what))
+		_, _ = fmt.Fprintf(&b, `, response="%s"`, algorithm.proof(c, g.realm, g.nonce))
 	}
 	if g.named {
 		_, _ = fmt.Fprintf(&b, `, algorithm=%s`, algorithm.name)
