@@ -327,6 +327,9 @@ func (b *bench) at(ctx context.Context, c contest, kind string, n int, d time.Du
 	}
 	m, err := s.measure(ctx, n, d)
 	wait()
+	if kind == c.ours {
+		b.recordHeap(ctx, s.process, c.name)
+	}
 	return m, err
 }
 

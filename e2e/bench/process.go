@@ -257,6 +257,23 @@ func (b *bench) record(p *process, name string) (wait func()) {
 	}
 }
 
+// recordHeap puts what lives in a bench server's memory beside the profile.
+func (b *bench) recordHeap(ctx context.Context, p *process, name string) {
+	if b.profile == "" {
+		return
+	}
+	heap, err := p.ask(ctx, "/debug/pprof/heap?gc=1", "")
+	path := filepath.Join(b.profile, name+".heap")
+	if err == nil {
+		err = os.WriteFile(path, []byte(heap), 0o600)
+	}
+	if err != nil {
+		note("no profile of memory: %v", err)
+		return
+	}
+	note("what lives in memory is in %s", path)
+}
+
 // node is a whole Holdfast with stores.
 type node struct {
 	*process

@@ -212,7 +212,6 @@ func (e *Endpoint) newLeg(from offer) (*Leg, error) {
 	l.Receive(media.Discard)
 	l.events.broken = l.broken
 	l.out.begin(from)
-	l.voice = newWire(l)
 	e.legs[l] = struct{}{}
 	e.ended.Add(1)
 	return l, nil

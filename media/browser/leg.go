@@ -44,17 +44,15 @@ type Leg struct {
 	done     chan struct{}
 	ends     context.Context // cancelled when the leg is to end
 	end      context.CancelFunc
-	talk     sync.WaitGroup // the DTLS conversation
 
 	path  atomic.Pointer[path] // where the browser is sent to; nil: not known yet
 	keys  atomic.Pointer[keys] // nil: not agreed on yet
 	heard atomic.Int64         // newest packet that was proven to be the browser's, UnixNano
-	voice *wire
+	talk  talk
 
 	// The reader's alone.
-	paths      []*path
-	conversing bool // the DTLS conversation has begun
-	opened     opened
+	paths  []*path
+	opened opened
 
 	negotiation sync.Mutex // one offer at a time
 	version     int        // of our session description
@@ -121,10 +119,8 @@ func (l *Leg) Hangup(why media.Ending) {
 func (l *Leg) close(why media.Ending) {
 	defer l.endpoint.forget(l)
 	defer close(l.done)
-	l.talk.Wait() // it says goodbye
-	if err := l.voice.Close(); err != nil {
-		l.endpoint.config.Log.Debug("close a browser's leg", "err", err)
-	}
+	l.talk.running.Wait() // whoever is awake says goodbye
+	l.goodbye()
 	l.tell(media.Event{Kind: media.Ended, Ending: why})
 	l.events.drain()
 }
@@ -163,6 +159,7 @@ func (l *Leg) WatchSilence(on bool) {
 func (l *Leg) look(now time.Time) {
 	voice, away := l.in.heardAt(), now.Sub(time.Unix(0, l.heard.Load()))
 	l.mu.Lock()
+	l.tire(now, !voice.IsZero())
 	var why string
 	switch {
 	case !l.wasUp && now.Sub(l.born) > l.endpoint.config.ConnectIn:

@@ -54,14 +54,25 @@ type page struct {
 	pc    *webrtc.PeerConnection
 	voice *webrtc.TrackLocalStaticRTP
 	heard *ear
-	cut   *atomic.Bool  // true: nothing it sends arrives
+	cut   *atomic.Bool // true: nothing it sends arrives
+	lose  *atomic.Pointer[func(packet []byte) bool]
 	ready chan struct{} // closed once the page sees itself connected
 }
 
-// line is the page's socket, which can be cut.
+// line is the page's socket, which can be cut, and can lose what comes.
 type line struct {
 	net.PacketConn
-	cut *atomic.Bool
+	cut  *atomic.Bool
+	lose *atomic.Pointer[func(packet []byte) bool]
+}
+
+func (w line) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := w.PacketConn.ReadFrom(p)
+		if lose := w.lose.Load(); err != nil || lose == nil || !(*lose)(p[:n]) {
+			return n, from, err
+		}
+	}
 }
 
 func (w line) WriteTo(p []byte, to net.Addr) (int, error) {
@@ -82,8 +93,8 @@ func newPage(t testing.TB, laws ...media.Codec) *page {
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	must(t, err)
-	cut := new(atomic.Bool)
-	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: line{conn, cut}})
+	cut, lose := new(atomic.Bool), new(atomic.Pointer[func([]byte) bool])
+	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: line{conn, cut, lose}})
 	t.Cleanup(func() { must(t, mux.Close()); _ = conn.Close() })
 	settings.SetICEUDPMux(mux)
 	codecs := &webrtc.MediaEngine{}
@@ -101,7 +112,7 @@ func newPage(t testing.TB, laws ...media.Codec) *page {
 	must(t, err)
 	_, err = pc.AddTrack(voice)
 	must(t, err)
-	p := &page{t: t, pc: pc, voice: voice, heard: newEar(), cut: cut, ready: make(chan struct{})}
+	p := &page{t: t, pc: pc, voice: voice, heard: newEar(), cut: cut, lose: lose, ready: make(chan struct{})}
 	ready := sync.OnceFunc(func() { close(p.ready) })
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		if s == webrtc.PeerConnectionStateConnected {
