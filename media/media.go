@@ -110,6 +110,7 @@ const (
 	Encrypted                        // audio is encrypted on its way to the peer from now on
 	InClear                          // audio is not encrypted on its way to the peer, though it should be where possible
 	Unheard                          // no packet for some seconds, though one was expected: sooner than Silent, and ended by Audible too
+	Hushed                           // packets come, and for long there has been no sound in them; ended by Audible too
 )
 
 // Ending says how and by whom a leg was ended. Reason is stable: it is used by logs, metrics and records alike.

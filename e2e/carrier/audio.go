@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,6 +103,8 @@ type mouth struct {
 	fresh bool // the next frame is the first after a pause
 	buf   []byte
 	pcm   []int16
+	since time.Time       // the first packet
+	sent  []time.Duration // when each packet left, after since
 }
 
 // frame returns the next 20 ms; ok is false when nothing is to be sent.
@@ -153,9 +156,28 @@ func (m *mouth) talk(to media.Sink, stop <-chan struct{}) {
 		for ; sent < due; sent++ {
 			if f, ok := m.frame(); ok {
 				to.Audio(f)
+				m.note(time.Now())
 			}
 		}
 	}
+}
+
+// note takes down that a packet left.
+func (m *mouth) note(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since.IsZero() {
+		m.since = now
+	}
+	m.sent = append(m.sent, now.Sub(m.since))
+}
+
+// left is how many packets had left by a moment.
+func (m *mouth) left(by time.Time) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, _ := slices.BinarySearch(m.sent, by.Sub(m.since))
+	return n
 }
 
 // say changes the tone from now on; 0 is silence.

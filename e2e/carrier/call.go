@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/e2e/sound"
+	"holdfast/media"
 	"holdfast/media/rtp"
 	"holdfast/media/sdp"
 )
@@ -40,7 +42,7 @@ type Call struct {
 	script  *script
 	wire    *wire
 	engine  *rtp.Engine
-	session *rtp.Session
+	session atomic.Pointer[rtp.Session]
 	local   sdp.Local
 	ear     ear
 	mouth   mouth
@@ -51,10 +53,14 @@ type Call struct {
 	talking  chan struct{} // closed to stop mouth and fingers
 	workers  sync.WaitGroup
 	keys     chan string
+	vanish   chan struct{} // closed when the caller is to be gone without a word
+	gone     func()
 	done     chan struct{}
 
 	mu     sync.Mutex
 	result Result
+	agreed sdp.Media
+	before media.Stats // of the ports that were moved away from
 }
 
 // Run makes one call from beginning to end. The error says that the call could not be tried (ErrUsage), or repeats
@@ -77,7 +83,7 @@ func Start(ctx context.Context, o Options) (*Call, error) {
 	}
 	c := &Call{
 		o: o, hang: make(chan struct{}), answered: make(chan struct{}), talking: make(chan struct{}),
-		keys: make(chan string, 16), done: make(chan struct{}),
+		keys: make(chan string, 16), vanish: make(chan struct{}), done: make(chan struct{}),
 		ear:   ear{now: time.Now, keep: o.Record != ""},
 		mouth: mouth{codec: o.Codec, tone: o.Tone, quiet: o.Quiet, fresh: true},
 	}
@@ -89,6 +95,7 @@ func Start(ctx context.Context, o Options) (*Call, error) {
 	if err := c.open(node); err != nil {
 		return nil, err
 	}
+	c.gone = sync.OnceFunc(func() { close(c.vanish) })
 	go c.run(ctx)
 	return c, nil
 }
@@ -105,19 +112,26 @@ func (c *Call) open(node netip.AddrPort) error {
 		return fmt.Errorf("media: %w", err)
 	}
 	// Media may come from anywhere: the caller has no list of addresses, it believes what the node's SDP says.
-	if c.session, err = c.engine.Open([]netip.Prefix{netip.PrefixFrom(node.Addr(), node.Addr().BitLen())}); err != nil {
+	session, err := c.engine.Open(only(node.Addr()))
+	if err != nil {
 		c.engine.Stop()
 		return fmt.Errorf("media: %w", err)
 	}
+	c.session.Store(session)
 	if c.wire, err = dial(c.o, node); err != nil {
 		c.engine.Stop()
 		return err
 	}
-	c.session.Receive(&c.ear)
+	session.Receive(&c.ear)
 	c.script = newScript(c.o, node, c.wire.local())
-	c.local = sdp.Local{Addr: c.session.Addr(), SessionID: rand.Uint64() >> 1, Version: 1, Codecs: c.o.codecs(), Secure: c.o.secure()}
-	c.session.Await(c.o.SRTP != "")
+	c.local = sdp.Local{Addr: session.Addr(), SessionID: rand.Uint64() >> 1, Version: 1, Codecs: c.o.codecs(), Secure: c.o.secure()}
+	session.Await(c.o.SRTP != "")
 	return nil
+}
+
+// only is one host.
+func only(host netip.Addr) []netip.Prefix {
+	return []netip.Prefix{netip.PrefixFrom(host, host.BitLen())}
 }
 
 // Done is closed when the call is over, everything it held is released and the recording is written.
@@ -151,8 +165,35 @@ func (c *Call) Cue(hz float64) <-chan time.Time {
 	return c.ear.cue
 }
 
-// Sent is how many packets of audio were sent so far.
-func (c *Call) Sent() uint64 { return c.session.Stats().Sent }
+// Sent is how many packets of audio had left by a moment: what the caller put on the wire, however busy its machine was.
+func (c *Call) Sent(by time.Time) int { return c.mouth.left(by) }
+
+// Vanish is a caller who is gone from one moment to the next: nothing more is sent, and nothing is answered.
+func (c *Call) Vanish() { c.gone() }
+
+// Move goes on from another port without a word over SIP, as behind a NAT that forgot the one before.
+func (c *Call) Move() error {
+	s, err := c.engine.Open(only(c.wire.conn.RemoteAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Addr()))
+	if err != nil {
+		return fmt.Errorf("media: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Receive(&c.ear)
+	s.Set(c.agreed)
+	old := c.session.Swap(s)
+	old.Close()
+	c.before = sum(c.before, old.Stats())
+	return nil
+}
+
+func sum(a, b media.Stats) media.Stats {
+	a.Sent, a.Received, a.Lost, a.MaxGap = a.Sent+b.Sent, a.Received+b.Received, a.Lost+b.Lost, max(a.MaxGap, b.MaxGap)
+	return a
+}
+
+// Audio sends a frame from wherever the caller is.
+func (c *Call) Audio(f media.Frame) { c.session.Load().Audio(f) }
 
 // CallID is the id in X-Holdfast-Call; "" before the answer.
 func (c *Call) CallID() string { return c.Result().CallID }
@@ -179,8 +220,11 @@ func (c *Call) run(ctx context.Context) {
 	close(c.talking)
 	c.workers.Wait()
 	ended := time.Now()
-	c.session.Close()
-	stats := c.session.Stats()
+	session := c.session.Load()
+	session.Close()
+	c.mu.Lock()
+	stats := sum(c.before, session.Stats())
+	c.mu.Unlock()
 	c.engine.Stop()
 	c.wire.close()
 	<-c.wire.gone

@@ -125,16 +125,24 @@ func (c *Call) agree(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("the node's answer: %w", err)
 	}
-	c.session.Set(m)
-	c.local.Secure.Now = m.Crypto
+	c.follow(m)
 	c.set(func(r *Result) { r.Encrypted = m.Crypto != nil })
 	return nil
+}
+
+// follow takes what was agreed on.
+func (c *Call) follow(m sdp.Media) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.agreed = m
+	c.session.Load().Set(m)
+	c.local.Secure.Now = m.Crypto
 }
 
 // talk is the call after the answer, until one side hangs up.
 func (c *Call) talk(ctx context.Context) {
 	close(c.answered)
-	c.workers.Go(func() { c.mouth.talk(c.session, c.talking) })
+	c.workers.Go(func() { c.mouth.talk(c, c.talking) })
 	c.workers.Go(c.press)
 	if c.o.OnAnswered != nil {
 		c.o.OnAnswered(c)
@@ -155,6 +163,9 @@ func (c *Call) talk(ctx context.Context) {
 		case <-limit.C:
 		case <-c.hang:
 		case <-ctx.Done():
+		case <-c.vanish:
+			c.over(ByCaller, nil)
+			return
 		case <-c.wire.gone:
 			c.over(ByError, ErrWire)
 			return
@@ -209,8 +220,8 @@ func (c *Call) reinvited(req *sip.Request) {
 		_ = c.wire.send(reply(req, 488, "Not Acceptable Here", nil))
 		return
 	}
-	c.session.Set(m)
-	c.local.Secure.Now = m.Crypto
+	c.follow(m)
+	c.set(func(r *Result) { r.Asked++ })
 	_ = c.wire.send(reply(req, 200, "OK", body,
 		sip.NewHeader("Contact", c.script.contact()), sip.NewHeader("Content-Type", "application/sdp")))
 }
@@ -266,7 +277,7 @@ func (c *Call) pressAll(keys string) {
 		wait := comma
 		if key != ',' {
 			wait = keyStep
-			c.session.SendDigit(byte(key), keyMS) //nolint:gosec // checked to be one of the keys
+			c.session.Load().SendDigit(byte(key), keyMS) //nolint:gosec // checked to be one of the keys
 		}
 		select {
 		case <-time.After(wait):

@@ -52,6 +52,7 @@ type Result struct {
 	Err        error     `json:"-"` // what went wrong when EndedBy is ByError
 	AnsweredAt time.Time `json:"-"`
 	InviteSent time.Time `json:"-"`
+	Asked      int       `json:"-"` // re-INVITEs of the node that were answered
 }
 
 // EndedBy is who ended a call.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"holdfast/deploy/schema/demo"
+	"holdfast/e2e/carrier"
 	"holdfast/e2e/sound"
 	"holdfast/media"
 	"holdfast/media/codec"
@@ -51,6 +52,8 @@ const (
 	lengthBar = 700 * time.Millisecond
 	// busyBar is the same where a crowd of callers and a node that begins anew share the cores with whatever else runs.
 	busyBar = 10 * time.Second
+	// clockBar is how far two processes may be apart that read one machine's clock.
+	clockBar = 20 * time.Millisecond
 	// endBar is how long after a caller hung up the node may still be ending the call: a BYE that has to be sent again, a
 	// message that is being stored.
 	endBar = 5 * time.Second
@@ -217,9 +220,17 @@ func (l *Ledger) check(e *Entry, kept books) (all []string) {
 			bar = busyBar
 		}
 		length, heard := r.EndedAt.Sub(*r.AnsweredAt), time.Duration(knows.DurationMS)*time.Millisecond
-		if off := length - heard; e.Said() == 0 && off.Abs() > bar { // a message is kept, and told, before its call is over
+		if off := length - heard; e.Said() == 0 && !e.Vanished && off.Abs() > bar { // a message is kept, and told, before its call is over
 			differ("lasted %v, by the log %v", heard, length)
 		}
+	}
+	// What the node says happened after what the caller did to make it happen, however late either was to notice.
+	if r.AnsweredAt != nil && r.AnsweredAt.Before(knows.InviteSent.Add(-clockBar)) {
+		differ("was answered at %v, and called at %v", r.AnsweredAt, knows.InviteSent)
+	}
+	if hungUp := knows.AnsweredAt.Add(time.Duration(knows.DurationMS) * time.Millisecond); knows.EndedBy == carrier.ByCaller &&
+		!e.Crashed && r.EndedAt != nil && r.EndedAt.Before(hungUp.Add(-clockBar)) {
+		differ("ended at %v, before its caller hung up at %v", r.EndedAt, hungUp)
 	}
 	all = append(all, l.checkStory(e, r, kept.api[r.ID])...)
 	return append(all, l.checkMessage(e, r, kept)...)
@@ -254,9 +265,9 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 		all = append(all, e.name()+": "+fmt.Sprintf(format, args...))
 	}
 	messages, said := kept.messages[r.ID], e.Said()
-	if from, to := e.spoke(); e.Crashed {
-		if at := l.crashed(e.Call.Result().AnsweredAt, to); !at.IsZero() {
-			said = max(0, min(said, at.Sub(from))) // the rest was said to nobody
+	if e.Crashed {
+		if at := l.crashed(e.Call.Result().AnsweredAt, e.spoken()); !at.IsZero() {
+			said = e.saidBy(at) // the rest was said to nobody
 		}
 	}
 	switch {

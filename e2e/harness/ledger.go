@@ -50,12 +50,13 @@ type Entry struct {
 	Crashed bool
 	// Told says that the caller was told that the message was not stored: it may be there all the same.
 	Told bool
+	// Vanished says that the caller was gone without a word: when the call was over is the node's to find.
+	Vanished bool
 	// Lossy says that packets of this call were lost on the way by the story's own doing.
 	Lossy bool
 
 	mu       sync.Mutex
-	from, to time.Time     // when the caller spoke into a message
-	said     time.Duration // then, by what was sent: a busy machine keeps a caller from speaking
+	from, to time.Time // when the caller spoke into a message
 }
 
 // Ledger opens a ledger for the node's calls.
@@ -169,7 +170,6 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 			return ctx.Err()
 		}
 	}
-	before := e.Sent()
 	e.mu.Lock()
 	e.from = time.Now()
 	e.mu.Unlock()
@@ -184,7 +184,6 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 	}
 	e.mu.Lock()
 	e.to = time.Now()
-	e.said = time.Duration(e.Sent()-before) * media.FrameTime //nolint:gosec // a few thousand
 	e.mu.Unlock()
 	return ctx.Err()
 }
@@ -192,15 +191,31 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 // Said is how long the caller spoke into a message.
 func (e *Entry) Said() time.Duration {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.said
+	to := e.to
+	e.mu.Unlock()
+	return e.saidBy(to)
 }
 
-// spoke is when.
-func (e *Entry) spoke() (from, to time.Time) {
+// saidBy is how much of it had left by a moment. It goes by the packets that left, not by the clock: a busy machine keeps a
+// caller from speaking, and what was never sent cannot be lost.
+func (e *Entry) saidBy(at time.Time) time.Duration {
+	e.mu.Lock()
+	from, to := e.from, e.to
+	e.mu.Unlock()
+	if at.After(to) {
+		at = to
+	}
+	if from.IsZero() || at.Before(from) {
+		return 0
+	}
+	return time.Duration(e.Sent(at)-e.Sent(from)) * media.FrameTime
+}
+
+// spoken is when the caller had done speaking; zero: the caller never spoke.
+func (e *Entry) spoken() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.from, e.to
+	return e.to
 }
 
 // Balance waits until every call is over and kept, and fails the test for each difference between the ledger and call log,

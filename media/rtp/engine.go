@@ -23,7 +23,8 @@ type Config struct {
 	Public       netip.Addr    // address told to peers; default Bind. Needed when Bind is 0.0.0.0 or ::
 	Low, High    uint16        // ports, both included; RTP takes the even ones and RTCP the odd above; default 16384-32767
 	Quiet        time.Duration // how long a port rests before its next use, default 5 s: late packets of the former call die out
-	UnheardAfter time.Duration // Unheard is told after this long without a packet that was expected; default 4 s
+	UnheardAfter time.Duration // Unheard is told after this long without a packet that was expected; default 3.5 s, so that with the clock's second all is told within 5
+	HushedAfter  time.Duration // Hushed is told after this long of packets without any sound; default 10 s
 	SilenceAfter time.Duration // Silent is told after this long without a packet that was expected; default 20 s
 	// KeepAlive is after how long without a packet of ours a peer that wants to hear us is sent 20 ms of silence, and again
 	// each time; default 1 s, negative: never. A carrier hangs up on a call that it hears nothing of, as while a message is
@@ -53,7 +54,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("media ports %d-%d: want at least one pair, even and odd, above 1023", c.Low, c.High)
 	}
 	c.Quiet = cmp.Or(c.Quiet, 5*time.Second)
-	c.UnheardAfter = cmp.Or(c.UnheardAfter, 4*time.Second)
+	c.UnheardAfter = cmp.Or(c.UnheardAfter, 3500*time.Millisecond)
+	c.HushedAfter = cmp.Or(c.HushedAfter, 10*time.Second)
 	c.SilenceAfter = cmp.Or(c.SilenceAfter, 20*time.Second)
 	c.KeepAlive = cmp.Or(c.KeepAlive, time.Second)
 	if c.Log == nil {

@@ -53,10 +53,11 @@ type receiver struct {
 	digits   dtmf.Decoder
 	tokens   float64 // of the rate limit
 	refilled time.Time
-	skipped  uint16    // packets that were no audio: taken out of the numbers that sinks see
-	marker   bool      // the next frame is the first of a new run
-	unheard  bool      // Unheard was told
-	silent   bool      // Silent was told
+	skipped  uint16 // packets that were no audio: taken out of the numbers that sinks see
+	marker   bool   // the next frame is the first of a new run
+	unheard  bool   // Unheard was told
+	silent   bool   // Silent was told
+	hush     hush
 	since    time.Time // when packets began to be expected
 	alive    time.Time // last RTP or RTCP packet of the peer
 	gapFrom  time.Time // last packet, where the time to the next one counts as a gap
@@ -72,7 +73,7 @@ type heard struct {
 	refused reason
 	frame   media.Frame // with an empty payload: nothing to play
 	digit   byte        // 0: none
-	audible bool        // the peer was silent until now
+	audible bool        // the peer was not heard until now
 }
 
 // take judges one packet and digests it: source, authenticity, rate, form, type, number, and only then its content. SRTP is
@@ -128,6 +129,9 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 		}
 	}
 	got.audible, r.unheard, r.silent = r.unheard || r.silent, false, false
+	if got.audible {
+		r.hush = hush{}
+	}
 	r.count(h, now)
 	if kind != audioKind || len(payload) == 0 {
 		r.skipped++
@@ -140,6 +144,7 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 		Codec: c, Seq: h.seq - r.skipped, Timestamp: h.timestamp, Marker: h.marker || r.marker, Payload: payload,
 	}
 	r.marker = false
+	got.audible = r.hush.take(c, payload, now) || got.audible
 	return none
 }
 
@@ -216,7 +221,7 @@ func (r *receiver) set(peer sdp.Media, now time.Time) error {
 		r.control.forget()
 	}
 	if !r.named || !r.peer.Receive || !peer.Receive { // the wait for packets begins or ends here
-		r.since, r.gapFrom, r.unheard, r.silent = now, time.Time{}, false, false
+		r.since, r.gapFrom, r.unheard, r.silent, r.hush = now, time.Time{}, false, false, hush{}
 	}
 	r.peer, r.named = peer, true
 	if err := r.opener.set(peer.Crypto, now); err != nil {
@@ -237,13 +242,13 @@ func (r *receiver) allow(from []netip.Prefix) {
 	r.latch.allowed = slices.Clone(from)
 }
 
-// quiet says once that the peer should be heard and was not for a while, and once that it gave no sign at all for long: no
-// report of RTCP either.
-func (r *receiver) quiet(now time.Time, while, long time.Duration) (unheard, silent bool) {
+// quiet says once that the peer should be heard and was not for a while, once that its packets have had no sound in them, and
+// once that it gave no sign at all for long: no report of RTCP either.
+func (r *receiver) quiet(now time.Time, while, hush, long time.Duration) (unheard, hushed, silent bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed || !r.named || !r.peer.Receive || r.silent {
-		return false, false
+		return false, false, false
 	}
 	heard, alive := r.since, r.since
 	if r.stats.LastReceived.After(heard) {
@@ -254,7 +259,7 @@ func (r *receiver) quiet(now time.Time, while, long time.Duration) (unheard, sil
 	}
 	unheard, silent = !r.unheard && now.Sub(heard) >= while, now.Sub(alive) >= long
 	r.unheard, r.silent = r.unheard || unheard, silent
-	return unheard, silent
+	return unheard, !r.unheard && r.hush.lasts(now, hush), silent
 }
 
 // figures returns what was counted.

@@ -85,7 +85,7 @@ func (s *Session) Receive(to media.Sink) {
 	s.sink.Store(&destination{to})
 }
 
-// Listen says who is told of Digit, Unheard, Silent, Audible, and Ended with reason "panic". Events before it are kept (16) and
+// Listen says who is told of Digit, Unheard, Hushed, Silent, Audible, and Ended with reason "panic". Events before it are kept (16) and
 // delivered then. fn must not block.
 func (s *Session) Listen(fn func(media.Event)) { s.events.listen(fn) }
 
@@ -135,9 +135,12 @@ func (s *Session) takeRTP(src netip.AddrPort, b []byte) {
 // tick is the engine's clock.
 func (s *Session) tick(now time.Time) {
 	defer s.survive()
-	unheard, silent := s.in.quiet(now, s.engine.config.UnheardAfter, s.engine.config.SilenceAfter)
+	unheard, hushed, silent := s.in.quiet(now, s.engine.config.UnheardAfter, s.engine.config.HushedAfter, s.engine.config.SilenceAfter)
 	if unheard {
 		s.tell(media.Event{Kind: media.Unheard})
+	}
+	if hushed {
+		s.tell(media.Event{Kind: media.Hushed})
 	}
 	if silent {
 		s.tell(media.Event{Kind: media.Silent})

@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
@@ -184,8 +185,39 @@ func TestSilenceIsToldOnceAndItsEndToo(t *testing.T) {
 	held := agreed(k.peer, media.PCMU)
 	held.Receive = false
 	k.Set(held)
-	if unheard, silent := k.in.quiet(time.Now().Add(time.Hour), time.Second, time.Second); unheard || silent {
+	if unheard, hushed, silent := k.in.quiet(time.Now().Add(time.Hour), time.Second, time.Second, time.Second); unheard || hushed || silent {
 		t.Error("silence of a peer that may not send was told")
+	}
+}
+
+func TestPacketsWithoutSoundAreToldOnceAndTheFirstSoundToo(t *testing.T) {
+	t.Parallel()
+	e := engine(t, 2, func(c *Config) { c.HushedAfter = 500 * time.Millisecond })
+	for _, codec := range []media.Codec{media.PCMU, media.PCMA} {
+		k := open(t, e, codec)
+		pace := time.NewTicker(media.FrameTime)
+		defer pace.Stop()
+		says := func(sample byte, until media.EventKind) {
+			t.Helper()
+			payload, over := bytes.Repeat([]byte{sample}, media.FrameBytes), time.After(limit)
+			for {
+				select {
+				case <-pace.C:
+					k.peer.Send(k.Addr(), k.peer.Packet(payload, nil))
+				case got := <-k.told:
+					if got.Kind != until {
+						t.Fatalf("event %d, want %d", got.Kind, until)
+					}
+					return
+				case <-over:
+					t.Fatalf("no event %d", until)
+				}
+			}
+		}
+		for range 2 {
+			says(codec.Silence(), media.Hushed)
+			says(codec.Silence()^0x7F, media.Audible)
+		}
 	}
 }
 

@@ -185,7 +185,7 @@ func (d *dialog) fromMedia(ev media.Event) {
 	switch ev.Kind {
 	case media.Ended:
 		d.finish(ev.Ending, true)
-	case media.Unheard:
+	case media.Unheard, media.Hushed:
 		d.unheard(ev)
 	case media.Silent:
 		d.quieten(ev)

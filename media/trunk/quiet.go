@@ -9,7 +9,7 @@ import (
 // A caller who is not heard may be silent, on hold somewhere, behind a network that lost one direction, or gone without a
 // BYE. What we do never rests on silence alone, ours or theirs: a peer that says over SIP that the call is there keeps it.
 
-// unheard is told that nothing came for some seconds. Once in a call the peer is asked for its media anew: an exchange that
+// unheard is told that nothing came for some seconds, or no sound for longer. Once in a call the peer is asked for its media anew: an exchange that
 // restarted, or a NAT that forgot, sends where our description says.
 func (d *dialog) unheard(ev media.Event) {
 	d.mu.Lock()
@@ -21,7 +21,7 @@ func (d *dialog) unheard(ev media.Event) {
 	if !first {
 		return
 	}
-	d.s.cfg.Log.Warn("nothing is heard of the far end; it is asked for its media", "call", d.callID, "from", d.source)
+	d.s.cfg.Log.Warn("nothing is heard of the far end; it is asked for its media", "call", d.callID, "from", d.source, "packets", ev.Kind == media.Hushed)
 	d.s.spawn(func() {
 		defer d.s.recovered("re-INVITE", nil)
 		status := d.sendInvite(t.ask(least), d.s.timing.sign)

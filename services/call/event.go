@@ -47,6 +47,7 @@ const (
 	ThirdAnswered Type = "third_answered" // N
 	ThirdEnded    Type = "third_ended"    // N, Reason
 	MediaKnown    Type = "media"          // Media: whether what is said is encrypted on its way to the caller, where that was wanted
+	Hearing       Type = "hearing"        // Unheard: whether anything is heard of the caller
 	Turned        Type = "refused"        // Plan, Reason: loop or fraud; the INVITE was refused
 )
 
@@ -57,6 +58,15 @@ type Secrecy string
 const (
 	Encrypted Secrecy = "encrypted"
 	InClear   Secrecy = "in_clear" // though encryption was preferred
+)
+
+// Unheard is why nothing is heard of a caller.
+type Unheard string
+
+// The kinds of Unheard; "" while the caller is heard.
+const (
+	NoPackets Unheard = "no_packets" // for some seconds nothing came
+	NoSound   Unheard = "no_sound"   // for ten seconds packets came, and no sound in them
 )
 
 // NotEncrypted is AnswerFailed's Reason for an offer without the encryption that its trunk requires, answered with 488.
@@ -102,6 +112,7 @@ type Event struct {
 	N        int                `json:"n,omitempty"`    // which third party
 	Keys     int                `json:"keys,omitempty"` // how many
 	Media    Secrecy            `json:"media,omitempty"`
+	Unheard  Unheard            `json:"unheard,omitempty"`
 	Staffed  bool               `json:"staffed,omitempty"` // somebody who may take the call is on duty
 	Digits   string             `json:"-"`                 // the keys: they may be somebody's PIN, and are written nowhere
 }

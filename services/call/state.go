@@ -181,6 +181,7 @@ type State struct {
 	Message      *Take              `json:"message,omitempty"` // the kept message
 	Panics       int                `json:"panics,omitempty"`
 	Media        Secrecy            `json:"media,omitempty"`
+	Unheard      Unheard            `json:"unheard,omitempty"` // why nothing is heard of the caller
 	Result       Result             `json:"result,omitempty"`
 	Reason       string             `json:"reason,omitempty"` // stable, see Step
 }

@@ -42,6 +42,11 @@ func Step(s State, e Event) (State, []Effect, error) {
 		err = m.callerEnded()
 	case e.Type == MediaKnown && s.Phase != Ended && s.Phase != New:
 		m.s.Media = e.Media
+	case e.Type == Hearing && s.Phase != Ended && s.Phase != New:
+		if s.Unheard == e.Unheard {
+			return s, nil, ErrStale
+		}
+		m.s.Unheard = e.Unheard
 	case e.Type == Panicked && s.Phase != Ended && s.Phase != New:
 		m.panicked()
 	default:

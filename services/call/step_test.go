@@ -136,6 +136,8 @@ func facts(s State) []Event {
 		{Type: AnswerFailed, Reason: "no port"},
 		{Type: AnswerFailed, Reason: NotEncrypted},
 		{Type: MediaKnown, Media: InClear},
+		{Type: Hearing, Unheard: NoPackets},
+		{Type: Hearing},
 		played(s.Token), played(s.Token + 7),
 		{Type: OfferRefused, Operator: ada, Epoch: s.Epoch, Reason: "paused"},
 		{Type: OfferEnded, Operator: ada, Epoch: s.Epoch, Reason: "missed"},

@@ -78,6 +78,7 @@ type Line struct {
 	Reminders int       `json:"reminders,omitempty"` // how often the operator was reminded of that
 	Guest     bool      `json:"guest,omitempty"`     // another operator has the call and asked this one in
 	Host      string    `json:"host,omitempty"`      // that operator's name
+	Unheard   string    `json:"unheard,omitempty"`   // call.Unheard: nothing is heard of the caller
 	Third     *Third    `json:"third,omitempty"`     // who is in the call, is being asked into it, or was asked in vain
 }
 

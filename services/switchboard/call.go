@@ -258,7 +258,13 @@ func (c *liveCall) heard(e media.Event) {
 	case media.InClear:
 		c.post(call.Event{Type: call.MediaKnown, Media: call.InClear})
 	case media.Held, media.Resumed, media.Connected, media.Unreachable:
-	case media.Unheard, media.Silent, media.Audible: // whether who is not heard is gone, the trunk finds out
+	case media.Unheard: // whether who is not heard is gone, the trunk finds out
+		c.post(call.Event{Type: call.Hearing, Unheard: call.NoPackets})
+	case media.Hushed:
+		c.post(call.Event{Type: call.Hearing, Unheard: call.NoSound})
+	case media.Audible:
+		c.post(call.Event{Type: call.Hearing})
+	case media.Silent: // Unheard came before
 	}
 }
 

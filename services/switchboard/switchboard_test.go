@@ -93,6 +93,27 @@ func TestACallThatIsNotEncryptedIsMarked(t *testing.T) {
 	})
 }
 
+func TestACallerWhoIsNotHeardIsToldOfToWhoShouldHear(t *testing.T) {
+	inHouse(t, func(h *house) {
+		ada := h.ready("ada")
+		c := h.dial(lakeside)
+		ada.accept()
+		for _, is := range []struct {
+			kind media.EventKind
+			want call.Unheard
+		}{{media.Unheard, call.NoPackets}, {media.Silent, call.NoPackets}, {media.Audible, ""}, {media.Hushed, call.NoSound}, {media.Audible, ""}} {
+			c.leg.Emit(media.Event{Kind: is.kind})
+			h.pass(0)
+			if got := ada.line().Unheard; got != string(is.want) || h.story(c).Unheard != is.want {
+				t.Errorf("event %d: the operator is told %q, the story says %q, want %q", is.kind, got, h.story(c).Unheard, is.want)
+			}
+		}
+		if ada.state().Line != nil {
+			t.Errorf("all is well again, and the operator is told %+v", ada.line())
+		}
+	})
+}
+
 func TestAMissedOfferPausesTheOperatorForHalfAMinuteAndTheCallGoesOn(t *testing.T) {
 	inHouse(t, func(h *house) {
 		ada := h.ready("ada")

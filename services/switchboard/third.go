@@ -223,7 +223,7 @@ func (c *liveCall) tellLines() {
 		now[c.state.Operator] = lineOf(c.state)
 		if t, ok := c.state.Present(); ok && t.Up() && t.Inside() {
 			now[t.Operator] = &duty.Line{
-				With: string(c.state.With), HeldSince: c.state.HeldAt, Guest: true, Host: c.state.OperatorName,
+				With: string(c.state.With), HeldSince: c.state.HeldAt, Guest: true, Host: c.state.OperatorName, Unheard: string(c.state.Unheard),
 			}
 		}
 	}
@@ -246,10 +246,10 @@ func (c *liveCall) tellLines() {
 
 // lineOf is the call as its operator sees it; nil when nothing about it is unusual.
 func lineOf(s call.State) *duty.Line {
-	if s.With == call.Caller && len(s.Thirds) == 0 {
+	if s.With == call.Caller && len(s.Thirds) == 0 && s.Unheard == "" {
 		return nil
 	}
-	l := &duty.Line{With: string(s.With), HeldSince: s.HeldAt, Reminders: s.Reminders}
+	l := &duty.Line{With: string(s.With), HeldSince: s.HeldAt, Reminders: s.Reminders, Unheard: string(s.Unheard)}
 	if n := len(s.Thirds); n > 0 && s.Thirds[n-1].Operator != s.Operator {
 		l.Third = thirdOf(s.Thirds[n-1])
 	}

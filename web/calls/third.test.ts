@@ -51,6 +51,13 @@ describe('the controls of a call', () => {
   ] as [string, Line | undefined, string][])('%s: what may be done', (_, line, wanted) => {
     expect(can(line)).toBe(wanted);
   });
+  it('say that the caller is not heard, to who should hear the caller', () => {
+    const unheard = (line: Line) => controls(desk(line), NOW)?.unheard;
+    expect(unheard({ with: '', unheard: 'no_packets' })).toBe('no_packets');
+    expect(unheard({ with: 'all', third: ortiz('up'), unheard: 'no_sound' })).toBe('no_sound');
+    expect(unheard({ with: 'nobody', unheard: 'no_packets' })).toBe('');
+    expect(unheard({ with: '' })).toBe('');
+  });
   it('offers no outbound call to who may not dial', () => {
     expect(can(undefined, { may_dial: false })).toBe('digits hold transfer');
   });

@@ -20,6 +20,8 @@ export interface Controls {
   /** Another operator has the call and asked this one in: nothing but hanging up is theirs. */
   guest: boolean;
   host: string;
+  /** Why nothing is heard of the caller, where the operator should hear them; '' else. */
+  unheard: NonNullable<Line['unheard']> | '';
   third: Third | null;
   /** Local: since when the third party is as it is. */
   thirdSince: number;
@@ -43,6 +45,7 @@ export function controls(desk: Desk, now: number): Controls | null {
     reminders: line.reminders ?? 0,
     guest: line.guest === true,
     host: line.host ?? '',
+    unheard: line.with === '' || line.with === 'all' ? (line.unheard ?? '') : '',
     third,
     thirdSince: localTime(third?.since, desk.skew) ?? now,
     can: new Set(),

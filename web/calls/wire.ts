@@ -143,6 +143,8 @@ export interface Line {
   /** Another operator, the host, has the call and asked this one in. */
   guest?: boolean;
   host?: string;
+  /** Nothing is heard of the caller: nothing comes, or packets without any sound. */
+  unheard?: 'no_packets' | 'no_sound';
   third?: Third;
 }
 

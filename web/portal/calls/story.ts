@@ -31,6 +31,8 @@ function finer(type: string, text: (key: string) => string): string {
       return `offer_ended.${['declined', 'missed', 'lost'].includes(text('reason')) ? text('reason') : 'other'}`;
     case 'media':
       return `media.${text('media') === 'encrypted' ? 'encrypted' : 'in_clear'}`;
+    case 'hearing':
+      return `hearing.${text('unheard') || 'heard'}`;
     case 'timer':
       return `timer.${['ring', 'wait', 'position', 'rejoin'].includes(text('timer')) ? text('timer') : 'watchdog'}`;
     case 'ordered':

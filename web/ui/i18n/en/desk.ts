@@ -86,6 +86,10 @@ export const desk = {
   'third.guest.third': '{name} asked you in. The two of you speak; the caller hears nothing of it.',
   'third.guest.all': '{name} asked you in. All three hear each other.',
   'third.guest.waits': '{name} asked you in and speaks with the caller. You wait.',
+  'third.unheard.no_packets': 'You cannot hear the caller: nothing comes from their side.',
+  'third.unheard.no_sound': 'You cannot hear the caller: for ten seconds only silence has come.',
+  'third.unheard.more':
+    'Holdfast has asked the carrier for the sound. The caller may hear you: say that you do not hear them. If it stays like this, call back.',
   'third.muted': 'Muted: nobody hears you',
   'third.held.for': 'On hold for',
   'third.held.long': 'Waiting long, on hold for',

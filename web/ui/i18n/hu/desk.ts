@@ -89,6 +89,10 @@ export const desk: Record<keyof typeof en, string> = {
   'third.guest.third': '{name} bevonta Önt. Ketten beszélnek; a hívó ebből semmit sem hall.',
   'third.guest.all': '{name} bevonta Önt. Mindhárman hallják egymást.',
   'third.guest.waits': '{name} bevonta Önt, és most a hívóval beszél. Ön vár.',
+  'third.unheard.no_packets': 'A hívó nem hallható: felőle semmi sem érkezik.',
+  'third.unheard.no_sound': 'A hívó nem hallható: tíz másodperce csak csend jön felőle.',
+  'third.unheard.more':
+    'A Holdfast már kérte a szolgáltatótól a hangot. A hívó talán hallja Önt: mondja meg neki, hogy Ön nem hallja. Ha így marad, hívja vissza.',
   'third.muted': 'Elnémítva: senki sem hallja Önt',
   'third.held.for': 'Tartásban',
   'third.held.long': 'Régóta vár, tartásban',

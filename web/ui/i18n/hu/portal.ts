@@ -246,6 +246,10 @@ export const portal: Record<keyof typeof en, string> = {
   'event.offer_ended.missed': '{name} nem fogadta.',
   'event.offer_ended.lost': '{name} kapcsolata megszakadt.',
   'event.offer_ended.other': 'Az ajánlat véget ért: {name}.',
+  'event.hearing.no_packets':
+    'A hívó felől néhány másodpercig semmi sem érkezett; a Holdfast kérte a hangot a szolgáltatótól.',
+  'event.hearing.no_sound': 'A hívó felől tíz másodpercig csak csend jött; a Holdfast kérte a hangot a szolgáltatótól.',
+  'event.hearing.heard': 'A hívó ismét hallható volt.',
   'event.media.encrypted': 'A hang titkosítva jut el a szolgáltatóig.',
   'event.media.in_clear': 'A hang titkosítás nélkül jut el a szolgáltatóig.',
   'event.accepted': '{name} fogadta.',
