@@ -67,35 +67,44 @@ func TestAProcessThatIsKilledLosesAtMostASecondOfAudio(t *testing.T) {
 		t.Fatal(err)
 	}
 	for run := range kills() {
-		dir := t.TempDir()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestAProcessThatIsKilledLosesAtMostASecondOfAudio$")
-		child.Env = append(os.Environ(), crashDir+"="+dir)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+		t.Run(fmt.Sprint(run), func(t *testing.T) {
+			t.Parallel()
+			killed(t, keys, run)
+		})
+	}
+}
+
+// killed lets a process record, kills it in the middle, and wants to hear all but the last second.
+func killed(t *testing.T, keys *Keys, run int) {
+	t.Helper()
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestAProcessThatIsKilledLosesAtMostASecondOfAudio$")
+	child.Env = append(os.Environ(), crashDir+"="+dir)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := -1
+	lines := bufio.NewScanner(out)
+	for said < 3+run%4 && lines.Scan() {
+		_, _ = fmt.Sscan(lines.Text(), &said)
+	}
+	_ = child.Process.Kill() // SIGKILL
+	_ = child.Wait()
+	s := newStore(t, Config{Dir: dir, Keys: keys})
+	repaired, err := s.Repair()
+	if err != nil || len(repaired) != 5 {
+		t.Fatalf("%+v %v", repaired, err)
+	}
+	for _, r := range repaired {
+		if r.Err != nil || !r.Summary.CutShort || r.Summary.Duration < time.Duration(said-1)*time.Second {
+			t.Errorf("%+v of %d seconds", r, said)
 		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := -1
-		lines := bufio.NewScanner(out)
-		for said < 3+run%4 && lines.Scan() {
-			_, _ = fmt.Sscan(lines.Text(), &said)
-		}
-		_ = child.Process.Kill() // SIGKILL
-		_ = child.Wait()
-		cancel()
-		s := newStore(t, Config{Dir: dir, Keys: keys})
-		repaired, err := s.Repair()
-		if err != nil || len(repaired) != 5 {
-			t.Fatalf("%+v %v", repaired, err)
-		}
-		for _, r := range repaired {
-			if r.Err != nil || !r.Summary.CutShort || r.Summary.Duration < time.Duration(said-1)*time.Second {
-				t.Errorf("%+v of %d seconds", r, said)
-			}
-			mustHear(t, s, r.ID, noise(5, 100*chunkBytes)[:r.Summary.Bytes])
-		}
+		mustHear(t, s, r.ID, noise(5, 100*chunkBytes)[:r.Summary.Bytes])
 	}
 }
