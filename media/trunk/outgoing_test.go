@@ -194,7 +194,7 @@ func TestWhatTheCalledPartySaysIsAReason(t *testing.T) {
 
 func TestOnlyWhatTheTrunkCouldNotDoGoesToTheNext(t *testing.T) {
 	t.Parallel()
-	n := newNode(t)
+	n := newNode(t, givesUpSoon)
 	mute, broken, good := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.1")
 	n.outward(mute, broken, good)
 	leg, events := n.out(t)
@@ -246,7 +246,7 @@ func TestACallForOneTrunkGoesToNoOther(t *testing.T) {
 
 func TestATrunkThatWakesUpLateIsCancelled(t *testing.T) {
 	t.Parallel()
-	n := newNode(t)
+	n := newNode(t, givesUpSoon)
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.outward(p)
 	leg, events := n.out(t)
@@ -261,7 +261,7 @@ func TestATrunkThatWakesUpLateIsCancelled(t *testing.T) {
 
 func TestAWithdrawnCallIsCancelledOnceItMayBe(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, func(s *Server) { s.timing.noReply = patience })
+	n := newNode(t)
 	p := n.dial(t, "udp", "127.0.0.1")
 	n.outward(p)
 	leg, events := n.out(t)

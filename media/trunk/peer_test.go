@@ -29,9 +29,12 @@ const patience = 5 * time.Second
 var quick = timing{
 	t1: 25 * time.Millisecond, t2: 200 * time.Millisecond, ackLimit: 1600 * time.Millisecond,
 	probe: 50 * time.Millisecond, probeWait: time.Second, remember: 100 * time.Millisecond, firstByte: patience, farewell: 200 * time.Millisecond,
-	noReply: 200 * time.Millisecond, second: 5 * time.Millisecond, sign: 300 * time.Millisecond, askAgain: 100 * time.Millisecond,
+	noReply: patience, second: 5 * time.Millisecond, sign: 300 * time.Millisecond, askAgain: 100 * time.Millisecond,
 	handshake: patience, ring: time.Minute, pending: 1000,
 }
+
+// givesUpSoon makes a server give a carrier up that says nothing for a moment; a peer of these tests may need longer under load.
+func givesUpSoon(s *Server) { s.timing.noReply = 200 * time.Millisecond }
 
 // node is a server under test. Its trunk "t" is 127.0.0.0/16; what comes in appears in calls.
 type node struct {

@@ -192,7 +192,7 @@ func TestCarriersOfAnotherMake(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at, end := carrier(t, c.steps...)
-			n := newNode(t, func(s *Server) { s.timing.noReply, s.timing.second = patience, 3*time.Millisecond })
+			n := newNode(t, func(s *Server) { s.timing.second = 3 * time.Millisecond })
 			n.lockAt(at)
 			leg, events := n.out(t)
 			if c.then != nil {
@@ -211,7 +211,7 @@ func TestAMuteCarrierOfAnotherMakeThatWakesUpLate(t *testing.T) {
 	t.Parallel()
 	mute, muteEnd := carrier(t, recv("INVITE"), `<pause milliseconds="1200"/>`, say("200 OK", "late", sdpBody), recv("ACK"), recv("BYE"), say("200 OK", "", ""))
 	good, goodEnd := carrier(t, recv("INVITE"), say("200 OK", "p", sdpBody), recv("ACK"), recv("BYE"), say("200 OK", "", ""))
-	n := newNode(t)
+	n := newNode(t, givesUpSoon)
 	all := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}
 	n.SetTrunks([]routing.Trunk{
 		{Name: "a", Signal: all, Out: &routing.WayOut{Target: mute}}, {Name: "b", Signal: all, Out: &routing.WayOut{Target: good}},

@@ -374,7 +374,7 @@ func (n *node) behind(carriers ...[2]string) {
 
 func TestACarrierThatNeverBecomesSecureKeepsNobody(t *testing.T) {
 	t.Parallel()
-	n := newNode(t, func(s *Server) { s.timing.handshake = time.Minute })
+	n := newNode(t, givesUpSoon, func(s *Server) { s.timing.handshake = time.Minute })
 	mute, _ := silent(t)
 	at, calls := exchange(t, trusted().issue(time.Now().Add(time.Hour), "carrier.example"))
 	n.behind([2]string{mute, "carrier.example"}, [2]string{at, "carrier.example"})
