@@ -81,7 +81,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	a.queue = acd.New(acd.Config{Node: s.Node, Offers: met, Log: log})
 	a.board = switchboard.New(switchboard.Config{
 		Node: s.Node, Journal: j, Book: book, Queue: a.queue, Prompts: prompts{library, clips, lost(j)}, Player: a.player,
-		Recorder: recorder{tapes}, Browsers: browsers{a.page}, Tickets: tickets, Log: log, Sabotage: s.Bench, Most: a.limits.most,
+		Recorder: recorder{tapes}, Browsers: a.page, Tickets: tickets, Log: log, Sabotage: s.Bench, Most: a.limits.most,
 		Bridge: func(x, y media.Leg) func() { return bridge.Join(x, y).Part },
 		Confer: func(legs ...media.Leg) func() { return a.mixer.Confer(legs...).End },
 		Dialer: dialer{a}, Spend: a.spend,

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"holdfast/media"
-	"holdfast/media/browser"
 	"holdfast/media/record"
 	"holdfast/services/switchboard"
 	"holdfast/tenants"
@@ -46,8 +44,3 @@ func summary(s record.Summary) switchboard.Summary {
 	return switchboard.Summary{Duration: s.Duration, SHA256: s.SHA256, Empty: s.Empty, CutShort: s.CutShort}
 }
 
-type browsers struct{ *browser.Endpoint }
-
-func (b browsers) Answer(ctx context.Context, offer string) (string, media.Leg, error) {
-	return b.Endpoint.Answer(ctx, offer)
-}

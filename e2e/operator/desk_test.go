@@ -174,12 +174,12 @@ func (d *desk) negotiate(offer string) string {
 	former := d.leg
 	d.mu.Unlock()
 	if former != nil {
-		if answer, err := former.(browser.Restarter).Restart(d.t.Context(), offer); err == nil {
+		if answer, err := former.(browser.Restarter).Restart(offer); err == nil {
 			return answer
 		}
 		former.Hangup(media.Ending{By: media.ByServer, Reason: "replaced"})
 	}
-	answer, leg, err := d.media.Answer(d.t.Context(), offer)
+	answer, leg, err := d.media.Answer(offer)
 	if err != nil {
 		d.t.Errorf("answer: %v", err)
 		return ""

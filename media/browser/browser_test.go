@@ -71,7 +71,7 @@ func TestManyBrowsersShareOnePort(t *testing.T) {
 func TestTheAnswerHasOneCandidateOfAnICELitePassiveServer(t *testing.T) {
 	t.Parallel()
 	e := start(t, func(c *Config) { c.Public = netip.MustParseAddr("203.0.113.7") })
-	answer, leg, err := e.Answer(t.Context(), newPage(t).offer(nil))
+	answer, leg, err := e.Answer(newPage(t).offer(nil))
 	must(t, err)
 	defer leg.Hangup(media.Ending{})
 	for _, want := range []string{"a=ice-lite", "a=setup:passive", "a=rtcp-mux", "PCMU/8000", " 203.0.113.7 "} {
@@ -126,10 +126,10 @@ func TestAReloadedPageGetsALegOfItsOwn(t *testing.T) {
 	e, page := start(t), newPage(t)
 	former, told := connect(t, e, page)
 	reloaded, ear := newPage(t), newEar()
-	if _, err := former.(Restarter).Restart(t.Context(), reloaded.offer(nil)); !errors.Is(err, ErrOtherPeer) {
+	if _, err := former.(Restarter).Restart(reloaded.offer(nil)); !errors.Is(err, ErrOtherPeer) {
 		t.Errorf("Restart for another page: %v", err)
 	}
-	answer, leg, err := e.Answer(t.Context(), reloaded.pc.LocalDescription().SDP)
+	answer, leg, err := e.Answer(reloaded.pc.LocalDescription().SDP)
 	must(t, err)
 	reloaded.accept(answer)
 	newStory(leg).wait(t, media.Connected)
@@ -149,7 +149,7 @@ func TestAnICERestartKeepsTheLeg(t *testing.T) {
 	tone(t, 440, media.PCMU, leg.Audio)
 	ear.wait(t, 1000)
 	before := page.offer(&webrtc.OfferOptions{ICERestart: true})
-	answer, err := leg.(Restarter).Restart(t.Context(), before)
+	answer, err := leg.(Restarter).Restart(before)
 	must(t, err)
 	page.accept(answer)
 	received := leg.Stats().Received
@@ -172,7 +172,7 @@ func TestAnICERestartKeepsTheLeg(t *testing.T) {
 	}
 	leg.Hangup(media.Ending{})
 	<-leg.Done()
-	if _, err := leg.(Restarter).Restart(t.Context(), before); !errors.Is(err, ErrStopped) {
+	if _, err := leg.(Restarter).Restart(before); !errors.Is(err, ErrStopped) {
 		t.Errorf("Restart of an ended leg: %v", err)
 	}
 }
@@ -186,7 +186,7 @@ func TestAWrongFingerprintNeverConnects(t *testing.T) {
 	if sdp[at:at+2] == other {
 		other = "11"
 	}
-	answer, leg, err := start(t).Answer(t.Context(), sdp[:at]+other+sdp[at+2:])
+	answer, leg, err := start(t).Answer(sdp[:at]+other+sdp[at+2:])
 	must(t, err)
 	told, ear := newStory(leg), newEar()
 	leg.Receive(ear)
@@ -225,7 +225,7 @@ func TestABrowserThatVanishesIsUnreachableAndComesBackOrIsLost(t *testing.T) {
 func TestAPageThatNeverConnectsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	e := start(t, func(c *Config) { c.ConnectIn = 300 * time.Millisecond })
-	_, leg, err := e.Answer(t.Context(), newPage(t).offer(nil))
+	_, leg, err := e.Answer(newPage(t).offer(nil))
 	must(t, err)
 	if end := newStory(leg).wait(t, media.Ended); end.Ending.Reason != "not_connected" {
 		t.Errorf("ended %+v", end.Ending)
@@ -283,7 +283,7 @@ func TestStopEndsEveryLegAndFreesThePort(t *testing.T) {
 	if end := told.wait(t, media.Ended); end.Ending.Reason != "shutdown" {
 		t.Errorf("ended %+v", end.Ending)
 	}
-	if _, _, err := e.Answer(t.Context(), newPage(t).offer(nil)); !errors.Is(err, ErrStopped) {
+	if _, _, err := e.Answer(newPage(t).offer(nil)); !errors.Is(err, ErrStopped) {
 		t.Errorf("Answer after Stop: %v", err)
 	}
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
@@ -316,7 +316,7 @@ func TestAFullEndpointRefuses(t *testing.T) {
 	t.Parallel()
 	e := start(t, func(c *Config) { c.Limit = 1 })
 	connect(t, e, newPage(t))
-	if _, _, err := e.Answer(t.Context(), newPage(t).offer(nil)); !errors.Is(err, ErrFull) {
+	if _, _, err := e.Answer(newPage(t).offer(nil)); !errors.Is(err, ErrFull) {
 		t.Errorf("second leg of one: %v", err)
 	}
 }

@@ -181,7 +181,7 @@ func (e *Endpoint) addr() netip.AddrPort {
 // Answer makes a leg of a page's SDP offer (a whole one: there is no trickle) and returns the answer for it, which has
 // this endpoint's candidates. The leg's first event is Connected, or Ended when ICE and DTLS do not come up in time.
 // Errors: ErrBadOffer, ErrFull, ErrStopped.
-func (e *Endpoint) Answer(_ context.Context, offerSDP string) (answerSDP string, leg media.Leg, err error) {
+func (e *Endpoint) Answer(offerSDP string) (answerSDP string, leg media.Leg, err error) {
 	from, err := readOffer(offerSDP)
 	if err != nil {
 		return "", nil, err

@@ -20,7 +20,7 @@ var ErrOtherPeer = errors.New("the offer is another peer connection's")
 type Restarter interface {
 	// Restart answers an offer of the same peer connection, usually one with iceRestart. Errors: ErrOtherPeer, ErrBadOffer,
 	// ErrStopped when the leg has ended.
-	Restart(ctx context.Context, offerSDP string) (answerSDP string, err error)
+	Restart(offerSDP string) (answerSDP string, err error)
 }
 
 // Watcher is a leg that tells Silent and Audible only while somebody wants to know: a browser sends nothing while its
@@ -212,7 +212,7 @@ func (l *Leg) reached(now time.Time) {
 }
 
 // Restart answers a later offer of the same peer connection.
-func (l *Leg) Restart(_ context.Context, offerSDP string) (answerSDP string, err error) {
+func (l *Leg) Restart(offerSDP string) (answerSDP string, err error) {
 	from, err := readOffer(offerSDP)
 	if err != nil {
 		return "", err

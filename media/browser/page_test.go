@@ -165,7 +165,7 @@ func (p *page) accept(answer string) {
 // connect makes a leg of the page and waits until both can talk.
 func connect(t testing.TB, e *Endpoint, p *page) (media.Leg, *story) {
 	t.Helper()
-	answer, leg, err := e.Answer(t.Context(), p.offer(nil))
+	answer, leg, err := e.Answer(p.offer(nil))
 	must(t, err)
 	told := newStory(leg)
 	p.accept(answer)

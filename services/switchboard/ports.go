@@ -105,12 +105,12 @@ type Take interface {
 // Browsers opens the operators' media.
 type Browsers interface {
 	// Answer takes a page's SDP offer. The leg tells Connected, Unreachable, Silent, Audible and Ended.
-	Answer(ctx context.Context, offer string) (answer string, leg media.Leg, err error)
+	Answer(offer string) (answer string, leg media.Leg, err error)
 }
 
 // restarter is a leg whose ICE may be restarted by a new offer on the same connection.
 type restarter interface {
-	Restart(ctx context.Context, offer string) (answer string, err error)
+	Restart(offer string) (answer string, err error)
 }
 
 // watcher is a leg that can be told when silence matters.

@@ -233,7 +233,7 @@ func (h *house) open(id tenants.OperatorID, resume tenants.DutyID) *desk {
 		h.t.Fatal(err)
 	}
 	d.seat = seat
-	if _, err := seat.Open(h.t.Context(), fmt.Sprintf("v=0\r\no=- %s-%d 1 IN IP4 0.0.0.0\r\n", id, h.windows.count())); err != nil {
+	if _, err := seat.Open(fmt.Sprintf("v=0\r\no=- %s-%d 1 IN IP4 0.0.0.0\r\n", id, h.windows.count())); err != nil {
 		h.t.Fatal(err)
 	}
 	d.leg = h.windows.newest()
@@ -445,7 +445,7 @@ type windows struct {
 	legs []*mediatest.Leg
 }
 
-func (w *windows) Answer(context.Context, string) (string, media.Leg, error) {
+func (w *windows) Answer(string) (string, media.Leg, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := mediatest.NewLeg()

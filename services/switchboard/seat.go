@@ -118,15 +118,15 @@ func (s *Seat) State(ctx context.Context) (duty.State, error) {
 
 // Open answers the page's SDP offer. An offer of the same session as the present leg's (RFC 8866 section 5.2: the o= line)
 // restarts that leg's ICE, since the page's network changed; any other opens a new leg in place of the old.
-func (s *Seat) Open(ctx context.Context, offer string) (answer string, err error) {
+func (s *Seat) Open(offer string) (answer string, err error) {
 	if l := s.duty.leg.Load(); l != nil && l.session != "" && l.session == session(offer) {
 		if r, ok := l.Leg.(restarter); ok {
 			s.Alive(false)
-			return r.Restart(ctx, offer)
+			return r.Restart(offer)
 		}
 	}
 	s.Alive(true)
-	answer, leg, err := s.duty.board.cfg.Browsers.Answer(ctx, offer)
+	answer, leg, err := s.duty.board.cfg.Browsers.Answer(offer)
 	if err != nil {
 		return "", err
 	}

@@ -45,7 +45,7 @@ func (d deskSeat) Do(ctx context.Context, c Command) (Reply, error) {
 		d.seat.Alive(c.Fresh)
 		return Reply{}, nil
 	case DoOffer:
-		answer, err := d.seat.Open(ctx, c.SDP)
+		answer, err := d.seat.Open(c.SDP)
 		if err != nil {
 			return Reply{}, &Problem{Code: "no_media", Text: "The audio connection could not be opened: " + err.Error() + ". Reload the page; if it stays so, use another browser."}
 		}

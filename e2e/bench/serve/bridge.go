@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,7 +60,7 @@ func Bridge(host string) error {
 
 // operator answers the offer of operator n.
 func (p *pairs) operator(n int, offer string) (string, error) {
-	answer, leg, err := p.page.Answer(context.Background(), offer)
+	answer, leg, err := p.page.Answer(offer)
 	if err != nil {
 		return "", err
 	}
