@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,5 +37,44 @@ func TestAnAlarmAboutWhatHappenedFadesADayAfterTheLastTime(t *testing.T) {
 	j.clearHandled()
 	if got := fmt.Sprint(keys()); got != "[recording_disk]" {
 		t.Errorf("a day after it was repeated: %v", got)
+	}
+}
+
+func TestAnAlarmIsToldOnceWhileItIsOpenAndItsNumbersAreNeverUsedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	var mu sync.Mutex
+	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	j := open(t, Config{Dir: dir, Now: clock})
+	for range 5 {
+		j.Raise("harbor", "k\x00ey", "text", Warning)
+	}
+	if a := j.Alarms("harbor"); len(a) != 1 || a[0].Count != 5 {
+		t.Fatalf("alarms %+v", a)
+	}
+	mu.Lock()
+	now = now.Add(time.Minute)
+	mu.Unlock()
+	j.Raise("harbor", "k\x00ey", "text", Warning)
+	j.Clear("harbor", "k\x00ey")
+	j.Clear("harbor", "k\x00ey")
+	j.Raise("harbor", "k\x00ey", "text", Warning) // the same microsecond
+	if err := j.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	seqs := map[uint64]bool{}
+	for _, e := range replay(t, j) {
+		if e.Tenant != "harbor" {
+			continue
+		}
+		types, seqs[e.Seq] = append(types, e.Type), true
+	}
+	if fmt.Sprint(types) != "[raised raised cleared raised]" {
+		t.Errorf("%v", types)
+	}
+	if len(seqs) != 4 {
+		t.Errorf("a number was used twice: %v", seqs)
 	}
 }
