@@ -43,4 +43,3 @@ func (t take) Stop(ctx context.Context) (switchboard.Summary, error) {
 func summary(s record.Summary) switchboard.Summary {
 	return switchboard.Summary{Duration: s.Duration, SHA256: s.SHA256, Empty: s.Empty, CutShort: s.CutShort}
 }
-

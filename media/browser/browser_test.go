@@ -186,7 +186,7 @@ func TestAWrongFingerprintNeverConnects(t *testing.T) {
 	if sdp[at:at+2] == other {
 		other = "11"
 	}
-	answer, leg, err := start(t).Answer(sdp[:at]+other+sdp[at+2:])
+	answer, leg, err := start(t).Answer(sdp[:at] + other + sdp[at+2:])
 	must(t, err)
 	told, ear := newStory(leg), newEar()
 	leg.Receive(ear)

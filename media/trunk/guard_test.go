@@ -100,7 +100,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(2 * patience)
+	limit := time.After(6 * patience)
 	for !ok() {
 		select {
 		case <-tick.C:

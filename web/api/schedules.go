@@ -1,14 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"holdfast/services/interim"
 	"holdfast/services/oncall"
 	"holdfast/tenants"
 	"holdfast/tenants/people"
@@ -33,14 +26,6 @@ type Schedules interface {
 	ListFeeds(ctx context.Context, tenant tenants.TenantID, account tenants.AccountID, id tenants.ScheduleID) ([]oncall.Feed, error)
 	AddFeed(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.ScheduleID, f oncall.Feed, hash string) error
 	RemoveFeed(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id tenants.ScheduleID, feed string) error
-}
-
-// Interim sets overrides and notes, also while PostgreSQL is away: *interim.Board, with its errors.
-type Interim interface {
-	SetOverride(ctx context.Context, actor tenants.Actor, w interim.OverrideWish) (interim.Item, error)
-	SetNote(ctx context.Context, actor tenants.Actor, w interim.NoteWish) (interim.Item, error)
-	End(ctx context.Context, actor tenants.Actor, account tenants.AccountID, id string) (interim.Item, error)
-	May(actor tenants.Actor, account tenants.AccountID) bool
 }
 
 // schedule finds a schedule of the actor's tenant in the routing copy.
@@ -264,14 +249,6 @@ func (h *handlers) scheduleShown(c *routing.Copy, s *roster.Schedule) Schedule {
 	return out
 }
 
-func overrideShown(o oncall.Standing) Override {
-	return Override{
-		ID: o.ID, Schedule: string(o.Schedule), ScheduleName: o.ScheduleName, From: o.From, To: o.To, Replaces: string(o.Replaces),
-		Replaced: o.Replaced, ReplacedName: o.ReplacedName, Person: string(o.Person), PersonName: o.PersonName, Note: o.Note,
-		By: o.By, At: moment(o.At),
-	}
-}
-
 func tagged(tag string) *string {
 	tag = `"` + tag + `"`
 	return &tag
@@ -286,175 +263,4 @@ func (h *handlers) checkedAt(c *routing.Copy) time.Time {
 		}
 	}
 	return at
-}
-
-// PostOverride has somebody else on call for a while.
-func (h *handlers) PostOverride(ctx context.Context, r PostOverrideRequestObject) (PostOverrideResponseObject, error) {
-	_, s, err := h.schedule(ctx, r.ID, r.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	if h.Interim == nil {
-		return nil, ErrAway
-	}
-	actor, w := traceOf(ctx).actor, wishOf(*r.Body)
-	w.Account, w.Schedule = s.Account, s.ID
-	i, err := h.Interim.SetOverride(ctx, actor, w)
-	if err != nil {
-		return nil, err
-	}
-	return PostOverride201JSONResponse(overrideShown(oncall.StandingOf(h.copyOf(actor.Tenant), s, *i.Override))), nil
-}
-
-func wishOf(o OverrideNew) interim.OverrideWish {
-	return interim.OverrideWish{
-		From: value(o.From), To: o.To, Replaces: roster.What(value(o.Replaces)), Replaced: value(o.Replaced),
-		Person: tenants.PersonID(o.Person), Note: value(o.Note),
-	}
-}
-
-// DeleteOverride ends one.
-func (h *handlers) DeleteOverride(ctx context.Context, r DeleteOverrideRequestObject) (DeleteOverrideResponseObject, error) {
-	_, s, err := h.schedule(ctx, r.ID, r.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(s.Overrides, func(o roster.Override) bool { return o.ID == r.Override }) {
-		return nil, notFound()
-	}
-	return DeleteOverride204Response{}, h.end(ctx, r.ID, r.Override)
-}
-
-func (h *handlers) end(ctx context.Context, account, id string) error {
-	if h.Interim == nil {
-		return ErrAway
-	}
-	_, err := h.Interim.End(ctx, traceOf(ctx).actor, tenants.AccountID(account), id)
-	return err
-}
-
-// ListNotes lists an account's notes, from the routing copy.
-func (h *handlers) ListNotes(ctx context.Context, r ListNotesRequestObject) (ListNotesResponseObject, error) {
-	c := h.copyOf(traceOf(ctx).actor.Tenant)
-	if c.Account(tenants.AccountID(r.ID)) == nil {
-		return nil, notFound()
-	}
-	return ListNotes200JSONResponse{Items: notesShown(c.NotesOf(tenants.AccountID(r.ID)))}, nil
-}
-
-func notesShown(all []routing.Note) []Note {
-	out := make([]Note, len(all))
-	for i, n := range all {
-		out[i] = Note{ID: n.ID, Text: n.Text, From: n.From, Until: n.Until, By: n.By, At: n.At}
-	}
-	return out
-}
-
-// PostNote writes one.
-func (h *handlers) PostNote(ctx context.Context, r PostNoteRequestObject) (PostNoteResponseObject, error) {
-	if h.Interim == nil {
-		return nil, ErrAway
-	}
-	i, err := h.Interim.SetNote(ctx, traceOf(ctx).actor, interim.NoteWish{
-		Account: tenants.AccountID(r.ID), Text: r.Body.Text, From: value(r.Body.From), Until: r.Body.Until,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return PostNote201JSONResponse(notesShown([]routing.Note{*i.Note})[0]), nil
-}
-
-// DeleteNote ends one.
-func (h *handlers) DeleteNote(ctx context.Context, r DeleteNoteRequestObject) (DeleteNoteResponseObject, error) {
-	c := h.copyOf(traceOf(ctx).actor.Tenant)
-	if !slices.ContainsFunc(c.NotesOf(tenants.AccountID(r.ID)), func(n routing.Note) bool { return n.ID == r.Note }) {
-		return nil, notFound()
-	}
-	return DeleteNote204Response{}, h.end(ctx, r.ID, r.Note)
-}
-
-// ListFeeds lists the calendar programs that may read a schedule.
-func (h *handlers) ListFeeds(ctx context.Context, r ListFeedsRequestObject) (ListFeedsResponseObject, error) {
-	_, s, err := h.schedule(ctx, r.ID, r.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	if h.Schedules == nil {
-		return nil, ErrAway
-	}
-	all, err := h.Schedules.ListFeeds(ctx, traceOf(ctx).actor.Tenant, s.Account, s.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := ListFeeds200JSONResponse{Items: make([]Feed, len(all))}
-	for i, f := range all {
-		out.Items[i] = Feed{ID: f.ID, Name: f.Name, By: f.By, At: f.At}
-	}
-	return out, nil
-}
-
-// PostFeed makes an address with a token in it. The token names the tenant, so that the calendar is found without a sign-in.
-func (h *handlers) PostFeed(ctx context.Context, r PostFeedRequestObject) (PostFeedResponseObject, error) {
-	_, s, err := h.schedule(ctx, r.ID, r.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	if h.Schedules == nil {
-		return nil, ErrAway
-	}
-	actor := traceOf(ctx).actor
-	var secret [24]byte
-	_, _ = rand.Read(secret[:]) // it never fails
-	token := string(actor.Tenant) + "." + base64.RawURLEncoding.EncodeToString(secret[:])
-	f := oncall.Feed{ID: tenants.NewID(), Name: strings.TrimSpace(r.Body.Name), By: cmp.Or(actor.Name, actor.Email), At: h.now().UTC()}
-	if err := people.OneLine("name", f.Name); err != nil {
-		return nil, err
-	}
-	if err := h.Schedules.AddFeed(ctx, actor, s.Account, s.ID, f, hashOf(token)); err != nil {
-		return nil, err
-	}
-	return PostFeed201JSONResponse{
-		ID: f.ID, Name: f.Name, By: f.By, At: f.At,
-		URL: h.publicURL + base + "/accounts/" + r.ID + "/schedules/" + r.Schedule + "/calendar.ics?token=" + token,
-	}, nil
-}
-
-func hashOf(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:])
-}
-
-// DeleteFeed revokes an address.
-func (h *handlers) DeleteFeed(ctx context.Context, r DeleteFeedRequestObject) (DeleteFeedResponseObject, error) {
-	_, s, err := h.schedule(ctx, r.ID, r.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	if h.Schedules == nil {
-		return nil, ErrAway
-	}
-	return DeleteFeed204Response{}, h.Schedules.RemoveFeed(ctx, traceOf(ctx).actor, s.Account, s.ID, r.Feed)
-}
-
-// GetCalendar is for calendar programs, which can send no bearer token: whoever has the address may read this one schedule.
-func (h *handlers) GetCalendar(ctx context.Context, r GetCalendarRequestObject) (GetCalendarResponseObject, error) {
-	if ok, retry := h.others.take(traceOf(ctx).address); !ok {
-		return nil, tooMany(retry)
-	}
-	tenant, _, _ := strings.Cut(r.Params.Token, ".")
-	c := h.copyOf(tenants.TenantID(tenant))
-	s, hash := find(c, r.ID, r.Schedule), []byte(hashOf(r.Params.Token))
-	if s == nil || !slices.ContainsFunc(c.Feeds, func(f routing.Feed) bool {
-		return f.Schedule == s.ID && f.Account == s.Account && subtle.ConstantTimeCompare([]byte(f.Hash), hash) == 1
-	}) {
-		return nil, notFound()
-	}
-	text := oncall.Calendar(c, s, h.now())
-	tag, cache := tagged(hashOf(string(text))[:24]), "private, no-cache"
-	if strings.Contains(value(r.Params.IfNoneMatch), *tag) {
-		return GetCalendar304Response{Headers: GetCalendar304ResponseHeaders{ETag: tag, CacheControl: &cache}}, nil
-	}
-	return GetCalendar200TextCalendarResponse{
-		Body: bytes.NewReader(text), ContentLength: int64(len(text)), Headers: GetCalendar200ResponseHeaders{ETag: tag, CacheControl: &cache},
-	}, nil
 }
