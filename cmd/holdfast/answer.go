@@ -19,6 +19,7 @@ import (
 	"holdfast/media/record"
 	"holdfast/media/rtp"
 	"holdfast/media/trunk"
+	"holdfast/media/udp"
 	"holdfast/services/acd"
 	"holdfast/services/journal"
 	"holdfast/services/numbers"
@@ -30,15 +31,16 @@ import (
 
 // answering is everything that a caller needs: SIP, media, the queue and the switchboard. It asks nothing of any store.
 type answering struct {
-	engine *rtp.Engine
-	trunks *trunk.Server
-	page   *browser.Endpoint
-	player *prompt.Player
-	mixer  *bridge.Mixer
-	spend  *spend.Meter
-	queue  *acd.Queue
-	board  *switchboard.Switchboard
-	limits *limits
+	network *udp.Network
+	engine  *rtp.Engine
+	trunks  *trunk.Server
+	page    *browser.Endpoint
+	player  *prompt.Player
+	mixer   *bridge.Mixer
+	spend   *spend.Meter
+	queue   *acd.Queue
+	board   *switchboard.Switchboard
+	limits  *limits
 }
 
 // dialer dials by the trunks, which are made after the switchboard.
@@ -58,18 +60,19 @@ type bell struct{ *switchboard.Switchboard }
 
 func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, clips *numbers.Clips, tickets switchboard.Tickets, cert *renewed) (*answering, error) {
 	a := &answering{
-		player: prompt.NewPlayer(prompt.Config{Log: log}), mixer: bridge.NewMixer(bridge.Config{Log: log}),
+		network: udp.New(log),
+		player:  prompt.NewPlayer(prompt.Config{Log: log}), mixer: bridge.NewMixer(bridge.Config{Log: log}),
 		spend: spend.New(spend.Config{Dir: s.dir("outbound"), Log: log}),
 	}
 	var err error
 	if a.engine, err = rtp.New(rtp.Config{
-		Bind: s.sipAddr.Addr(), Public: s.publicIP, Low: s.rtpLow, High: s.rtpHigh, Log: log,
+		Bind: s.sipAddr.Addr(), Public: s.publicIP, Low: s.rtpLow, High: s.rtpHigh, Network: a.network, Log: log,
 	}); err != nil {
 		return nil, err
 	}
 	a.limits = newLimits(a.engine.Sessions, a.engine.Capacity())
 	if a.page, err = browser.New(browser.Config{
-		Listen: netip.AddrPortFrom(s.sipAddr.Addr(), s.webrtc), Public: s.publicIP, Log: log,
+		Listen: netip.AddrPortFrom(s.sipAddr.Addr(), s.webrtc), Public: s.publicIP, Network: a.network, Log: log,
 	}); err != nil {
 		return nil, err
 	}
@@ -210,4 +213,5 @@ func (a *answering) stop() {
 	a.mixer.Stop()
 	a.page.Stop()
 	a.engine.Stop()
+	a.network.Stop()
 }

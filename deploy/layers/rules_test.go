@@ -5,7 +5,7 @@ package layers
 var floors = map[string]int{
 	"tenants": 0, "tenants/phone": 1, "tenants/people": 2, "tenants/people/sheet": 3, "tenants/roster": 3, "tenants/script": 3, "tenants/relay": 4,
 	"tenants/routing": 5, "tenants/snapshot": 6,
-	"media": 0, "media/codec": 1, "media/jitter": 2, "media/dtmf": 1, "media/sdp": 1, "media/wave": 2,
+	"media": 0, "media/codec": 1, "media/jitter": 2, "media/dtmf": 1, "media/sdp": 1, "media/wave": 2, "media/udp": 5,
 
 	"services/call": 10, "services/duty": 10, "services/lease": 10, "tenants/store": 10,
 	"media/rtp": 10, "media/pace": 10, "media/trunk": 12, "media/browser": 12, "media/bridge": 12, "media/prompt": 12, "media/record": 12,

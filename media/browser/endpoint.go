@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/pion/dtls/v3/pkg/crypto/selfsign"
 
 	"holdfast/media"
+	"holdfast/media/udp"
 )
 
 // Errors of an [Endpoint]; check them with errors.Is.
@@ -30,6 +30,9 @@ type Config struct {
 	// Public is the address that browsers are told to send to, where it differs from Listen's (NAT, cloud); zero: Listen's.
 	// Needed where Listen is unspecified (0.0.0.0).
 	Public netip.Addr
+	// Network reads the port, with those of calls: one wake-up then serves both directions of a call. Whoever gives one stops
+	// it. nil: one of the endpoint's own.
+	Network *udp.Network
 
 	SilenceAfter time.Duration // how long without a packet is silence, when watched: 2 s
 	ConnectIn    time.Duration // how long ICE and DTLS may take: 15 s
@@ -46,10 +49,9 @@ const (
 )
 
 const (
-	stopIn     = 5 * time.Second // how long Stop waits for legs to say goodbye
-	tick       = 250 * time.Millisecond
-	readBuffer = 4 << 20            // bytes: some 20 ms of 1,000 browsers, twenty times over
-	certFor    = 7 * 24 * time.Hour // a certificate lives a month; we make a new one long before
+	stopIn  = 5 * time.Second // how long Stop waits for legs to say goodbye
+	tick    = 250 * time.Millisecond
+	certFor = 7 * 24 * time.Hour // a certificate lives a month; we make a new one long before
 )
 
 // Endpoint is the place where all browsers of this node connect: one socket, one certificate, many legs.
@@ -57,7 +59,8 @@ type Endpoint struct {
 	config Config
 
 	mu       sync.Mutex
-	conn     *net.UDPConn // nil: never started
+	network  *udp.Network // nil: never started
+	port     *udp.Port    // nil: as above
 	running  bool
 	legs     map[*Leg]struct{}
 	logins   map[string]*login // by our user name fragment
@@ -65,7 +68,7 @@ type Endpoint struct {
 	certAt   time.Time
 	stopping chan struct{}
 
-	ended sync.WaitGroup // one a leg, the reader and the watch
+	ended sync.WaitGroup // one a leg, and the watch
 }
 
 // New returns an endpoint that is not yet started. It fails when neither Listen nor Public names an address.
@@ -90,18 +93,20 @@ func (e *Endpoint) Start() error {
 	if e.running {
 		return nil
 	}
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(e.config.Listen))
+	network := cmp.Or(e.config.Network, udp.New(e.config.Log))
+	port, err := network.OpenShared(e.config.Listen)
 	if err != nil {
 		return fmt.Errorf("open WebRTC port %s: %w", e.config.Listen, err)
 	}
-	if err := conn.SetReadBuffer(readBuffer); err != nil {
-		e.config.Log.Warn("the WebRTC port has a small read buffer", "err", err)
+	r := &reader{endpoint: e, port: port, paths: make(map[netip.AddrPort]*path)}
+	if err := port.Listen(r.read); err != nil {
+		port.Close()
+		return fmt.Errorf("read WebRTC port %s: %w", e.config.Listen, err)
 	}
-	e.conn = conn
+	e.network, e.port = network, port
 	e.running, e.stopping = true, make(chan struct{})
-	e.ended.Add(2)
+	e.ended.Add(1)
 	go e.watch(e.stopping)
-	go (&reader{endpoint: e, conn: conn, paths: make(map[netip.AddrPort]*path)}).run(e.stopping)
 	return nil
 }
 
@@ -141,11 +146,15 @@ goodbyes: // they need the port
 			break goodbyes
 		}
 	}
-	if err := e.conn.Close(); err != nil {
-		e.config.Log.Warn("close the WebRTC port", "err", err)
-	}
+	e.port.Close()
 	done := make(chan struct{})
-	go func() { e.ended.Wait(); close(done) }()
+	go func() {
+		defer close(done)
+		e.ended.Wait()
+		if e.config.Network == nil {
+			e.network.Stop()
+		}
+	}()
 	limit.Reset(stopIn)
 	select {
 	case <-done:
@@ -169,13 +178,10 @@ func (e *Endpoint) Addr() netip.AddrPort {
 }
 
 func (e *Endpoint) addr() netip.AddrPort {
-	if e.conn == nil {
+	if e.port == nil {
 		return e.config.Listen
 	}
-	if addr, ok := e.conn.LocalAddr().(*net.UDPAddr); ok {
-		return netip.AddrPortFrom(e.config.Listen.Addr(), addr.AddrPort().Port())
-	}
-	return e.config.Listen
+	return e.port.Addr()
 }
 
 // Answer makes a leg of a page's SDP offer (a whole one: there is no trickle) and returns the answer for it, which has
@@ -207,7 +213,7 @@ func (e *Endpoint) newLeg(from offer) (*Leg, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Leg{endpoint: e, conn: e.conn, cert: cert, mark: from.mark, born: e.config.Now(), done: make(chan struct{}), laws: from.laws}
+	l := &Leg{endpoint: e, port: e.port, cert: cert, mark: from.mark, born: e.config.Now(), done: make(chan struct{}), laws: from.laws}
 	l.ends, l.end = context.WithCancel(context.Background())
 	l.Receive(media.Discard)
 	l.events.broken = l.broken

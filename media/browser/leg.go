@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"holdfast/media"
+	"holdfast/media/udp"
 )
 
 // ErrOtherPeer says that an offer comes from another peer connection than the leg's: a page that was loaded anew. It
@@ -32,7 +32,7 @@ type Watcher interface {
 // Leg is one browser. It implements media.Leg, [Restarter] and [Watcher].
 type Leg struct {
 	endpoint *Endpoint
-	conn     *net.UDPConn // the endpoint's
+	port     *udp.Port // the endpoint's
 	cert     *tls.Certificate
 	mark     fingerprint
 	laws     []law
@@ -76,7 +76,7 @@ var (
 // Audio sends one frame to the browser. Frames are dropped while the path is not up.
 func (l *Leg) Audio(f media.Frame) {
 	if to := l.path.Load(); to != nil {
-		l.out.send(f, l.conn, to.addr, l.endpoint.config.Now())
+		l.out.send(f, l.port, to.addr, l.endpoint.config.Now())
 	}
 }
 

@@ -39,7 +39,7 @@ func tap(t testing.TB, e *Endpoint) *wiretap {
 	leg.keys.Store(&keys{context(), context()})
 	leg.connected()
 	t.Cleanup(func() { leg.Hangup(media.Ending{}); <-leg.Done() })
-	return &wiretap{leg: leg, reader: &reader{endpoint: e, conn: e.conn, paths: make(map[netip.AddrPort]*path)}, seal: context(), now: time.Now()}
+	return &wiretap{leg: leg, reader: &reader{endpoint: e, port: e.port, paths: make(map[netip.AddrPort]*path)}, seal: context(), now: time.Now()}
 }
 
 // checks lets a signed check of the browser arrive.

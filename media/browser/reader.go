@@ -1,8 +1,6 @@
 package browser
 
 import (
-	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,6 +8,7 @@ import (
 	"github.com/pion/stun/v4"
 
 	"holdfast/media"
+	"holdfast/media/udp"
 )
 
 const (
@@ -17,8 +16,6 @@ const (
 	// maxPaths is how many addresses of one browser are known at a time: one for each pair of interfaces and protocols that
 	// it tries, twice over.
 	maxPaths = 32
-	// readPause is how long the reader rests after an error that is not the port's end.
-	readPause = 10 * time.Millisecond
 )
 
 // What a packet's first byte says (RFC 7983 section 7).
@@ -30,36 +27,20 @@ const (
 	lastRTP   = 191
 )
 
-// reader is the one goroutine that reads the port. It alone knows which address is whose.
+// reader takes the port's packets, one at a time. It alone knows which address is whose.
 type reader struct {
 	endpoint *Endpoint
-	conn     *net.UDPConn
+	port     *udp.Port
 	paths    map[netip.AddrPort]*path
 	swept    time.Time
 	check    stun.Message
 	reply    stun.Message
-	buffer   [packetBytes]byte
 }
 
-// run reads until the port is closed.
-func (r *reader) run(stopping <-chan struct{}) {
-	defer r.endpoint.ended.Done()
-	for {
-		n, from, err := r.conn.ReadFromUDPAddrPort(r.buffer[:])
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			r.endpoint.config.Log.Warn("read the WebRTC port", "err", err)
-			select {
-			case <-stopping:
-			case <-time.After(readPause):
-			}
-			continue
-		}
-		if n > 0 {
-			r.take(r.buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), r.endpoint.config.Now())
-		}
+// read is called for each packet of the port.
+func (r *reader) read(from netip.AddrPort, packet []byte) {
+	if n := len(packet); n > 0 && n <= packetBytes {
+		r.take(packet, from, r.endpoint.config.Now())
 	}
 }
 
@@ -131,7 +112,7 @@ func (r *reader) answer(packet []byte, from netip.AddrPort, now time.Time) {
 	if r.reply.Build(append(setters, in.key, stun.Fingerprint)...) != nil {
 		return
 	}
-	if _, err := r.conn.WriteToUDPAddrPort(r.reply.Raw, from); err != nil || lost {
+	if r.port.Send(from, r.reply.Raw) != nil || lost {
 		return
 	}
 	if priority, err := m.Get(stun.AttrPriority); err == nil && len(priority) == 4 {

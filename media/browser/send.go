@@ -2,7 +2,6 @@ package browser
 
 import (
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -13,10 +12,14 @@ import (
 
 	"holdfast/media"
 	"holdfast/media/codec"
+	"holdfast/media/udp"
 )
 
-// maxPayload is the longest frame that we send, in bytes: what fits one packet on every path.
-const maxPayload = 1200
+const (
+	maxPayload  = 1200 // bytes of the longest frame that we send: what fits one packet on every path
+	headerBytes = 12
+	tailroom    = 16 // the seal
+)
 
 // track is what the browser hears.
 type track struct {
@@ -27,8 +30,7 @@ type track struct {
 	codec  media.Codec
 	header rtp.Header
 	line   timeline
-	coded  [maxPayload]byte
-	packet [packetBytes]byte
+	packet [headerBytes + maxPayload + tailroom]byte
 }
 
 // begin chooses codec, source and first numbers. The numbers are unpredictable enough: SRTP guards them.
@@ -53,7 +55,7 @@ func (t *track) open(seal *srtp.Context) {
 }
 
 // send writes one frame, in the browser's codec and on this track's own line of time.
-func (t *track) send(f media.Frame, conn *net.UDPConn, to netip.AddrPort, now time.Time) {
+func (t *track) send(f media.Frame, port *udp.Port, to netip.AddrPort, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.seal == nil || len(f.Payload) == 0 || len(f.Payload) > maxPayload {
@@ -63,21 +65,17 @@ func (t *track) send(f media.Frame, conn *net.UDPConn, to netip.AddrPort, now ti
 	if !ok {
 		return
 	}
-	payload := f.Payload
-	if f.Codec != t.codec {
-		payload = codec.Convert(t.coded[:0], t.codec, f.Codec, f.Payload)
-	}
 	t.header.SequenceNumber, t.header.Timestamp, t.header.Marker = seq, timestamp, marker
 	n, err := t.header.MarshalTo(t.packet[:])
 	if err != nil {
 		return
 	}
-	n += copy(t.packet[n:], payload)
-	sealed, err := t.seal.EncryptRTP(t.packet[:0], t.packet[:n], &t.header)
+	plain := codec.Convert(t.packet[:n], t.codec, f.Codec, f.Payload)
+	sealed, err := t.seal.EncryptRTP(t.packet[:0], plain, &t.header)
 	if err != nil {
 		return
 	}
-	if _, err := conn.WriteToUDPAddrPort(sealed, to); err == nil {
+	if port.Post(to, sealed) == nil {
 		t.sent.Add(1)
 	}
 }

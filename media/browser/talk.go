@@ -66,7 +66,7 @@ func (w *wire) WriteTo(p []byte, _ net.Addr) (int, error) {
 	if to == nil || w.mute.Load() {
 		return len(p), nil // as good as lost: DTLS sends again
 	}
-	return w.leg.conn.WriteToUDPAddrPort(p, to.addr)
+	return len(p), w.leg.port.Send(to.addr, p) //nolint:wrapcheck // it is DTLS that is told
 }
 
 func (w *wire) peer() net.Addr {
@@ -77,7 +77,7 @@ func (w *wire) peer() net.Addr {
 }
 
 func (w *wire) Close() error                       { return w.in.Close() }
-func (w *wire) LocalAddr() net.Addr                { return w.leg.conn.LocalAddr() }
+func (w *wire) LocalAddr() net.Addr                { return net.UDPAddrFromAddrPort(w.leg.port.Addr()) }
 func (w *wire) SetDeadline(t time.Time) error      { return w.in.SetReadDeadline(t) }
 func (w *wire) SetReadDeadline(t time.Time) error  { return w.in.SetReadDeadline(t) }
 func (w *wire) SetWriteDeadline(_ time.Time) error { return nil } // a datagram is written at once or not at all

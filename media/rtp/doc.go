@@ -20,9 +20,8 @@
 // from inside the prefixes may follow only after a second and a half without a packet; the address of the SDP may always. A
 // stranger is never heard and never sent to.
 //
-// # The socket layer
+// # The network
 //
-// [sockets] is all that the engine knows of the network: open a port, and listen to it with a function that takes its
-// packets. A few goroutines, the [poller]s, read all ports; a packet is relayed on the poller that read it, from its system
-// call to the one that sends it on.
+// Package media/udp reads all ports, with a few goroutines for the whole node; a packet is relayed on the one that read it, from
+// its system call to the one that sends it on.
 package rtp

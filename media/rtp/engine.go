@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast/media"
+	"holdfast/media/udp"
 )
 
 // ErrStopped says that the engine was stopped and opens no more sessions.
@@ -30,6 +31,7 @@ type Config struct {
 	// each time; default 1 s, negative: never. A carrier hangs up on a call that it hears nothing of, as while a message is
 	// recorded, and a NAT forgets it; a packet a second is enough for both and costs a fiftieth of a stream (RFC 6263).
 	KeepAlive time.Duration
+	Network   *udp.Network // reads the ports; whoever gives one stops it. nil: one of the engine's own
 	Log       *slog.Logger
 	Now       func() time.Time
 }
@@ -78,7 +80,8 @@ const bindTries = 1024
 type Engine struct {
 	config  Config
 	ports   *ports
-	network sockets
+	network *udp.Network
+	alone   bool // the network is ours to stop
 	dropped [reasons]atomic.Uint64
 
 	mu       sync.Mutex
@@ -98,7 +101,8 @@ func New(config Config) (*Engine, error) {
 	return &Engine{
 		config:   config,
 		ports:    newPorts(config.Low, config.High, config.Quiet),
-		network:  &pollers{log: config.Log},
+		network:  cmp.Or(config.Network, udp.New(config.Log)),
+		alone:    config.Network == nil,
 		sessions: make(map[*Session]struct{}),
 		stop:     make(chan struct{}),
 	}, nil
@@ -147,8 +151,8 @@ func (e *Engine) list(all []*Session) []*Session {
 	return all
 }
 
-// Stop closes every session and waits for their goroutines. It may be repeated. It must not be called from a sink or a
-// listener, which run on those goroutines.
+// Stop closes every session and waits for its goroutines; the last packet is digested when the network has stopped too. It may
+// be repeated. It must not be called from a sink or a listener, which run on those goroutines.
 func (e *Engine) Stop() {
 	e.mu.Lock()
 	if !e.stopped {
@@ -160,7 +164,9 @@ func (e *Engine) Stop() {
 		s.Close()
 	}
 	e.running.Wait()
-	e.network.stop()
+	if e.alone {
+		e.network.Stop()
+	}
 }
 
 // run starts work that Stop waits for; false: the engine is stopped.
@@ -204,7 +210,7 @@ func (e *Engine) Open(allowed []netip.Prefix) (*Session, error) {
 			break
 		}
 		s, err := e.open(port, allowed)
-		if err == nil || errors.Is(err, ErrStopped) {
+		if err == nil || errors.Is(err, ErrStopped) || errors.Is(err, udp.ErrStopped) {
 			return s, err
 		}
 		failure = err
@@ -234,19 +240,21 @@ func (e *Engine) open(port uint16, allowed []netip.Prefix) (*Session, error) {
 	}
 	s.in.out, s.in.latch.allowed = s.out, slices.Clone(allowed)
 	s.sink.Store(nowhere)
-	var err error
-	if s.rtp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port)); err != nil {
-		return nil, err
+	own, err := e.network.Open(netip.AddrPortFrom(e.config.Bind, port))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says all
 	}
-	if s.rtcp, err = e.network.open(netip.AddrPortFrom(e.config.Bind, port+1)); err != nil {
-		s.rtp.close()
-		return nil, err
+	above, err := e.network.Open(netip.AddrPortFrom(e.config.Bind, port+1))
+	if err != nil {
+		own.Close()
+		return nil, err //nolint:wrapcheck // as above
 	}
+	s.rtp, s.rtcp = own, above
 	s.out.conn = s.rtp
-	if err := errors.Join(s.rtp.listen(s.takeRTP), s.rtcp.listen(s.takeRTCP)); err != nil {
+	if err := errors.Join(own.Listen(s.takeRTP), above.Listen(s.takeRTCP)); err != nil {
 		s.in.shut()
-		s.rtp.close()
-		s.rtcp.close()
+		s.rtp.Close()
+		s.rtcp.Close()
 		return nil, err
 	}
 	e.sessions[s] = struct{}{}

@@ -64,9 +64,9 @@ func required() sdp.Secure { return sdp.Secure{Policy: sdp.Require, Keys: sdp.Ne
 // wire is a socket that hands what is sent to a function.
 type wire func([]byte)
 
-func (w wire) send(_ netip.AddrPort, b []byte) error   { w(bytes.Clone(b)); return nil }
-func (wire) listen(func(netip.AddrPort, []byte)) error { return nil }
-func (wire) close()                                    {}
+func (w wire) Send(_ netip.AddrPort, b []byte) error { w(bytes.Clone(b)); return nil }
+
+func (wire) Close() {}
 
 // secure makes an encrypted call without sockets.
 func secure(t testing.TB, suite sdp.Suite) *far {

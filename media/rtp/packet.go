@@ -1,6 +1,10 @@
 package rtp
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"holdfast/media/udp"
+)
 
 // header is the fixed part of an RTP packet (RFC 3550 section 5.1), without what we never look at.
 type header struct {
@@ -14,9 +18,8 @@ type header struct {
 const (
 	headerBytes = 12
 	version     = 2
-	// maxPacket is the longest datagram that we read: more than any Ethernet carries unfragmented. A datagram that fills
-	// the buffer was cut and is refused.
-	maxPacket = 2048
+	// maxPacket is the longest datagram that we read. One that fills the buffer was cut and is refused.
+	maxPacket = udp.MaxPacket
 	// maxPayload is the longest that we send: 175 ms, still one Ethernet frame.
 	maxPayload = 1400
 	// tailroom is free behind every packet that is to be sent: it is protected in place, which makes it longer.

@@ -309,10 +309,8 @@ func FuzzParseRTCP(f *testing.F) {
 // nobody is a conn that sends nowhere.
 type nobody struct{}
 
-func (nobody) send(netip.AddrPort, []byte) error         { return nil }
-func (nobody) listen(func(netip.AddrPort, []byte)) error { return nil }
-
-func (nobody) close() {}
+func (nobody) Send(netip.AddrPort, []byte) error { return nil }
+func (nobody) Close()                            {}
 
 // relay is a session that plays to another, without sockets.
 func relay(t testing.TB) (from *Session, src netip.AddrPort) {

@@ -1,8 +1,6 @@
 package rtp
 
 import (
-	"bytes"
-	"log/slog"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -48,35 +46,12 @@ func TestWhatComesWhileAPollerIsBusyIsReadAllTheSame(t *testing.T) {
 	e := engine(t, 2, nil)
 	k := open(t, e, media.PCMU)
 	release := occupied(t, e)
-	const burst = 3*gather + 2 // more than is read at once
+	const burst = 50 // more than is read at once
 	k.peer.Tone(k.Addr(), 440, burst)
 	release()
 	k.heard.WaitFrames(t, burst, limit)
 	k.peer.Tone(k.Addr(), 440, 1) // and the port is listened to as before
 	k.heard.WaitFrames(t, burst+1, limit)
-}
-
-func TestAPortThatIsClosedWithPacketsLeftIsReadNoMore(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	e := engine(t, 3, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-	other, gone := open(t, e, media.PCMU), open(t, e, media.PCMU)
-	gone.Receive(sinkFunc(func(media.Frame) { gone.Close() }))
-	release := occupied(t, e)
-	gone.peer.Tone(gone.Addr(), 440, rounds*gather+gather) // more than is read before closed ports are given back
-	release()
-	at := gone.rtp.(*socket)
-	until(t, func() bool {
-		at.mu.Lock()
-		defer at.mu.Unlock()
-		return at.fd < 0
-	}, func() any { return "the port is open" })
-	other.peer.Tone(other.Addr(), 440, 1)
-	other.heard.WaitFrames(t, 1, limit) // ports with packets left are read before those that have new ones
-	e.Stop()
-	if log.Len() > 0 {
-		t.Errorf("logged: %s", log.String())
-	}
 }
 
 func TestAPortThatWasClosedSendsNothingByWhatIsAnothersNow(t *testing.T) {
@@ -92,12 +67,12 @@ func TestAPortThatWasClosedSendsNothingByWhatIsAnothersNow(t *testing.T) {
 			}
 			gone.Close()
 			for range 200 {
-				_ = gone.rtp.send(gone.peer.Addr(), []byte("not from here"))
+				_ = gone.rtp.Send(gone.peer.Addr(), []byte("not from here"))
 			}
 		})
 		group.Wait()
 		next := open(t, e, media.PCMU) // the descriptors are given anew
-		if err := gone.rtp.send(next.peer.Addr(), []byte("not from here")); err == nil {
+		if err := gone.rtp.Send(next.peer.Addr(), []byte("not from here")); err == nil {
 			t.Fatal("a closed port sends")
 		}
 		next.Close()
@@ -134,21 +109,6 @@ func TestCallsComeAndGoWhileOthersTalk(t *testing.T) {
 	}
 	a.Close()
 	b.Close()
-	until(t, func() bool { return e.network.(*pollers).idle() }, func() any { return "a poller runs without ports" })
-}
-
-func (ps *pollers) idle() bool {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	for _, p := range ps.all {
-		p.mu.Lock()
-		runs := p.runs
-		p.mu.Unlock()
-		if runs {
-			return false
-		}
-	}
-	return true
 }
 
 func TestMediaOverIPv6(t *testing.T) {

@@ -194,7 +194,7 @@ func (s *Session) report(now time.Time) {
 	b, ok = s.out.guard.protectReport(b)
 	s.out.mu.Unlock()
 	if ok {
-		_ = s.rtcp.send(to, b) // a lost report is followed by another
+		_ = s.rtcp.Send(to, b) // a lost report is followed by another
 	}
 }
 

@@ -162,7 +162,7 @@ func near(distance, limit int) bool { return distance > -limit && distance < lim
 func (o *sender) write(b []byte) {
 	length := len(b) - headerBytes
 	b, ok := o.guard.protect(b, binary.BigEndian.Uint16(b[2:]))
-	if !ok || o.conn.send(o.to, b) != nil {
+	if !ok || o.conn.Send(o.to, b) != nil {
 		o.failed++ // the next packet is as good: UDP promises nothing
 		return
 	}

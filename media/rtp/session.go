@@ -12,6 +12,14 @@ import (
 	"holdfast/media/sdp"
 )
 
+// conn is one port of ours.
+type conn interface {
+	// Send may be called from any goroutine and keeps nothing of packet.
+	Send(to netip.AddrPort, packet []byte) error
+	// Close does not wait: the last packet may still be on its way through us.
+	Close()
+}
+
 // Session is the media of one leg: one RTP port, one RTCP port, one peer. It is a media.Sink. All its methods are safe
 // from any goroutine.
 type Session struct {
@@ -103,8 +111,8 @@ func (s *Session) Close() {
 	s.ending.Do(func() {
 		close(s.done)
 		s.in.shut()
-		s.rtp.close()
-		s.rtcp.close()
+		s.rtp.Close()
+		s.rtcp.Close()
 		s.engine.release(s)
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"holdfast/media/browser"
 	"holdfast/media/rtp"
 	"holdfast/media/trunk"
+	"holdfast/media/udp"
 	"holdfast/tenants/routing"
 )
 
@@ -34,11 +35,12 @@ func Bridge(host string) error {
 		return fmt.Errorf("the bridge's address: %w", err)
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	engine, err := rtp.New(rtp.Config{Bind: addr, Low: rtpLow, High: rtpHigh, Log: log})
+	network := udp.New(log)
+	engine, err := rtp.New(rtp.Config{Bind: addr, Low: rtpLow, High: rtpHigh, Network: network, Log: log})
 	if err != nil {
 		return err
 	}
-	page, err := browser.New(browser.Config{Listen: netip.AddrPortFrom(addr, webrtcPort), Log: log})
+	page, err := browser.New(browser.Config{Listen: netip.AddrPortFrom(addr, webrtcPort), Network: network, Log: log})
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func Bridge(host string) error {
 			return err
 		}
 	}
-	defer func() { server.Stop(); page.Stop(); engine.Stop() }()
+	defer func() { server.Stop(); page.Stop(); engine.Stop(); network.Stop() }()
 	return control(host, map[string]func(int, string) (string, error){"operator": p.operator})
 }
 

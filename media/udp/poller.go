@@ -1,9 +1,7 @@
-package rtp
+package udp
 
 import (
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -21,77 +19,14 @@ const (
 	readyAtOnce = 128
 	// rounds is how often a poller asks again before it looks after other things, so that a flood holds up none of them.
 	rounds = 8
-	// fewSockets is how many ports a poller has before another one begins to share them.
-	fewSockets = 256
 )
-
-// pollers shares the ports of an engine out among a few goroutines, at most one a core.
-type pollers struct {
-	log     *slog.Logger
-	running sync.WaitGroup
-
-	mu      sync.Mutex
-	all     []*poller
-	stopped bool
-}
-
-func (ps *pollers) open(at netip.AddrPort) (conn, error) {
-	fd, err := bindUDP(at)
-	if err != nil {
-		return nil, err
-	}
-	return &socket{pollers: ps, port: at.Port(), fd: fd, four: at.Addr().Is4()}, nil
-}
-
-func (ps *pollers) stop() {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	ps.stopped = true
-	ps.running.Wait()
-	for _, p := range ps.all {
-		p.release()
-	}
-	ps.all = nil
-}
-
-// least returns the poller for one more port: the first that has few, or else the one that has fewest.
-func (ps *pollers) least() (*poller, error) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if ps.stopped {
-		return nil, ErrStopped
-	}
-	var best *poller
-	fewest := 0
-	for _, p := range ps.all {
-		n := p.size()
-		if n < fewSockets {
-			return p, nil
-		}
-		if best == nil || n < fewest {
-			best, fewest = p, n
-		}
-	}
-	if len(ps.all) >= runtime.GOMAXPROCS(0) {
-		return best, nil
-	}
-	p, err := newPoller(ps)
-	if err != nil {
-		if best != nil {
-			return best, nil // no descriptors for another: this one does
-		}
-		return nil, err
-	}
-	ps.all = append(ps.all, p)
-	return p, nil
-}
 
 // poller reads many ports on one goroutine. A packet that comes while it sleeps wakes it; it takes all that has come by
 // then, from whichever ports, and hands each packet to the session of its port, which sends it on there and then. Waking up
 // costs more than relaying, so what counts is that many packets share one wake-up, that none wakes a poller which is
 // awake, and that none passes from goroutine to goroutine. Without ports it does not run.
 type poller struct {
-	of    *pollers
+	of    *Network
 	epoll int // of all ports
 	// bell is an epoll of its own, with epoll in it, and rings once each time that it was set (EPOLLONESHOT). It is what
 	// Go's own poller waits for: no thread of ours sits in the kernel, and packets that come while we read ring nothing.
@@ -101,20 +36,21 @@ type poller struct {
 	rang   func(fd uintptr) bool
 
 	mu      sync.Mutex
-	sockets []*socket // by number, which the kernel tells with each event; nil: none
-	free    []int32   // numbers without a socket
-	leaving []*socket // closed, but for their descriptors, which only the goroutine gives back
+	ports   []*Port // by number, which the kernel tells with each event; nil: none
+	free    []int32 // numbers without a socket
+	leaving []*Port // closed, but for their descriptors, which only the goroutine gives back
+	weight  int     // of the ports that it reads
 	runs    bool
 
 	// Of the goroutine.
 	events [readyAtOnce]unix.EpollEvent
-	ready  [readyAtOnce]*socket
-	full   []*socket // have more packets than were read
-	late   []*socket // were full a round ago
+	ready  [readyAtOnce]*Port
+	full   []*Port // have more packets than were read
+	late   []*Port // were full a round ago
 	inbox  inbox
 }
 
-func newPoller(of *pollers) (*poller, error) {
+func newPoller(of *Network) (*poller, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("media poller: %w", err)
@@ -156,20 +92,20 @@ func (p *poller) release() {
 	_ = unix.Close(p.epoll)
 }
 
-// size is how many ports it has.
-func (p *poller) size() int {
+// load is how many ports it has; a shared one counts as many.
+func (p *poller) load() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.sockets) - len(p.free)
+	return p.weight
 }
 
 // add begins reading a port.
-func (p *poller) add(s *socket) error {
+func (p *poller) add(s *Port) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) == 0 {
-		p.sockets = append(p.sockets, nil)
-		p.free = append(p.free, int32(len(p.sockets)-1)) //nolint:gosec // as many as there are ports
+		p.ports = append(p.ports, nil)
+		p.free = append(p.free, int32(len(p.ports)-1)) //nolint:gosec // as many as there are ports
 	}
 	number := p.free[len(p.free)-1]
 	// Edge-triggered: told once for each packet that comes, not again for what was read.
@@ -178,7 +114,8 @@ func (p *poller) add(s *socket) error {
 		return fmt.Errorf("read a media port: %w", err)
 	}
 	p.free = p.free[:len(p.free)-1]
-	p.sockets[number], s.number = s, number
+	p.ports[number], s.number = s, number
+	p.weight += s.weight()
 	if !p.runs {
 		p.runs = true
 		p.of.running.Go(p.run)
@@ -190,7 +127,7 @@ func (p *poller) add(s *socket) error {
 var longAgo = time.Unix(1, 0)
 
 // drop asks the goroutine to give a closed port back: it alone reads, so that it never reads what is no longer its.
-func (p *poller) drop(s *socket) {
+func (p *poller) drop(s *Port) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leaving = append(p.leaving, s)
@@ -218,14 +155,15 @@ func (p *poller) settle() bool {
 	}
 	for i, s := range p.leaving {
 		p.leaving[i] = nil
-		p.sockets[s.number] = nil
+		p.ports[s.number] = nil
 		p.free = append(p.free, s.number)
-		p.full = slices.DeleteFunc(p.full, func(full *socket) bool { return full == s })
+		p.weight -= s.weight()
+		p.full = slices.DeleteFunc(p.full, func(full *Port) bool { return full == s })
 		_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, s.fd, nil) // a child process that was just started may hold it still
 		s.release()
 	}
 	p.leaving = p.leaving[:0]
-	p.runs = len(p.sockets) > len(p.free)
+	p.runs = len(p.ports) > len(p.free)
 	return p.runs
 }
 
@@ -237,21 +175,30 @@ func (p *poller) look() {
 		}
 	}()
 	for range rounds {
-		n := p.find()
-		p.late, p.full = p.full, p.late[:0]
-		for i, s := range p.late {
-			p.late[i] = nil
-			p.read(s)
-		}
-		for i, s := range p.ready[:n] {
-			p.ready[i] = nil
-			p.read(s)
-		}
+		n := p.round()
 		runtime.Gosched() // calls are set up by others meanwhile
 		if n < readyAtOnce && len(p.full) == 0 {
 			return
 		}
 	}
+}
+
+// round reads the ports that have packets, and the rest of those that had too many a round ago. What was posted meanwhile leaves
+// with it.
+func (p *poller) round() (n int) {
+	p.of.begin()
+	defer p.of.end()
+	n = p.find()
+	p.late, p.full = p.full, p.late[:0]
+	for i, s := range p.late {
+		p.late[i] = nil
+		p.read(s)
+	}
+	for i, s := range p.ready[:n] {
+		p.ready[i] = nil
+		p.read(s)
+	}
+	return n
 }
 
 // find asks for the ports that have packets.
@@ -263,7 +210,7 @@ func (p *poller) find() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.events[:found] {
-		if s := p.sockets[e.Fd]; s != nil {
+		if s := p.ports[e.Fd]; s != nil {
 			p.ready[n] = s
 			n++
 		}
@@ -273,7 +220,7 @@ func (p *poller) find() (n int) {
 
 // read hands one port's packets to its session, as many as the inbox holds. An edge is told once: what is left is read in
 // the next round.
-func (p *poller) read(s *socket) {
+func (p *poller) read(s *Port) {
 	n, errno := p.inbox.fill(s.fd)
 	for i := range n {
 		if src, packet, ok := p.inbox.packet(i); ok {
@@ -285,6 +232,6 @@ func (p *poller) read(s *socket) {
 		p.full = append(p.full, s)
 	case errno != 0 && errno != unix.EAGAIN:
 		// Reading UDP hardly ever fails; what is behind the failure comes with the next packet.
-		p.of.log.Warn("media port: read failed", "port", s.port, "error", errno)
+		p.of.log.Warn("media port: read failed", "port", s.Addr(), "error", errno)
 	}
 }
