@@ -123,7 +123,7 @@ type Candidate struct {
 	Tenant  tenants.TenantID  `json:"tenant,omitempty"`
 	Account tenants.AccountID `json:"account,omitempty"`
 	Chosen  bool              `json:"chosen,omitempty"`
-	Why     string            `json:"why,omitempty"`
+	Why     string            `json:"why,omitempty"` // a code of services/intake; a sentence in calls of old
 }
 
 // Offering is one offer of the call to one operator.

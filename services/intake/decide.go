@@ -37,6 +37,28 @@ const (
 	FromFrom        = "from"
 )
 
+// Why a candidate names the account, or does not: stable codes, which pages put into words.
+const (
+	ByDialled     = "dialled"      // chosen: the number dialled belongs to this account alone
+	ByForwarding  = "forwarded"    // chosen: the call was forwarded from this account's number
+	ByCalled      = "called"       // chosen: the header of whom it is for names this account's number
+	ByAddress     = "addressed"    // chosen: so does To
+	ByHint        = "hint"         // chosen where nothing else was: the header names the caller, and was rewritten
+	NotDecisive   = "not_decisive" // of this account, and another candidate decides
+	NotAlone      = "shared"       // shared by several accounts
+	NotSameTenant = "other_tenant" // belongs to another tenant than the number dialled
+	NotKnown      = "nobody"       // nobody's number
+	NotANumber    = "not_a_number" // no telephone number at all
+	NotYours      = "not_yours"    // as a tenant is told who has no business to know whose it is
+)
+
+// How a decision came about.
+const (
+	OneNamed    = "named"  // a candidate that was chosen
+	NoneNamed   = "shared" // several accounts share the number dialled and no header names one: generic greeting
+	NobodyNamed = "nobody" // nobody's number was dialled and no header names an account
+)
+
 // Limits of what is believed.
 const (
 	// hopsOfOurs is how often a call may have been forwarded from one of our numbers; beyond it goes in circles.
@@ -59,7 +81,7 @@ type Decision struct {
 	CallerName string
 	Anonymous  bool
 	Candidates []call.Candidate // every number the INVITE named, in the order they were considered
-	Why        string           // one sentence
+	Why        string           // OneNamed, NoneNamed, NobodyNamed
 	Refuse     *Refusal         // the call is not to be answered
 }
 
@@ -67,7 +89,7 @@ type Decision struct {
 type Refusal struct {
 	Status int    // SIP, RFC 3261 section 21
 	Reason string // stable: "loop"
-	Why    string
+	Why    string // for the log
 }
 
 // Decide finds the account of an INVITE. It always decides; dir may know nothing.
@@ -75,16 +97,16 @@ func Decide(inv *media.Invite, dir Directory) Decision {
 	s := search{dir: dir}
 	s.dialled(inv.RequestURI)
 	for _, h := range earliestFirst(inv.History) {
-		s.consider(FromHistory, h.Identity, "forwarded from")
+		s.consider(FromHistory, h.Identity, ByForwarding)
 	}
 	for _, d := range slices.Backward(inv.Diversions) {
-		s.consider(FromDiversion, d.Identity, "forwarded from")
+		s.consider(FromDiversion, d.Identity, ByForwarding)
 	}
 	for _, id := range inv.CalledParty {
-		s.consider(FromCalledParty, id, "called")
+		s.consider(FromCalledParty, id, ByCalled)
 	}
 	if inv.To.User != inv.RequestURI.User {
-		s.consider(FromTo, inv.To, "addressed to")
+		s.consider(FromTo, inv.To, ByAddress)
 	}
 	caller, name := s.caller(inv)
 
@@ -110,33 +132,33 @@ func (s *search) dialled(uri media.Identity) {
 	c, n, known := s.candidate(FromRequestURI, uri)
 	switch {
 	case !known:
-		c.Why = cmp.Or(c.Why, "nobody's number")
+		c.Why = cmp.Or(c.Why, NotKnown)
 	case n.Shared:
 		s.tenant, s.shared = c.Tenant, &n
-		c.Why = "shared by several accounts: the other headers decide"
+		c.Why = NotAlone
 	default:
 		s.tenant, s.chosen = c.Tenant, 0
-		c.Chosen, c.Why = true, "the number dialled belongs to this account alone"
+		c.Chosen, c.Why = true, ByDialled
 	}
 	s.found = append(s.found, c)
 }
 
-// consider takes a candidate when nothing was chosen before.
-func (s *search) consider(source string, id media.Identity, meaning string) {
+// consider takes a candidate, for the reason given, when nothing was chosen before.
+func (s *search) consider(source string, id media.Identity, why string) {
 	c, n, known := s.candidate(source, id)
 	switch {
 	case !known:
-		c.Why = cmp.Or(c.Why, "nobody's number")
+		c.Why = cmp.Or(c.Why, NotKnown)
 	case s.tenant != "" && c.Tenant != s.tenant:
-		c.Why = "belongs to another tenant than the number dialled"
+		c.Why = NotSameTenant
 		c.Tenant, c.Account = "", "" // kept with the call, whose tenant has no business to know
 	case n.Shared:
-		c.Why = "shared by several accounts"
+		c.Why = NotAlone
 	case s.chosen >= 0:
-		c.Why = "not needed: " + s.found[s.chosen].Source + " decides"
+		c.Why = NotDecisive
 	default:
 		s.chosen = len(s.found)
-		c.Chosen, c.Why = true, meaning+" this account's number"
+		c.Chosen, c.Why = true, why
 	}
 	s.found = append(s.found, c)
 }
@@ -154,7 +176,7 @@ func (s *search) candidate(source string, id media.Identity) (c call.Candidate, 
 	}
 	number, err := phone.Parse(id.User, "")
 	if err != nil {
-		c.Why = "not a telephone number"
+		c.Why = NotANumber
 	}
 	c.Number = string(number)
 	return c, routing.Number{}, false
@@ -194,7 +216,7 @@ func (s *search) caller(inv *media.Invite) (number, name string) {
 		}
 		switch {
 		case ours && !n.Shared:
-			c.Why = "a hint only: this header names the caller, and was rewritten"
+			c.Why = ByHint
 			if s.hint < 0 {
 				s.hint = len(s.found)
 			}
@@ -234,18 +256,15 @@ func (s *search) decision() Decision {
 	case at >= 0:
 		c := s.found[at]
 		return Decision{
-			Tenant: c.Tenant, Account: c.Account, Called: c.Number, Candidates: s.found,
-			Why: c.Source + " " + c.Number + ": " + c.Why,
+			Tenant: c.Tenant, Account: c.Account, Called: c.Number, Candidates: s.found, Why: OneNamed,
 		}
 	case s.shared != nil:
 		return Decision{
-			Tenant: s.tenant, Account: s.shared.Account, Called: called, Candidates: s.found,
-			Why: called + " is shared by several accounts and no header names one: generic greeting",
+			Tenant: s.tenant, Account: s.shared.Account, Called: called, Candidates: s.found, Why: NoneNamed,
 		}
 	default:
 		return Decision{
-			Tenant: tenants.Platform, Called: called, Candidates: s.found,
-			Why: called + " belongs to nobody and no header names an account",
+			Tenant: tenants.Platform, Called: called, Candidates: s.found, Why: NobodyNamed,
 		}
 	}
 }

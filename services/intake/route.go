@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -24,27 +23,6 @@ func Route(to, diversion, historyInfo string) *media.Invite {
 		}
 	}
 	return inv
-}
-
-// Explain says in plain lines where a call goes and what became of each number that was considered.
-func Explain(d Decision) string {
-	var b strings.Builder
-	if d.Refuse != nil {
-		fmt.Fprintf(&b, "refused with %d: %s\n", d.Refuse.Status, d.Refuse.Why)
-	}
-	account := string(d.Account)
-	if account == "" {
-		account = "no account"
-	}
-	fmt.Fprintf(&b, "%s of %s, because %s\n", account, d.Tenant, d.Why)
-	for _, c := range d.Candidates {
-		number := c.Number
-		if number == "" {
-			number = strconv.Quote(c.Raw)
-		}
-		fmt.Fprintf(&b, "%s %s: %s\n", c.Source, number, c.Why)
-	}
-	return b.String()
 }
 
 // addresses splits a header value at the commas that stand outside quotes and angle brackets.

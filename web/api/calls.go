@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"holdfast/services/call"
+	"holdfast/services/intake"
 	"holdfast/tenants"
 )
 
@@ -123,7 +124,7 @@ func CandidatesOf(tenant tenants.TenantID, candidates []call.Candidate) []Candid
 	out := make([]Candidate, 0, len(candidates))
 	for _, c := range slices.Clone(candidates) {
 		if c.Tenant != "" && c.Tenant != tenant {
-			c.Account, c.Chosen, c.Why = "", false, "not one of your numbers"
+			c.Account, c.Chosen, c.Why = "", false, intake.NotYours
 		}
 		out = append(out, Candidate{
 			Source: c.Source, Raw: c.Raw, Number: c.Number, Account: string(c.Account), Chosen: c.Chosen, Why: c.Why,

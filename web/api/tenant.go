@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"holdfast/services/intake"
 	"holdfast/tenants"
 )
 
@@ -29,7 +30,7 @@ func (h *handlers) GetRoute(ctx context.Context, r GetRouteRequestObject) (GetRo
 		out.Tenant, out.Account, out.AccountName = string(e.Tenant), string(e.Account), e.AccountName
 		out.State, out.Candidates = string(h.copyOf(e.Tenant).State), CandidatesOf(e.Tenant, e.Candidates)
 	default:
-		out.Called, out.Why = r.Params.To, "No number of yours would be reached."
+		out.Called, out.Why = r.Params.To, intake.NotYours
 		out.Candidates = CandidatesOf(actor.Tenant, e.Candidates)
 	}
 	return out, nil

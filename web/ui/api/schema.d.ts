@@ -1241,6 +1241,7 @@ export interface components {
             /** @description Empty when it is none of the tenant's */
             account: string;
             chosen: boolean;
+            /** @description Chosen: dialled, forwarded, called, addressed, hint. Not chosen: not_decisive, shared, other_tenant, nobody, not_a_number, not_yours. A sentence in calls of old */
             why: string;
         };
         Offered: {
@@ -2285,8 +2286,9 @@ export interface components {
             called: string;
             /** @description standby or live: what the tenant is now; empty when unknown */
             state: string;
+            /** @description named: by the candidate that is chosen; shared: by several accounts, and no header names one; nobody; not_yours */
             why: string;
-            /** @description Why the call would be refused (a loop, say) */
+            /** @description Why the call would be refused: loop */
             refused: string | null;
             candidates: components["schemas"]["Candidate"][];
             /** Format: date-time */
