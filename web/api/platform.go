@@ -128,6 +128,13 @@ func takenTrunk(name string, cause error) *fault {
 	}
 }
 
+// wrongTrunk says what cannot be so with a trunk.
+func wrongTrunk(field, code, text string) *fault {
+	f := badRequest(field+": "+text+".", nil)
+	f.errors = []FieldError{{Field: field, Code: code, Text: text}}
+	return f
+}
+
 // defaultRealm is who asks callers for their password, where nobody chose another name.
 const defaultRealm = "holdfast"
 
@@ -160,10 +167,10 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 		t.TLS = &routing.TLS{CA: value(s.Ca), Name: value(s.Name), Mutual: value(s.Mutual)}
 		t.Encryption = routing.EncryptionRequired
 		if t.TLS.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.TLS.CA)) {
-			return badRequest("tls.ca: no certificate in PEM is in it.", nil)
+			return wrongTrunk("tls.ca", "not_a_certificate", "no certificate in PEM is in it")
 		}
 		if t.TLS.Mutual && t.TLS.CA == "" && t.TLS.Name == "" && (c.Out == nil || value(c.Out.Domain) == "") {
-			return badRequest("tls.name: whoever has any certificate could call. Say for which name it must be, or who signs it.", nil)
+			return wrongTrunk("tls.name", "any_certificate", "whoever has any certificate could call. Say for which name it must be, or who signs it")
 		}
 	}
 	if c.Encryption != nil {
@@ -177,7 +184,7 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 	}
 	t.ClearKeys = value(c.ClearKeys)
 	if t.Encryption != routing.EncryptionOff && t.TLS == nil && !t.ClearKeys {
-		return badRequest("encryption: without TLS the keys could be read on their way. Use TLS, or say that you accept it (clear_keys).", nil)
+		return wrongTrunk("clear_keys", "keys_in_clear", "without TLS the keys could be read on their way. Use TLS, or say that you accept it")
 	}
 	return nil
 }

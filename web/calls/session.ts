@@ -34,6 +34,11 @@ export class Refusal extends Error {
     this.name = 'Refusal';
   }
 
+  /** What was thrown, as a refusal: whatever is none of the server's means that it was not reached. */
+  static of(thrown: unknown): Refusal {
+    return thrown instanceof Refusal ? thrown : new Refusal(0, '', '');
+  }
+
   /** The server, or what it needs, cannot be reached now; nothing is wrong with what was asked. */
   get away(): boolean {
     return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504;

@@ -65,7 +65,7 @@ export class PortalStore {
       this.me = must(await this.api.GET('/me'));
       this.meFailure = null;
     } catch (failure) {
-      this.meFailure = failure instanceof Refusal ? failure : new Refusal(0, '', '');
+      this.meFailure = Refusal.of(failure);
     }
   }
 

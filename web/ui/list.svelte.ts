@@ -41,7 +41,7 @@ export class List<T> {
       this.state = 'ready';
     } catch (failure) {
       if (turn !== this.turn) return;
-      this.failure = failure instanceof Refusal ? failure : new Refusal(0, '', '');
+      this.failure = Refusal.of(failure);
       this.state = 'failed';
     }
   }

@@ -79,7 +79,7 @@ export class AccountStore {
       const page = must(await this.api.GET('/accounts/{id}/directory', { params: { path, query: {} } }));
       if (path.id === this.id) this.everybody = page.items;
     } catch (failure) {
-      if (turn === this.turn) this.failure = failure instanceof Refusal ? failure : new Refusal(0, '', '');
+      if (turn === this.turn) this.failure = Refusal.of(failure);
     }
   }
 
@@ -142,7 +142,7 @@ export class Accounts {
       this.items = must(await this.api.GET('/accounts')).items;
       this.failure = null;
     } catch (failure) {
-      this.failure = failure instanceof Refusal ? failure : new Refusal(0, '', '');
+      this.failure = Refusal.of(failure);
     }
   }
 }

@@ -30,7 +30,7 @@ export class ActivationStore {
       this.sheet = sheet;
       this.failure = null;
     } catch (failure) {
-      if (turn === this.turn) this.failure = refusal(failure);
+      if (turn === this.turn) this.failure = Refusal.of(failure);
     }
   }
 
@@ -40,7 +40,7 @@ export class ActivationStore {
       this.activation = must(await this.store.api.POST('/activation', { body: { state, cause } }));
       ++this.turn; // whatever was asked before is old
     } catch (failure) {
-      this.refused = refusal(failure);
+      this.refused = Refusal.of(failure);
     }
     await this.load();
   }
@@ -52,11 +52,7 @@ export class ActivationStore {
       ++this.turn;
       this.sheet = sheet;
     } catch (failure) {
-      this.refused = refusal(failure);
+      this.refused = Refusal.of(failure);
     }
   }
-}
-
-function refusal(failure: unknown): Refusal {
-  return failure instanceof Refusal ? failure : new Refusal(0, '', '');
 }

@@ -23,7 +23,6 @@ export interface Conflict<T> {
 type Problem = Partial<Schemas['Problem']>;
 
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-const refusalOf = (e: unknown) => (e instanceof Refusal ? e : new Refusal(0, '', ''));
 
 export class Whole<T extends object, C extends object> {
   now = $state.raw<T | null>(null);
@@ -42,7 +41,7 @@ export class Whole<T extends object, C extends object> {
       const answer = await this.read();
       this.take(must(answer), answer.response);
     } catch (e) {
-      this.failure = refusalOf(e);
+      this.failure = Refusal.of(e);
     }
   }
 
@@ -144,7 +143,7 @@ export class Part<T extends object, C extends object, D extends object = any> {
       this.reset();
       this.phase = 'saved';
     } catch (e) {
-      this.failure = refusalOf(e);
+      this.failure = Refusal.of(e);
       this.phase = 'idle';
     }
   }

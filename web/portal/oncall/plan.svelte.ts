@@ -32,8 +32,6 @@ export interface Theirs {
   at: string;
 }
 
-const refusal = (e: unknown) => (e instanceof Refusal ? e : new Refusal(0, '', ''));
-
 export class PlanStore {
   accounts = $state.raw<Account[]>([]);
   account = $state('');
@@ -56,7 +54,7 @@ export class PlanStore {
     try {
       if (this.accounts.length === 0) this.accounts = must(await this.api.GET('/accounts')).items;
     } catch (e) {
-      this.failure = refusal(e);
+      this.failure = Refusal.of(e);
       return;
     }
     const id = account || this.accounts[0]?.id || '';
@@ -91,7 +89,7 @@ export class PlanStore {
       this.loadedAt = Date.now();
       this.failure = null;
     } catch (e) {
-      if (turn === this.turn) this.failure = refusal(e);
+      if (turn === this.turn) this.failure = Refusal.of(e);
     }
   }
 

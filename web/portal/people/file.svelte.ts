@@ -100,7 +100,7 @@ export class Import {
         this.moved = this.failure === null;
       } else {
         this.phase = 'looked';
-        this.failure = e instanceof Refusal ? e : new Refusal(0, '', '');
+        this.failure = Refusal.of(e);
       }
       return false;
     }
@@ -109,7 +109,7 @@ export class Import {
   private fail(e: unknown): void {
     this.result = null;
     this.phase = 'none';
-    this.failure = e instanceof Refusal ? e : new Refusal(0, '', '');
+    this.failure = Refusal.of(e);
   }
 }
 
