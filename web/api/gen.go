@@ -597,7 +597,9 @@ type Candidate struct {
 
 	// Source request-uri, history-info, diversion, called-party, to, asserted
 	Source string `json:"source"`
-	Why    string `json:"why"`
+
+	// Why Chosen: dialled, forwarded, called, addressed, hint. Not chosen: not_decisive, shared, other_tenant, nobody, not_a_number, not_yours. A sentence in calls of old
+	Why string `json:"why"`
 }
 
 // Challenge What its calls must prove, by digest. The password is never shown. Without it the address is enough.
@@ -1478,7 +1480,7 @@ type Route struct {
 	Called      string      `json:"called"`
 	Candidates  []Candidate `json:"candidates"`
 
-	// Refused Why the call would be refused (a loop, say)
+	// Refused Why the call would be refused: loop
 	Refused *string `json:"refused"`
 
 	// State standby or live: what the tenant is now; empty when unknown
@@ -1486,7 +1488,9 @@ type Route struct {
 
 	// Tenant Empty when no number of this tenant would be reached
 	Tenant string `json:"tenant"`
-	Why    string `json:"why"`
+
+	// Why named: by the candidate that is chosen; shared: by several accounts, and no header names one; nobody; not_yours
+	Why string `json:"why"`
 }
 
 // Schedule defines model for Schedule.

@@ -1,6 +1,7 @@
 import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
 import { afterEach, expect, it, vi } from 'vitest';
 import { setLanguage } from '../../ui/i18n/i18n.svelte';
+import Headline from '../board/Headline.svelte';
 import type { PortalStore } from '../portal.svelte';
 import Numbers from './Numbers.svelte';
 import Trunks from './Trunks.svelte';
@@ -40,4 +41,48 @@ it('asks the server for a new trunk only, and shows at the name that it is taken
   expect(await form.findByText(/^There is a trunk carrier\./)).toBeTruthy();
   expect(document.activeElement).toBe(form.getByLabelText('Name'));
   expect(POST).toHaveBeenCalledWith('/trunks', { body: expect.objectContaining({ create: true, name: 'carrier' }) });
+});
+
+it('asks for TLS and encryption of a new trunk, and shows at its field what cannot be', async () => {
+  const POST = vi.fn(async (_path: string, _sent: { body: Record<string, unknown> }) =>
+    answered(400, { code: 'bad_request', errors: [{ field: 'clear_keys', code: 'keys_in_clear', text: 'use TLS' }] }),
+  );
+  const api = { GET: async () => answered(200, { items: [], next: null }), POST };
+  setLanguage('hu');
+  render(Trunks, { store: { api } as unknown as PortalStore });
+  const form = within(screen.getByRole('form', { name: 'Trönk hozzáadása' }));
+  const pick = (label: string, value: string) => fireEvent.change(form.getByLabelText(label), { target: { value } });
+  const add = async () => {
+    await fireEvent.click(form.getByRole('button', { name: 'Hozzáadás' }));
+    await waitFor(() => expect(form.getByRole('button', { name: 'Hozzáadás' }).hasAttribute('disabled')).toBe(false));
+    return POST.mock.calls.at(-1)?.[1].body;
+  };
+  await fireEvent.input(form.getByLabelText('Név'), { target: { value: 'carrier' } });
+  await fireEvent.input(form.getByLabelText('SIP innen'), { target: { value: '192.0.2.1' } });
+  expect(await add()).toMatchObject({ encryption: 'off', clear_keys: false });
+  await pick('Titkosított hang', 'preferred');
+  expect(await add()).toMatchObject({ encryption: 'preferred', clear_keys: false });
+  expect(form.getByText('Válassza fent a TLS-t, vagy fogadja el ezt.')).toBeTruthy();
+  expect(document.activeElement).toBe(form.getByRole('checkbox'));
+  await pick('SIP módja', 'tls');
+  await fireEvent.input(form.getByLabelText('Név a tanúsítványában'), { target: { value: 'sip.carrier.example' } });
+  expect(await add()).toMatchObject({
+    encryption: 'preferred',
+    clear_keys: false,
+    tls: { name: 'sip.carrier.example', ca: '', mutual: false },
+  });
+});
+
+it('tells who runs the platform of alarms, and not of callers that they do not have', async () => {
+  const board = {
+    tenant: 'platform',
+    queue: { ready: 0, operators: 1, new_voicemail: 0, voicemail_known: true },
+    alarms: [{}],
+    callers_hear: 'voicemail',
+    numbers: 0,
+  };
+  const store = { board, me: null, connection: { state: 'open', since: 0 }, may: () => true, local: () => 0 };
+  render(Headline, { store: store as unknown as PortalStore });
+  expect(screen.getByText('1 alarm is open.')).toBeTruthy();
+  expect(screen.queryByText(/Callers hear/)).toBeNull();
 });
