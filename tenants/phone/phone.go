@@ -88,6 +88,13 @@ func (n Number) Pretty() string {
 // Country is the region that the number belongs to (ISO 3166-1 alpha-2), "" when its country code has none. Where a code is
 // shared, numbers that no plan has assigned count to its main country.
 func (n Number) Country() string {
+	if len(n) > longestText { // not worth remembering
+		return ""
+	}
+	return countries.get(n, n.country)
+}
+
+func (n Number) country() string {
 	parsed, err := phonenumbers.Parse(string(n), "")
 	if err != nil {
 		return ""
@@ -136,8 +143,17 @@ func Mask(raw string) string {
 	return string(runes)
 }
 
-// possible asks the numbering plans whether text has a country and a length that exist there.
+// possible says whether text has a country and a length that exist there.
 func possible(text, region string) (Number, bool) {
+	r := readings.get(written{text, region}, func() (r reading) {
+		r.number, r.ok = ask(text, region)
+		return r
+	})
+	return r.number, r.ok
+}
+
+// ask asks the numbering plans what possible wants to know.
+func ask(text, region string) (Number, bool) {
 	parsed, err := phonenumbers.Parse(text, region)
 	if err != nil || phonenumbers.IsPossibleNumberWithReason(parsed) != phonenumbers.IS_POSSIBLE {
 		return "", false

@@ -2,8 +2,10 @@ package phone_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"holdfast/tenants/phone"
@@ -121,5 +123,35 @@ func TestEmergencyNumbersAreKnownHoweverTheyAreTyped(t *testing.T) {
 	}
 	if !phone.Number("+19005550100").Premium() || phone.Number("+16085550101").Premium() {
 		t.Error("premium numbers are not told apart")
+	}
+}
+
+func TestWhatIsRememberedOfNumbersStaysTrueAndSmall(t *testing.T) {
+	t.Parallel()
+	var wait sync.WaitGroup
+	for worker := range 4 {
+		wait.Go(func() {
+			for i := range 5000 { // more than is remembered
+				raw := fmt.Sprintf("+1608%07d", 5550000+(i+worker*1000)%7000)
+				if n, err := phone.Parse(raw, "HU"); err != nil || n.String() != raw || n.Country() != "US" {
+					t.Errorf("%s reads as %s in %s: %v", raw, n, n.Country(), err)
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for range 2 { // found out, and remembered: what is no number, and what depends on the country
+		if n, err := phone.Parse("555", "US"); err == nil {
+			t.Errorf("555 reads as %s", n)
+		}
+		us, _ := phone.Parse("3615550201", "US")
+		hu, _ := phone.Parse("3615550201", "HU")
+		if us != "+13615550201" || hu != "+3615550201" {
+			t.Errorf("US %s, HU %s", us, hu)
+		}
+	}
+	if most := phone.Remembered(); most > 2*2048 {
+		t.Errorf("%d texts are remembered", most)
 	}
 }
