@@ -1,7 +1,6 @@
 package activation
 
 import (
-	"encoding/json"
 	"time"
 
 	"holdfast/services/call"
@@ -14,8 +13,8 @@ func (s *Service) observe(e journal.Event) {
 	if e.Kind != journal.Call || e.Type != string(call.Invited) && e.Type != string(call.Accepted) {
 		return
 	}
-	var event call.Event
-	if json.Unmarshal(e.Data, &event) != nil {
+	event, err := journal.FactOf[call.Event](e)
+	if err != nil {
 		return
 	}
 	s.mu.Lock()

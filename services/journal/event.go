@@ -38,4 +38,17 @@ type Event struct {
 	// and they need not stay on this node's disk.
 	Restated bool            `json:"restated,omitempty"`
 	Data     json.RawMessage `json:"data"`
+	// Fact is what json.Marshal made Data of, for those who hear of the event in the process that wrote it; nil for one read
+	// back from a disk or told by another node. What it refers to is never changed again. See [FactOf].
+	Fact any `json:"-"`
+}
+
+// FactOf returns what an event's Data says: the Fact that it was written from, else what is read from Data.
+func FactOf[T any](e Event) (T, error) {
+	if fact, ok := e.Fact.(T); ok {
+		return fact, nil
+	}
+	var fact T
+	err := json.Unmarshal(e.Data, &fact)
+	return fact, err //nolint:wrapcheck // whoever asked says what could not be read
 }

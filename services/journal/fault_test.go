@@ -74,6 +74,7 @@ func TestAFullDiskRaisesAnAlarmOnceAndLosesNothing(t *testing.T) {
 	if err := j.Sync(t.Context()); !errors.Is(err, ErrNotKept) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Sync said %v", err)
 	}
+	eventually(t, "the alarm is raised", func() bool { return alarmed(j, AlarmDisk) })
 	if a := j.Alarms(platform); len(a) != 1 || a[0].Key != AlarmDisk || a[0].Count != 1 {
 		t.Errorf("alarms %+v", a)
 	}

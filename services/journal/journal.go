@@ -100,8 +100,9 @@ type Journal struct {
 	alarms      map[alarmKey]*OpenAlarm
 	alarmSeq    uint64 // the last number given to an alarm's event
 
-	shipWake chan struct{}
-	wait     sync.WaitGroup
+	writeWake chan struct{} // something is pending
+	shipWake  chan struct{}
+	wait      sync.WaitGroup
 }
 
 // Open reads what earlier processes left in the folder, repairs it, and starts writing. It succeeds also when the
@@ -139,6 +140,7 @@ func prepare(cfg Config) *Journal {
 		spans:       map[storyKey]span{},
 		subscribers: map[*subscriber]struct{}{},
 		alarms:      map[alarmKey]*OpenAlarm{},
+		writeWake:   make(chan struct{}, 1),
 		shipWake:    make(chan struct{}, 1),
 	}
 }
@@ -226,7 +228,10 @@ func (j *Journal) accept(e Event) (uint64, bool) {
 	if !healthy {
 		j.publish(j.appended)
 	}
-	j.announce()
+	select { // only the write loop: with a hundred calls at once, waking all who wait for their own would cost more than the writing
+	case j.writeWake <- struct{}{}:
+	default:
+	}
 	return j.appended, healthy
 }
 

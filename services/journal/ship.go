@@ -39,6 +39,7 @@ const deadFolder = "dead"
 
 const (
 	shipBatch   = 500
+	shipGather  = 50 * time.Millisecond  // from one transaction to the next, unless a whole batch waits: each has its cost
 	shipTimeout = 30 * time.Second       // one transaction; a slow database is left alone, not hammered
 	shipPause   = 100 * time.Millisecond // the first pause, doubled up to shipSlowest
 	shipSlowest = 5 * time.Second        // normal again soon after the database is back
@@ -103,7 +104,21 @@ func (s *Shipper) run(ctx context.Context) {
 			s.idle(ctx)
 		case err == nil:
 			pause = shipPause
+			s.gather(ctx, n)
 		}
+	}
+}
+
+// gather lets events come together after n were shipped: a busy node's calls would otherwise make hundreds of small
+// transactions a second, and each call's row would be written once more for every event.
+func (s *Shipper) gather(ctx context.Context, n int) {
+	if n >= s.cfg.Batch || s.single > 0 {
+		return
+	}
+	select {
+	case <-s.cfg.Journal.closed: // nobody comes any more
+	default:
+		sleep(ctx, shipGather)
 	}
 }
 

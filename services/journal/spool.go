@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -37,24 +38,64 @@ func header() []byte { return append([]byte(spoolMagic), spoolVersion) }
 // encode returns e as one record. Data that is no JSON, or too much of it, is replaced by a note of that: an event is
 // never refused for what it carries. It restates nothing then, so that what came before stays.
 func encode(e Event) (Event, []byte) {
-	payload, err := json.Marshal(e)
+	record, err := appendEvent(make([]byte, recordHead, recordHead+len(e.Data)+eventBytes), e)
 	if err != nil {
-		e.Data, e.Restated = note("unreadable", strconv.Quote(string(e.Data[:min(len(e.Data), 1000)]))), false
-		payload, err = json.Marshal(e)
+		e.Data, e.Fact, e.Restated = note("unreadable", strconv.Quote(string(e.Data[:min(len(e.Data), 1000)]))), nil, false
+		record, err = appendEvent(record[:recordHead], e)
 	}
-	if err == nil && len(payload) > maxRecord {
-		e.Data, e.Restated = note("too_large", strconv.Itoa(len(payload))), false
-		payload, err = json.Marshal(e)
+	if err == nil && len(record) > recordHead+maxRecord {
+		e.Data, e.Fact, e.Restated = note("too_large", strconv.Itoa(len(record)-recordHead)), nil, false
+		record, err = appendEvent(record[:recordHead], e)
 	}
-	if err != nil || len(payload) > maxRecord {
+	if err != nil || len(record) > recordHead+maxRecord {
 		// Only a time outside years 0 to 9999 or an absurd name is left as a cause.
 		e = Event{Tenant: e.Tenant, Kind: e.Kind, Seq: e.Seq, Type: "unreadable", Data: json.RawMessage("{}")}
-		payload, _ = json.Marshal(e)
+		record, _ = appendEvent(record[:recordHead], e)
 	}
-	record := make([]byte, recordHead, recordHead+len(payload))
+	payload := record[recordHead:]
 	binary.LittleEndian.PutUint32(record, uint32(len(payload)))
 	binary.LittleEndian.PutUint32(record[4:], checksum(record[:4], payload))
-	return e, append(record, payload...)
+	return e, record
+}
+
+// eventBytes is about what an event takes beside its data.
+const eventBytes = 256
+
+// appendEvent appends e as json.Marshal writes it. Data that was made of a Fact is JSON as it should be, and is not read again.
+func appendEvent(b []byte, e Event) ([]byte, error) {
+	plain := e.Fact != nil && len(e.Data) > 0
+	for _, s := range [...]string{string(e.Tenant), string(e.Kind), e.ID, e.Node, e.Type} {
+		plain = plain && isPlain(s)
+	}
+	if year := e.At.Year(); !plain || year < 1 || year > 9999 {
+		whole, err := json.Marshal(e)
+		return append(b, whole...), err //nolint:wrapcheck // encode knows what to do
+	}
+	b = append(append(b, `{"tenant":"`...), e.Tenant...)
+	b = append(append(b, `","kind":"`...), e.Kind...)
+	b = append(append(b, `","id":"`...), e.ID...)
+	b = strconv.AppendUint(append(b, `","seq":`...), e.Seq, 10)
+	b = e.At.AppendFormat(append(b, `,"at":"`...), time.RFC3339Nano)
+	b = append(append(b, `","node":"`...), e.Node...)
+	b = append(append(b, `","type":"`...), e.Type...)
+	b = append(b, '"')
+	if e.Final {
+		b = append(b, `,"final":true`...)
+	}
+	if e.Restated {
+		b = append(b, `,"restated":true`...)
+	}
+	return append(append(append(b, `,"data":`...), e.Data...), '}'), nil
+}
+
+// isPlain says whether s stands in JSON as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 func note(name, value string) json.RawMessage {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // A crash may leave any number of bytes of the last write.
@@ -161,4 +163,43 @@ func FuzzSpool(f *testing.F) {
 		}
 		readRecords(b, 10, false)
 	})
+}
+
+func TestAnEventIsWrittenAsJSONWhoeverWroteItsData(t *testing.T) {
+	t.Parallel()
+	fact := map[string]any{"plan": "a <b> & \"c\" \u00e1", "n": 1}
+	data, err := json.Marshal(fact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 22, 13, 4, 5, 123456000, time.FixedZone("", 3600))
+	for _, e := range []Event{
+		{Tenant: "harbor", Kind: Call, ID: "c-1", Seq: 1, At: at, Node: "n1", Type: "invited"},
+		{Tenant: "harbor", Kind: Call, ID: "c-1", Seq: 1 << 63, At: at.UTC(), Node: "n1", Type: "ended", Final: true},
+		{Tenant: "harbor", Kind: Ticket, ID: "t \"1\"\n<&>", Seq: 2, At: at.Truncate(time.Second), Node: "n\u00e9", Type: "\x00\xff", Restated: true, Final: true},
+		{Kind: Call, ID: "\u2028", Seq: 3},
+	} {
+		e.Data = data
+		want, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e.Fact = range []any{nil, fact} {
+			kept, record := encode(e)
+			if got := record[recordHead:]; string(got) != string(want) {
+				t.Errorf("written %s\nwanted  %s", got, want)
+			}
+			back, n, ok := sound(record)
+			if !ok || n != len(record) || back.Fact != nil || string(back.Data) != string(data) || !back.At.Equal(e.At) {
+				t.Errorf("read back: %+v %v", back, ok)
+			}
+			if told, err := FactOf[map[string]any](kept); err != nil || told["plan"] != fact["plan"] {
+				t.Errorf("its fact: %v %v", told, err)
+			}
+		}
+	}
+	e := Event{Kind: Call, ID: "c-1", Seq: 1, At: at, Data: []byte(strings.Repeat("x", maxRecord)), Fact: fact}
+	if kept, record := encode(e); kept.Fact != nil || !json.Valid(record[recordHead:]) {
+		t.Errorf("too much data: %d bytes, %v", len(record), kept.Fact)
+	}
 }

@@ -80,7 +80,10 @@ func (j *Journal) nextBatch() ([]entry, bool) {
 			}
 			return pending[:n:n], true
 		}
-		<-changed
+		select {
+		case <-changed:
+		case <-j.writeWake:
+		}
 	}
 }
 

@@ -239,10 +239,11 @@ func (c *liveCall) write(e call.Event) {
 		c.log.Error("event cannot be encoded", "type", string(e.Type), "err", err)
 		return
 	}
+	e.Digits = "" // written nowhere, and not for others to see
 	c.seq++
 	c.board.cfg.Journal.Append(journal.Event{
 		Tenant: c.state.Plan.Tenant, Kind: journal.Call, ID: string(c.id), Seq: c.seq, At: e.At,
-		Node: c.board.cfg.Node, Type: string(e.Type), Final: c.state.Phase == call.Ended, Data: data,
+		Node: c.board.cfg.Node, Type: string(e.Type), Final: c.state.Phase == call.Ended, Data: data, Fact: e,
 	})
 }
 

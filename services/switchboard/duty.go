@@ -274,7 +274,7 @@ func (d *liveDuty) write(e duty.Event) {
 	d.seq++
 	d.board.cfg.Journal.Append(journal.Event{
 		Tenant: d.who.Tenant, Kind: journal.Duty, ID: string(d.who.Duty), Seq: d.seq, At: e.At,
-		Node: d.board.cfg.Node, Type: string(e.Type), Final: d.state.Phase == duty.Away, Data: data,
+		Node: d.board.cfg.Node, Type: string(e.Type), Final: d.state.Phase == duty.Away, Data: data, Fact: e,
 	})
 }
 

@@ -3,7 +3,6 @@ package voicemail
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -178,8 +177,7 @@ func (h *Herald) hear(e journal.Event) {
 		return
 	}
 	f.seq = e.Seq
-	var fact call.Event
-	if json.Unmarshal(e.Data, &fact) == nil {
+	if fact, err := journal.FactOf[call.Event](e); err == nil {
 		f.state, _, _ = call.Step(f.state, fact) // a refused event leaves the call as it is
 	}
 	if e.Final {

@@ -90,8 +90,8 @@ func (p *picture) foldCall(e journal.Event) (bool, error) {
 	if e.Seq <= c.seq {
 		return false, nil
 	}
-	var event call.Event
-	if err := json.Unmarshal(e.Data, &event); err != nil {
+	event, err := journal.FactOf[call.Event](e)
+	if err != nil {
 		return false, err
 	}
 	next, _, err := call.Step(c.state, event)
@@ -140,8 +140,8 @@ func (p *picture) foldDuty(e journal.Event) (bool, error) {
 	if e.Seq <= d.seq {
 		return false, nil
 	}
-	var event duty.Event
-	if err := json.Unmarshal(e.Data, &event); err != nil {
+	event, err := journal.FactOf[duty.Event](e)
+	if err != nil {
 		return false, err
 	}
 	next, _, err := duty.Step(d.state, event)

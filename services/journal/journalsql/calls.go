@@ -32,37 +32,11 @@ FROM events e JOIN unnest($1::text[], $2::text[]) AS k (tenant_id, id) USING (te
 WHERE e.kind = 'call'
 ORDER BY e.tenant_id, e.id, e.seq`
 
-// projectCalls folds every call that has new events anew, from its first event on.
+// projectCalls folds every call that has new events, from its first event on.
 func (s *Store) projectCalls(ctx context.Context, tx pgx.Tx, events []journal.Event) error {
-	seen := map[callKey]bool{}
-	var owners, ids []string
-	for _, e := range events {
-		k := callKey{e.Tenant, text(e.ID)}
-		if e.Kind == journal.Call && !seen[k] {
-			seen[k] = true
-			owners, ids = append(owners, string(e.Tenant)), append(ids, k.id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := tx.Query(ctx, callEvents, owners, ids)
-	if err != nil {
-		return fmt.Errorf("read the calls' events: %w", err)
-	}
-	stories := map[callKey]*story{}
-	var e journal.Event
-	var seq int64
-	if _, err := pgx.ForEachRow(rows, []any{&e.Tenant, &e.ID, &seq, &e.Node, &e.Type, &e.At, &e.Data}, func() error {
-		k := callKey{e.Tenant, e.ID}
-		if stories[k] == nil {
-			stories[k] = &story{}
-		}
-		e.Seq = uint64(seq)
-		s.step(stories[k], e)
-		return nil
-	}); err != nil {
-		return fmt.Errorf("read the calls' events: %w", err)
+	stories, owners, ids := s.begun(events)
+	if err := s.readOn(ctx, tx, stories, owners, ids); err != nil {
+		return err
 	}
 	batch := &pgx.Batch{}
 	for k, st := range stories {
@@ -76,11 +50,61 @@ func (s *Store) projectCalls(ctx context.Context, tx pgx.Tx, events []journal.Ev
 	return nil
 }
 
+// begun folds the calls whose stories begin in events, where they are all that is known of them. The others are returned by
+// tenant and id.
+func (s *Store) begun(events []journal.Event) (stories map[callKey]*story, owners, ids []string) {
+	stories = map[callKey]*story{}
+	rest := map[callKey]bool{}
+	for _, e := range events {
+		k := callKey{e.Tenant, text(e.ID)}
+		if e.Kind != journal.Call || rest[k] {
+			continue
+		}
+		st := stories[k]
+		if st == nil {
+			st = &story{}
+		}
+		if e.Seq != st.seq+1 {
+			delete(stories, k)
+			rest[k], owners, ids = true, append(owners, string(e.Tenant)), append(ids, k.id)
+			continue
+		}
+		stories[k] = st
+		s.step(st, e)
+	}
+	return stories, owners, ids
+}
+
+// readOn folds the calls of these tenants and ids from all their stored events.
+func (s *Store) readOn(ctx context.Context, tx pgx.Tx, stories map[callKey]*story, owners, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, callEvents, owners, ids)
+	if err != nil {
+		return fmt.Errorf("read the calls' events: %w", err)
+	}
+	var e journal.Event
+	var seq int64
+	if _, err := pgx.ForEachRow(rows, []any{&e.Tenant, &e.ID, &seq, &e.Node, &e.Type, &e.At, &e.Data}, func() error {
+		k := callKey{e.Tenant, e.ID}
+		if stories[k] == nil {
+			stories[k] = &story{}
+		}
+		e.Seq = uint64(seq)
+		s.step(stories[k], e)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the calls' events: %w", err)
+	}
+	return nil
+}
+
 // step adds one event to a story. What the call's own Step refuses is left out, as it was when it happened.
 func (s *Store) step(st *story, e journal.Event) {
 	st.seq, st.node = e.Seq, e.Node
-	var fact call.Event
-	if err := json.Unmarshal(e.Data, &fact); err != nil {
+	fact, err := journal.FactOf[call.Event](e)
+	if err != nil {
 		s.log.Error("call log: unreadable event", "call", e.ID, "seq", e.Seq, "type", e.Type, "error", err)
 		return
 	}

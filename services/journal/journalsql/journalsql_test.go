@@ -150,6 +150,65 @@ func TestTheSpoolReachesPostgreSQLExactlyOnceThoughAnswersAreLost(t *testing.T) 
 	}
 }
 
+func TestACallReadsTheSameWhetherItCameAtOnceOrInPieces(t *testing.T) {
+	t.Parallel()
+	db, ctx := database(t), limited(t)
+	s, q := journalsql.New(db, nil), journalsql.Queries{DB: db}
+	var whole []journal.Event
+	for n := range 4 { // c-0 comes at once, the others are cut at n
+		id := fmt.Sprintf("c-%d", n)
+		facts := []call.Event{
+			{Type: call.Invited, Call: tenants.CallID(id), Plan: plan("+16085550199")},
+			{Type: call.Answering},
+			{Type: call.MediaKnown, Media: call.Encrypted},
+			{Type: call.CallerEnded, Reason: "bye"},
+		}
+		events := told("harbor", id, start, facts...)
+		if n == 0 {
+			for i := range events { // as those that hear of it in this process get it
+				events[i].Fact, events[i].Data = facts[i], json.RawMessage(`{"what is read of it":"nothing"}`)
+				fact := facts[i]
+				fact.At = events[i].At
+				events[i].Fact = fact
+			}
+		}
+		if err := s.Ship(ctx, events[:n]); err != nil {
+			t.Fatal(err)
+		}
+		whole = append(whole, events...)
+	}
+	if err := s.Ship(ctx, whole); err != nil {
+		t.Fatal(err)
+	}
+	want, err := q.GetCall(ctx, "harbor", "c-0")
+	if err != nil || want.Phase != call.Ended || want.Media != call.Encrypted || want.AnsweredAt == nil || want.Seq != 4 {
+		t.Fatalf("%+v %v", want, err)
+	}
+	for _, id := range []tenants.CallID{"c-1", "c-2", "c-3"} {
+		got, err := q.GetCall(ctx, "harbor", id)
+		if got.ID != id || err != nil {
+			t.Fatalf("%+v %v", got, err)
+		}
+		got.ID = want.ID
+		if a, b := fmt.Sprintf("%+v", deref(got)), fmt.Sprintf("%+v", deref(want)); a != b {
+			t.Errorf("%s in pieces:\n%s\nat once:\n%s", id, a, b)
+		}
+	}
+}
+
+// deref is a record with its times as values, to be compared as text.
+func deref(c journal.CallRecord) []any {
+	at := func(t *time.Time) string {
+		if t == nil {
+			return "never"
+		}
+		return t.UTC().String()
+	}
+	all := []any{at(c.AnsweredAt), at(c.ConnectedAt), at(c.EndedAt), c.InvitedAt.UTC()}
+	c.AnsweredAt, c.ConnectedAt, c.EndedAt, c.InvitedAt = nil, nil, nil, time.Time{}
+	return append(all, c)
+}
+
 func TestTheCallLogIsTheFoldOfTheEventsHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
 	db, ctx := database(t), limited(t)
