@@ -25,6 +25,7 @@ const (
 	framesASecond = 50
 	settleFor     = 500 * time.Millisecond
 	graceFor      = 300 * time.Millisecond
+	givenBackIn   = 5 * time.Second // how long after the last call memory is given back to the system
 )
 
 // stage is a bench server, and the calls that go through it.
@@ -327,10 +328,36 @@ func (b *bench) at(ctx context.Context, c contest, kind string, n int, d time.Du
 	}
 	m, err := s.measure(ctx, n, d)
 	wait()
-	if kind == c.ours {
+	if kind == c.ours && err == nil {
 		b.recordHeap(ctx, s.process, c.name)
+		err = b.memory(ctx, c, s)
 	}
 	return m, err
+}
+
+// memory measures what calls take, and what of it is left when all are over.
+func (b *bench) memory(ctx context.Context, c contest, s *stage) error {
+	full, err := s.resident()
+	if err != nil {
+		return err
+	}
+	if _, err := s.ask(ctx, "/empty/0", "all"); err != nil {
+		return err
+	}
+	for range 2 { // as a server without work does every two minutes; what is pooled goes with the second
+		if _, err := s.ask(ctx, "/debug/pprof/heap?gc=1", ""); err != nil {
+			return err
+		}
+	}
+	time.Sleep(givenBackIn)
+	after, err := s.resident()
+	if err != nil {
+		return err
+	}
+	each := func(bytes float64) float64 { return (bytes - s.empty) / 1024 / float64(s.calls) }
+	note("%s: %.0f KiB a call while %d talk, %.0f KiB when all are over", c.name, each(full), s.calls, each(after))
+	b.out.add(c.name, "kib_after", "KiB", each(after))
+	return nil
 }
 
 func ifZero(n int, text string) error {

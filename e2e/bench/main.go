@@ -13,6 +13,7 @@
 //     delay (server only), memory and goroutines are those at that number. ratio_to_floor and ratio_to_diago compare the
 //     server's CPU time a packet at half that number, in the same run: 0.5 to floor is twice the floor's cost, 2 to diago
 //     half of diago's, which relays plain RTP. The floor has as many sockets as the server.
+//     kib_after is what is left of a call's memory when all are over.
 //   - offer: a hundred callers a second call the bench user "queue", whose operators are 50 telephones: how long from a caller's
 //     INVITE until a telephone has the one for that call.
 //   - setup_answer: callers call the bench user "answer" of a whole node with its stores. calls_per_second is the

@@ -44,6 +44,7 @@ type Leg struct {
 	done     chan struct{}
 	ends     context.Context // cancelled when the leg is to end
 	end      context.CancelFunc
+	ended    atomic.Bool // as ends says, for whoever asks with each packet
 
 	path  atomic.Pointer[path] // where the browser is sent to; nil: not known yet
 	keys  atomic.Pointer[keys] // nil: not agreed on yet
@@ -111,6 +112,7 @@ func (l *Leg) Hangup(why media.Ending) {
 	}
 	l.ending = &why
 	l.mu.Unlock()
+	l.ended.Store(true)
 	l.end()
 	go l.close(why)
 }
@@ -126,7 +128,7 @@ func (l *Leg) close(why media.Ending) {
 }
 
 // over reports whether the leg has ended or is about to.
-func (l *Leg) over() bool { return l.ends.Err() != nil }
+func (l *Leg) over() bool { return l.ended.Load() }
 
 // hear takes note of a packet that is the browser's for certain.
 func (l *Leg) hear(now time.Time) { l.heard.Store(now.UnixNano()) }
@@ -159,7 +161,6 @@ func (l *Leg) WatchSilence(on bool) {
 func (l *Leg) look(now time.Time) {
 	voice, away := l.in.heardAt(), now.Sub(time.Unix(0, l.heard.Load()))
 	l.mu.Lock()
-	l.tire(now, !voice.IsZero())
 	var why string
 	switch {
 	case !l.wasUp && now.Sub(l.born) > l.endpoint.config.ConnectIn:

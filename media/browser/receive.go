@@ -19,6 +19,7 @@ type opened struct {
 	header  rtp.Header
 	control rtcp.Header
 	packet  rtp.Packet
+	newest  uint32 // source
 	sources map[uint32]struct{}
 }
 
@@ -67,6 +68,10 @@ func (l *Leg) open(p *path, sealed []byte, now time.Time) {
 
 // source takes note of a stream; false says that there were too many. Each costs memory.
 func (o *opened) source(ssrc uint32) bool {
+	if ssrc == o.newest && o.sources != nil {
+		return true
+	}
+	o.newest = ssrc
 	if _, known := o.sources[ssrc]; known {
 		return true
 	}

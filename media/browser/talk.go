@@ -18,33 +18,38 @@ import (
 
 const (
 	waitingDTLS = 32  // packets of DTLS that wait to be read; a handshake is a dozen
-	maxBadReads = 100 // in a row: then the conversation is broken, and the leg ends
-	// awakeFor is how long a conversation stays awake after the handshake where no audio of the browser shows that our last
-	// words reached it: until then the browser repeats its own, and must get ours again. It does so after 1, 3, 7, 15 s.
-	awakeFor = 30 * time.Second
+	maxBadReads = 100 // in a row: nothing that is worth reading comes
+)
+
+// What a record of DTLS carries, by its first byte (RFC 6347 section 4.1).
+const (
+	changeCipherSpec = 20
+	handshakeRecord  = 22
 )
 
 // talk is a leg's DTLS conversation. It is awake for the handshake, and asleep in the hours after: what is left is one goodbye,
 // for which four goroutines and their buffers, 40 KiB, need not wait. Asleep it is a few hundred bytes, from which it goes on
-// when a packet comes or when the leg ends.
+// when something other than a handshake comes, or when the leg ends. A browser that missed our last flight repeats its own, and
+// gets ours again as it was: to whom it was lost it is new, and whoever has it throws it away.
 type talk struct {
 	running sync.WaitGroup // of whoever is awake
 
 	// Guarded by the leg's mu.
 	wire   *wire       // nil: nobody is awake
 	asleep *dtls.State // how things stood when it fell asleep; nil: not agreed on anything yet
+	last   [][]byte    // our last flight
 }
 
 // wire is what DTLS reads and writes: its share of the port's packets.
 type wire struct {
 	leg  *Leg
 	in   *packetio.Buffer
-	bed  time.Time   // when it may fall asleep without having heard the browser; guarded by the leg's mu, zero: not yet
-	sent atomic.Bool // to sleep, by us
 	mute atomic.Bool // nothing is sent any more
-	// held is what came while the conversation woke: pion takes a goodbye that it hears too early for a handshake that failed.
-	// Guarded by the leg's mu.
-	held [][]byte
+	last [][]byte    // what was sent since we changed to the keys agreed on: our last flight. Of DTLS, which writes in turn
+	// held is what came while the conversation woke, since pion takes a goodbye that it hears too early for a handshake that
+	// failed; and what came while it fell asleep. Guarded by the leg's mu.
+	held  [][]byte
+	awake bool // it reads what comes; guarded as well
 }
 
 var _ net.PacketConn = (*wire)(nil)
@@ -66,6 +71,9 @@ func (w *wire) WriteTo(p []byte, _ net.Addr) (int, error) {
 	if to == nil || w.mute.Load() {
 		return len(p), nil // as good as lost: DTLS sends again
 	}
+	if len(w.last) > 0 || len(p) > 0 && p[0] == changeCipherSpec {
+		w.last = append(w.last, bytes.Clone(p))
+	}
 	return len(p), w.leg.port.Send(to.addr, p) //nolint:wrapcheck // it is DTLS that is told
 }
 
@@ -82,57 +90,54 @@ func (w *wire) SetDeadline(t time.Time) error      { return w.in.SetReadDeadline
 func (w *wire) SetReadDeadline(t time.Time) error  { return w.in.SetReadDeadline(t) }
 func (w *wire) SetWriteDeadline(_ time.Time) error { return nil } // a datagram is written at once or not at all
 
-// sleep lets the conversation come to its end without a word, once it has read what is there.
-func (w *wire) sleep() {
-	w.sent.Store(true)
-	_ = w.in.Close() // it cannot fail
-}
-
-// converse gives a packet to the leg's DTLS conversation, and begins or wakes it. A packet that comes in the instant in which it
-// falls asleep is lost, as on the way here.
+// converse gives a packet to the leg's DTLS conversation, and begins or wakes it.
 func (l *Leg) converse(packet []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.heed(packet)
+}
+
+// heed is converse for whoever holds l.mu.
+func (l *Leg) heed(packet []byte) {
 	if l.ending != nil {
 		return
 	}
 	w := l.talk.wire
+	if w == nil && l.talk.asleep != nil && (packet[0] == handshakeRecord || packet[0] == changeCipherSpec) {
+		l.repeat(len(packet))
+		return
+	}
 	if w == nil {
 		w = newWire(l)
+		w.awake = l.talk.asleep == nil // a handshake reads from the first packet on
 		l.talk.wire = w
 		l.talk.running.Add(1)
 		go l.speak(w, l.talk.asleep)
 	}
-	if l.talk.asleep != nil && w.bed.IsZero() {
-		if len(w.held) < waitingDTLS {
-			w.held = append(w.held, bytes.Clone(packet))
+	switch {
+	case w.awake:
+		if _, err := w.in.Write(packet); err != nil {
+			l.in.drop()
 		}
-		return
-	}
-	if _, err := w.in.Write(packet); err != nil {
-		l.in.drop()
+	case len(w.held) < waitingDTLS:
+		w.held = append(w.held, bytes.Clone(packet))
 	}
 }
 
-// awake lets the conversation read what came meanwhile.
-func (l *Leg) awake(w *wire) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	w.bed = l.endpoint.config.Now().Add(awakeFor)
-	for _, packet := range w.held {
-		_, _ = w.in.Write(packet) // there is room for as many
-	}
-	w.held = nil
-}
-
-// tire sends a conversation to sleep that has nothing more to say. The caller holds l.mu.
-func (l *Leg) tire(now time.Time, heard bool) {
-	if w := l.talk.wire; w != nil && !w.bed.IsZero() && (heard || now.After(w.bed)) {
-		w.sleep()
+// repeat sends our last flight again, but never more than came: nobody makes us shout at somebody else. The caller holds l.mu.
+func (l *Leg) repeat(came int) {
+	to := l.path.Load()
+	for _, packet := range l.talk.last {
+		if came -= len(packet); to == nil || came < 0 {
+			return
+		}
+		if err := l.port.Send(to.addr, packet); err != nil {
+			l.endpoint.config.Log.Debug("repeat to a browser", "err", err)
+		}
 	}
 }
 
-// speak is the conversation while it is awake: from its beginning, or from where it stood.
+// speak is the conversation while it is awake: from its beginning, or from where it stood, until it has read what is there.
 func (l *Leg) speak(w *wire, from *dtls.State) {
 	defer l.talk.running.Done()
 	defer func() {
@@ -152,21 +157,19 @@ func (l *Leg) speak(w *wire, from *dtls.State) {
 		}
 		return
 	}
-	l.awake(w)
-	closed := make(chan struct{})
-	hungUp := context.AfterFunc(l.ends, func() { defer close(closed); _ = conn.Close() }) // ends the wait, and says goodbye
-	wait(conn)
-	if !hungUp() {
-		<-closed
-		return
+	l.mu.Lock()
+	for _, packet := range w.held {
+		_, _ = w.in.Write(packet) // there is room for as many
 	}
-	if w.sent.Load() && l.rest(conn, w) {
-		return
+	w.held, w.awake = nil, false
+	l.mu.Unlock()
+	_ = w.in.Close() // it cannot fail; what is in it is read first
+	if wait(conn); !l.rest(conn, w) {
+		if err := conn.Close(); err != nil {
+			l.endpoint.config.Log.Debug("close a browser's DTLS", "err", err)
+		}
+		l.Hangup(media.Ending{By: media.ByPeer, Reason: "hangup"})
 	}
-	if err := conn.Close(); err != nil {
-		l.endpoint.config.Log.Debug("close a browser's DTLS", "err", err)
-	}
-	l.Hangup(media.Ending{By: media.ByPeer, Reason: "hangup"})
 }
 
 // rest keeps how things stand, and lets go of all else; false says that the page has said goodbye just now. From here on nothing
@@ -184,7 +187,13 @@ func (l *Leg) rest(conn *dtls.Conn, w *wire) bool {
 	state.PeerCertificates = nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.talk.asleep == nil {
+		l.talk.last = w.last
+	}
 	l.talk.wire, l.talk.asleep = nil, &state
+	for _, packet := range w.held {
+		l.heed(packet)
+	}
 	return true
 }
 
@@ -198,7 +207,7 @@ func (l *Leg) goodbye() {
 	l.mu.Lock()
 	asleep := l.talk.asleep
 	awake := l.talk.wire != nil
-	l.talk.wire, l.talk.asleep = nil, nil
+	l.talk.wire, l.talk.asleep, l.talk.last = nil, nil, nil
 	l.mu.Unlock()
 	if asleep == nil || awake {
 		return
@@ -264,7 +273,7 @@ func (l *Leg) resume(ctx context.Context, w *wire, from *dtls.State) (*dtls.Conn
 	return conn, nil
 }
 
-// wait reads until the conversation is over. Nothing that is said in it matters to us.
+// wait reads until there is nothing left to read. Nothing that is said in it matters to us.
 func wait(conn *dtls.Conn) {
 	var ignored [packetBytes]byte
 	for bad := 0; bad < maxBadReads; {

@@ -33,7 +33,7 @@ func asleep(t testing.TB, leg media.Leg) {
 	}
 }
 
-func TestAConversationSleepsOnceTheBrowserIsHeardAndWakesForAGoodbye(t *testing.T) {
+func TestAConversationSleepsOnceItIsAgreedAndWakesForAGoodbye(t *testing.T) {
 	t.Parallel()
 	e, page, ear := start(t), newPage(t), newEar()
 	leg, told := connect(t, e, page)
@@ -81,7 +81,6 @@ func TestABrowserThatMissedOurLastWordsGetsThemAgain(t *testing.T) {
 	page := newPage(t)
 	var lost atomic.Int32
 	lose := func(packet []byte) bool { // ChangeCipherSpec is the beginning of our last flight, or follows the session ticket
-		const changeCipherSpec = 20
 		return len(packet) > 0 && packet[0] == changeCipherSpec && lost.Add(1) == 1
 	}
 	page.lose.Store(&lose)

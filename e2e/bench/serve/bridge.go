@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"holdfast/media"
 	"holdfast/media/bridge"
@@ -19,12 +20,16 @@ import (
 	"holdfast/tenants/routing"
 )
 
+// emptyIn is how long everybody may take to be gone.
+const emptyIn = 10 * time.Second
+
 // pairs joins callers with operators by number.
 type pairs struct {
 	log  *slog.Logger
 	page *browser.Endpoint
 	mu   sync.Mutex
 	legs map[int]media.Leg
+	all  []media.Leg          // whoever came
 	lone map[string]media.Leg // callers of "aN" or "bN" whose other is not there yet
 }
 
@@ -57,7 +62,28 @@ func Bridge(host string) error {
 		}
 	}
 	defer func() { server.Stop(); page.Stop(); engine.Stop(); network.Stop() }()
-	return control(host, map[string]func(int, string) (string, error){"operator": p.operator})
+	return control(host, map[string]func(int, string) (string, error){"operator": p.operator, "empty": p.empty})
+}
+
+// empty hangs everybody up, and answers when all are gone.
+func (p *pairs) empty(int, string) (string, error) {
+	p.mu.Lock()
+	all := p.all
+	p.all, p.legs, p.lone = nil, map[int]media.Leg{}, map[string]media.Leg{}
+	p.mu.Unlock()
+	for _, leg := range all {
+		leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+	}
+	limit := time.NewTimer(emptyIn)
+	defer limit.Stop()
+	for _, leg := range all {
+		select {
+		case <-leg.Done():
+		case <-limit.C:
+			return "", errors.New("a leg does not end")
+		}
+	}
+	return "", nil
 }
 
 // operator answers the offer of operator n.
@@ -73,7 +99,7 @@ func (p *pairs) operator(n int, offer string) (string, error) {
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.legs[n] = leg
+	p.legs[n], p.all = leg, append(p.all, leg)
 	return answer, nil
 }
 
@@ -99,6 +125,9 @@ func (p *pairs) arrive(in media.Incoming) {
 		}
 		return
 	}
+	p.mu.Lock()
+	p.all = append(p.all, caller)
+	p.mu.Unlock()
 	joined := bridge.Join(caller, operator)
 	caller.Listen(func(e media.Event) {
 		if e.Kind == media.Ended {
@@ -117,6 +146,7 @@ func (p *pairs) pair(name string, in media.Incoming) {
 	p.mu.Lock()
 	other := p.lone[name]
 	p.lone[name] = leg
+	p.all = append(p.all, leg)
 	p.mu.Unlock()
 	joined := func() {}
 	if other != nil {
