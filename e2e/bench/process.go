@@ -165,18 +165,19 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / clockHz, errors.Join(err, err2)
 }
 
-// resident is the process's memory in bytes.
+// resident is the process's memory in bytes, without the pages of its program.
 func (p *process) resident() (float64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	fields := strings.Fields(string(raw))
-	if len(fields) < 2 {
+	if len(fields) < 3 {
 		return 0, errors.New("/proc/PID/statm is short")
 	}
 	pages, err := strconv.ParseFloat(fields[1], 64)
-	return pages * float64(os.Getpagesize()), err
+	shared, err2 := strconv.ParseFloat(fields[2], 64)
+	return (pages - shared) * float64(os.Getpagesize()), errors.Join(err, err2)
 }
 
 // share is who kept the server's core busy for a while, 1 being all of it.

@@ -259,6 +259,7 @@ func (e *Endpoint) watch(stopping <-chan struct{}) {
 		for _, leg := range legs {
 			leg.look(now)
 		}
+		clear(legs) // hold no leg that has ended
 	}
 }
 

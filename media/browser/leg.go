@@ -123,6 +123,9 @@ func (l *Leg) close(why media.Ending) {
 	defer close(l.done)
 	l.talk.running.Wait() // whoever is awake says goodbye
 	l.goodbye()
+	l.keys.Store(nil) // whoever knows the leg still, as the reader does until the next check, keeps little of it
+	l.out.open(nil)
+	l.Receive(nil)
 	l.tell(media.Event{Kind: media.Ended, Ending: why})
 	l.events.drain()
 }
