@@ -165,6 +165,13 @@ func (c *Call) Cue(hz float64) <-chan time.Time {
 	return c.ear.cue
 }
 
+// Stats is what was sent, received and lost so far.
+func (c *Call) Stats() media.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return sum(c.before, c.session.Load().Stats())
+}
+
 // Sent is how many packets of audio had left by a moment: what the caller put on the wire, however busy its machine was.
 func (c *Call) Sent(by time.Time) int { return c.mouth.left(by) }
 

@@ -27,6 +27,7 @@ func messages() []string {
 		c.text("INVITE", 1, "z9hG4bK-6", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--", "Content-Type: multipart/mixed;boundary=b"),
 		"SIP/2.0 183 Ringing\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK\r\nFrom: <sip:x>;tag=1\r\nTo: <sip:y>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nRequire: 100rel\r\nRSeq: 4294967295\r\n\r\n",
 		ipv6Call(nil, ""),
+		c.text("INVITE", 1, "z9hG4bK-7", "", "Supported: timer", "Session-Expires: 10"), // refused before anything is granted
 		"OPTIONS sip:x SIP/7.0\r\nv: SIP/2.0/UDP x\r\nf: \"\\\r\nt:\r\ni:\r\nCSeq: 99999999999 \r\nl: -1\r\n\r\n",
 	}
 }
