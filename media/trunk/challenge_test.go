@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"math"
 	"net/netip"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -154,6 +157,55 @@ func TestAnUnknownUserIsToldNothingMore(t *testing.T) {
 	if wrong != unknown {
 		t.Errorf("a wrong password:\n%s\nan unknown user:\n%s", wrong, unknown)
 	}
+}
+
+// TestAnUnknownUserWaitsAsLong is enumeration by the clock. The long run has enough of them to find a microsecond.
+func TestAnUnknownUserWaitsAsLong(t *testing.T) {
+	tries := 200
+	if os.Getenv("HOLDFAST_LONG") != "" {
+		tries = 10_000
+	}
+	n := newNode(t, guarded)
+	c := n.dial(t, "udp", "127.0.0.1").caller("clock")
+	challenge := value(c.asked(t), "WWW-Authenticate")
+	headers := [2]string{login(challenge, c.uri, "u", "q", "00000001"), login(challenge, c.uri, "x", "q", "00000001")}
+	var took [2][]float64 // of a user that there is, and of one that there is not; in microseconds
+	for i := range 2 * tries {
+		who := i % 2
+		if i/2%2 == 1 {
+			who = 1 - who // neither is always the second
+		}
+		c.branch = "z9hG4bK-clock" // asked makes it another each time
+		from := time.Now()
+		c.asked(t, headers[who])
+		took[who] = append(took[who], float64(time.Since(from).Nanoseconds())/1e3)
+	}
+	z := separation(took[0], took[1])
+	known, unknown := took[0][tries/2], took[1][tries/2]
+	t.Logf("%d each: median %.1f and %.1f us, z = %.2f", tries, known, unknown, z)
+	if diff := math.Abs(known - unknown); diff > 1000 {
+		t.Errorf("the medians are %.1f us apart", diff)
+	}
+	if math.Abs(z) > 2.58 && tries >= 10_000 { // p < 0.01
+		t.Errorf("z = %.2f: who exists can be told by the clock", z)
+	}
+}
+
+// separation sorts two samples and tells how far their ranks are apart, in standard deviations (Mann-Whitney).
+func separation(a, b []float64) float64 {
+	slices.Sort(a)
+	slices.Sort(b)
+	below, equal := 0.0, 0.0
+	for _, v := range a {
+		lo, _ := slices.BinarySearch(b, v)
+		hi := lo
+		for hi < len(b) && b[hi] == v {
+			hi++
+		}
+		below, equal = below+float64(lo), equal+float64(hi-lo)
+	}
+	m, n := float64(len(a)), float64(len(b))
+	return (below + equal/2 - m*n/2) / math.Sqrt(m*n*(m+n+1)/12)
 }
 
 // wall is a clock that the test sets.

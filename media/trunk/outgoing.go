@@ -52,7 +52,7 @@ var (
 
 // Dial implements media.Dialer over the trunks that take calls from us, in the order of their names.
 func (s *Server) Dial(to media.Destination) (media.Leg, error) {
-	if !callable(to.To) || to.From != "" && !callable(to.From) || strings.ContainsFunc(to.Call, unfit) || len(to.Call) > maxText {
+	if !fit(to) {
 		return nil, fmt.Errorf("call out: %w", media.ErrNumber)
 	}
 	o := &outgoing{to: to, settled: make(chan struct{})}
@@ -86,6 +86,11 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 	session.Listen(o.fromMedia)
 	s.spawn(o.run)
 	return o, nil
+}
+
+// fit says whether a destination can be written into an INVITE; its name is made fit (shown).
+func fit(to media.Destination) bool {
+	return callable(to.To) && (to.From == "" || callable(to.From)) && !strings.ContainsFunc(to.Call, unfit) && len(to.Call) <= maxText
 }
 
 // callable says whether a text may be the user of a URI as it is: a number, or the name of a line.

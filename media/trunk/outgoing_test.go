@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -261,4 +262,42 @@ func TestWhatCannotBeDialledIsRefusedAtOnce(t *testing.T) {
 	n.SetTrunks([]routing.Trunk{{Name: "a", Signal: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Out: &routing.WayOut{Target: p.addr()}}})
 	leg, events := n.out(t)
 	ended(t, leg, events, media.EndedUnreachable, 0)
+}
+
+// FuzzDial lets anybody choose every text of a call to the outside. What Dial takes has as many headers as any other call, and
+// the name stands where names stand.
+func FuzzDial(f *testing.F) {
+	f.Add("+16085550199", "+16085550101", "Lakeside \"Cardiology\"\r\nX: y", "c-1")
+	f.Add("a", "", "\\", "")
+	f.Add("+1\r\nX: y", "x>", "<sip:a@b>;tag=1", "c\r\n")
+	f.Add("1%0d%0a", "1;x=y", "\u2028, <", "a b")
+	s := &Server{cfg: Config{Now: time.Now, Node: "holdfast"}, door: newDoor(time.Now), local: netip.MustParseAddrPort("127.0.0.1:5060")}
+	carrier := routing.Trunk{Name: "a", Out: &routing.WayOut{Target: "127.0.0.2:5060"}}
+	request := func(to media.Destination) *sip.Request {
+		o := &outgoing{to: to, dialog: &dialog{s: s, callID: cmp.Or(to.Call, "id")}}
+		return newAttempt(o, carrier, netip.MustParseAddrPort("127.0.0.2:5060")).request([]byte("v=0\r\n"))
+	}
+	usual := strings.Count(request(someone).String(), "\r\n")
+	f.Fuzz(func(t *testing.T, to, from, name, call string) {
+		d := media.Destination{To: to, From: from, FromName: name, Call: call}
+		if !fit(d) {
+			return
+		}
+		want := usual
+		if from == "" {
+			want-- // nobody is asserted
+		}
+		text := request(d).String()
+		if got := strings.Count(text, "\r\n"); got != want || strings.Count(text, "\n") != got || strings.Count(text, "\r") != got {
+			t.Fatalf("%d lines, not %d, of %+v:\n%s", got, want, d, text)
+		}
+		again, err := sip.ParseMessage([]byte(text))
+		if err != nil {
+			t.Fatalf("%+v cannot be read again: %v", d, err)
+		}
+		req := again.(*sip.Request)
+		if req.Recipient.User != to || req.From() == nil || req.From().Address.User != cmp.Or(from, "anonymous") || len(req.From().Params.Keys()) != 1 {
+			t.Errorf("%+v is sent as\n%s", d, text)
+		}
+	})
 }
