@@ -29,17 +29,13 @@ socket.socket.bind = lambda s, to: bind(s, (os.environ["FROM"], to[1]))
 
 // scan runs one of sipvicious' programs from an address and returns what it printed.
 func scan(t *testing.T, from, program string, args ...string) string {
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Skip("sipvicious is not installed: apt-get install sipvicious")
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), scanLimit)
 	defer cancel()
 	home := t.TempDir()
 	if err := os.WriteFile(filepath.Join(home, "sitecustomize.py"), []byte(bound), 0o600); err != nil {
 		t.Error(err)
 	}
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "HOME="+home, "PYTHONPATH="+home, "PYTHONDONTWRITEBYTECODE=1", "FROM="+from)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
@@ -51,6 +47,9 @@ func scan(t *testing.T, from, program string, args ...string) string {
 
 // scans are what is tried from an address, all at once; each is given what it printed.
 func scans(t *testing.T, address string, of map[string]func(out string)) {
+	if _, err := exec.LookPath("svmap"); err != nil {
+		t.Skip("sipvicious is not installed: apt-get install sipvicious")
+	}
 	var all sync.WaitGroup
 	host := 0
 	for line, judge := range of {
