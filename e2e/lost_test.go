@@ -9,6 +9,9 @@ import (
 	"holdfast/services/duty"
 )
 
+// requeueBar is how long after an operator was lost the caller is at the head of the queue.
+const requeueBar = 12 * time.Second
+
 func TestAnOperatorWhoReloadsIsBackWithTheSameCaller(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
@@ -17,7 +20,7 @@ func TestAnOperatorWhoReloadsIsBackWithTheSameCaller(t *testing.T) {
 	id := joined(t, n, c, o)
 	began := time.Now()
 	o.Drop()
-	harness.Eventually(t, 5*time.Second, "the operator's tone is gone", func() bool { return !c.Heard(operatorHz) })
+	harness.Eventually(t, time.Second, "the operator's tone is gone", func() bool { return !c.Heard(operatorHz) })
 	must(t, o.Resume(harness.Limited(t, 10*time.Second)))
 	n.Phase(o, 10*time.Second, duty.Talking)
 	hear(t, c, o)
@@ -40,9 +43,9 @@ func TestACallerWhoseOperatorIsLostGoesFirst(t *testing.T) {
 	busy := n.Call(prairie)
 	joined(t, n, busy, second)
 	n.Answered(n.Call(lakeside), 5*time.Second) // of higher priority, and waits
-	first.Drop()
 	api := n.SignIn(admin)
-	harness.Eventually(t, duty.RejoinFor+10*time.Second, "the caller is in the queue again", func() bool {
+	first.Drop()
+	harness.Eventually(t, requeueBar, "the caller is in the queue again", func() bool {
 		var calls list[call]
 		api.Get("/calls?state=live", &calls)
 		for _, c := range calls.Items {

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -15,7 +16,65 @@ const (
 	// goroutineBar is how many goroutines more a store in trouble may cost.
 	goroutineBar = 60
 	slowQuery    = 2 * time.Second
+	// awayFor is how long the stores are away; awayLong with HOLDFAST_LONG.
+	awayFor  = 15 * time.Second
+	awayLong = 10 * time.Minute
 )
+
+// Both stores are killed and stay away: who talks goes on talking, who calls is answered by what this node knows, and nobody
+// starts the node anew. Once they are back all of it is in the books, once.
+func TestStoresThatStayAwayCostNobodyACall(t *testing.T) {
+	t.Parallel()
+	away := awayFor
+	if os.Getenv("HOLDFAST_LONG") != "" {
+		away = awayLong
+	}
+	n := harness.Start(t)
+	l := n.Ledger()
+	people := n.Operators(ada, zoe)
+	o, other := people[0], people[1]
+	witness := l.Call(redRock)
+	joined(t, l, witness, other)
+	before := goroutines(t, n)
+	n.StoresDown()
+	var took []time.Duration
+	rounds := 0
+	for began := time.Now(); rounds == 0 || time.Since(began) < away; rounds++ {
+		e := l.Call(prairie)
+		joined(t, l, e, o)
+		message := l.Call(kovacs)
+		l.Leave(message, time.Second)
+		message.Hangup()
+		e.Hangup()
+		for _, over := range []*harness.Entry{e, message} {
+			took = append(took, time.Duration(n.Over(over.Call, byeBar).AnswerMS)*time.Millisecond)
+		}
+		e.Result, message.Result = "answered", "voicemail"
+		next(t, n, o)
+		hear(t, witness, other)
+	}
+	slices.Sort(took)
+	if p := p99(took); p > answerBar {
+		t.Errorf("INVITE to 200: p99 %v of %d calls", p, len(took))
+	}
+	if now := goroutines(t, n); now > before+goroutineBar {
+		t.Errorf("%v goroutines, and %v before", now, before)
+	}
+	select {
+	case <-n.Ended():
+		t.Error("the node ended")
+	default:
+	}
+	n.StoresUp()
+	ready(t, n, 15*time.Second)
+	once(t, n, l, o)
+	hear(t, witness, other)
+	witness.Hangup()
+	n.Over(witness.Call, byeBar)
+	witness.Result = "answered"
+	l.Balance(booksBar)
+	t.Logf("%d rounds without stores in %v; INVITE to 200, p99: %v", rounds, away, p99(took))
+}
 
 // answers places calls one after another for so long and returns how long each took to be answered.
 func answers(t *testing.T, l *harness.Ledger, to string, long time.Duration) (took []time.Duration) {
