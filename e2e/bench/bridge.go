@@ -348,12 +348,12 @@ func (b *bench) memory(ctx context.Context, c contest, s *stage) error {
 		return err
 	}
 	time.Sleep(givenBackIn)
-	for range 2 { // as a server without work does every two minutes; what is pooled goes with the second
+	for range 3 { // as a server without work does every two minutes; what is pooled goes with the second
 		if _, err := s.ask(ctx, "/debug/pprof/heap?gc=1", ""); err != nil {
 			return err
 		}
 	}
-	time.Sleep(settleFor)
+	time.Sleep(10 * settleFor) // Go gives back a little at a time
 	after, err := s.resident()
 	if err != nil {
 		return err
