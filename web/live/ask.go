@@ -90,10 +90,8 @@ func (b *Boards) Call(t tenants.TenantID, id tenants.CallID) (call.State, bool) 
 	if c := p.calls[id]; c != nil {
 		return c.state, true
 	}
-	for i := len(p.ended) - 1; i >= 0; i-- {
-		if p.ended[i].ID == id {
-			return p.ended[i], true
-		}
+	if ended := p.endedIs[id]; ended != nil {
+		return *ended, true
 	}
 	return call.State{}, false
 }

@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -189,5 +190,24 @@ func TestTheVoicemailCountIsKnownOrSaidToBeUnknown(t *testing.T) {
 	}
 	if q := b.Queue("harbor"); q.NewVoicemail != 0 {
 		t.Errorf("an old figure is shown: %+v", q)
+	}
+}
+
+func TestABoardRemembersTheCallsThatEndedLast(t *testing.T) {
+	t.Parallel()
+	b := live.NewBoards(live.BoardsConfig{Book: book{}, Log: slog.New(slog.DiscardHandler)})
+	const calls, remembered = 1200, 500
+	for n := range calls {
+		id := fmt.Sprintf("c-%04d", n)
+		b.Fold(invited(id))
+		last := event(journal.Call, id, 2, string(call.CallerEnded), call.Event{Type: call.CallerEnded, At: time.Now(), Reason: "hangup"})
+		last.Final = true
+		b.Fold(last)
+	}
+	for n := range calls {
+		id := tenants.CallID(fmt.Sprintf("c-%04d", n))
+		if s, ok := b.Call("harbor", id); ok != (n >= calls-remembered) || ok && (s.ID != id || s.Phase != call.Ended) {
+			t.Fatalf("call %d: %v %+v", n, ok, s)
+		}
 	}
 }

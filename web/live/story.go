@@ -3,7 +3,6 @@ package live
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"holdfast/services/call"
@@ -22,8 +21,9 @@ const (
 // picture is what is true now for one tenant. Its owner, Boards, holds its lock; the views have their own.
 type picture struct {
 	calls     map[tenants.CallID]*liveCall
-	ended     []call.State // oldest first
-	justEnded *call.State  // by the last fold
+	ended     []*call.State                  // oldest first
+	endedIs   map[tenants.CallID]*call.State // the same
+	justEnded *call.State                    // by the last fold
 	duties    map[tenants.DutyID]*liveDuty
 	current   map[tenants.OperatorID]*liveDuty // of duties, each operator's newest
 	alarms    map[string]*liveAlarm
@@ -54,7 +54,7 @@ type liveAlarm struct {
 
 func newPicture() *picture {
 	return &picture{
-		calls:  map[tenants.CallID]*liveCall{},
+		calls: map[tenants.CallID]*liveCall{}, endedIs: map[tenants.CallID]*call.State{},
 		duties: map[tenants.DutyID]*liveDuty{}, current: map[tenants.OperatorID]*liveDuty{},
 		alarms: map[string]*liveAlarm{},
 	}
@@ -82,7 +82,7 @@ func (p *picture) foldCall(e journal.Event) (bool, error) {
 		if e.Type != string(call.Invited) && e.Type != string(call.Turned) {
 			return false, nil // its beginning was before our time
 		}
-		if slices.ContainsFunc(p.ended, func(s call.State) bool { return s.ID == id }) {
+		if p.endedIs[id] != nil {
 			return false, nil
 		}
 		c = &liveCall{}
@@ -105,8 +105,7 @@ func (p *picture) foldCall(e journal.Event) (bool, error) {
 	p.calls[id] = c
 	if e.Final || next.Phase == call.Ended {
 		delete(p.calls, id)
-		p.ended = append(p.ended, next)
-		p.justEnded = &next
+		p.ended, p.endedIs[next.ID], p.justEnded = append(p.ended, &next), &next, &next
 		p.forget(e.At)
 	}
 	return true, err
@@ -125,7 +124,11 @@ func (p *picture) forget(now time.Time) {
 	for n < len(p.ended) && now.Sub(p.ended[n].EndedAt) > keepEndedFor {
 		n++
 	}
-	p.ended = slices.Delete(p.ended, 0, n)
+	for _, s := range p.ended[:n] {
+		delete(p.endedIs, s.ID)
+	}
+	clear(p.ended[:n])
+	p.ended = p.ended[n:] // not moved: a busy node ends hundreds of calls a second
 }
 
 func (p *picture) foldDuty(e journal.Event) (bool, error) {
