@@ -20,7 +20,7 @@ var floors = map[string]int{
 
 	"web": 50, "web/api/metrics": 51, "web/live": 52, "web/api": 54, "web/api/isolation": 55, "services/drill": 54,
 
-	"e2e/sound": 56, "e2e/carrier": 57, "e2e/operator": 57, "e2e/harness": 58, "e2e/bench/load": 59, "e2e/bench/serve": 59, "e2e...": 60,
+	"e2e/sound": 56, "e2e/carrier": 57, "e2e/operator": 57, "e2e/harness": 58, "e2e/bench/load": 59, "e2e/bench/page": 59, "e2e/bench/serve": 59, "e2e...": 60,
 
 	"deploy/schema": 10, "deploy/servers": 10, "deploy/backup": 11, "deploy/schema/demo": 45, "deploy/servers/containers": 45, "deploy/servers/serverstest": 46, "deploy/layers": 46,
 

@@ -30,7 +30,8 @@ const (
 	acceptOperators = 200
 	acceptCalls     = 300
 	acceptEvery     = 200 * time.Millisecond // 5 calls a second
-	acceptLimit     = 5 * time.Second        // for any one step of a call
+	acceptHeldFor   = 500 * time.Millisecond
+	acceptLimit     = 5 * time.Second // for any one step of a call
 	staffLimit      = 6 * time.Minute
 	atOnce          = 12 // operators who come on duty side by side; each speaks for three seconds to have the line checked
 	seatTries       = 5
@@ -189,7 +190,7 @@ func (n *node) place(ctx context.Context, callers chan<- joined) {
 	case at := <-c.Cue(operatorTone):
 		callers <- joined{call: tenants.CallID(c.CallID()), had: at}
 		select { // a call of this benchmark lasts so long after it was joined
-		case <-time.After(heldFor):
+		case <-time.After(acceptHeldFor):
 		case <-c.Done():
 		}
 	case <-time.After(2 * acceptLimit):
@@ -201,7 +202,7 @@ func (n *node) place(ctx context.Context, callers chan<- joined) {
 func (n *node) crew(ctx context.Context, count int) (crew []*operator.Operator, err error) {
 	ctx, cancel := context.WithTimeout(ctx, staffLimit)
 	defer cancel()
-	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	phone, err := load.NewPhone(callerHost, n.sip)
 	if err != nil {
 		return nil, err
 	}

@@ -30,19 +30,22 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
 	"slices"
 	"syscall"
 
+	"holdfast/e2e/bench/load"
+	"holdfast/e2e/bench/page"
 	"holdfast/e2e/bench/serve"
 )
 
 // Cores by number: the machine needs two.
 const (
-	serverCore    = "0"
-	generatorCore = "1"
+	serverCore    = 0
+	generatorCore = 1
 )
 
 // bench is one run of the command.
@@ -50,10 +53,16 @@ type bench struct {
 	holdfast  string // path of the binary
 	quick     bool
 	runs      int
-	calls     int    // at which bridges are compared; 0: at half of what is borne
-	operators int    // of accept; 0 for as many as its bar names
-	profile   string // folder; "" for none
+	calls     int            // at which bridges are compared; 0: at half of what is borne
+	operators int            // of accept; 0 for as many as its bar names
+	profile   string         // folder; "" for none
+	cores     int            // of the server in bridges; over 1 only the cost of a packet is compared
+	peer      netip.AddrPort // a server of somebody else's, instead of ours
 	out       *report
+	toPage    string // file to write; "" for none
+	from      string // file of figures
+	about     page.About
+	rated     int // calls a second that setup_answer found; 0: it was not run
 }
 
 func main() {
@@ -84,47 +93,79 @@ func serveRival(kind, host string) error {
 	return fmt.Errorf("nothing serves %q", kind)
 }
 
-func measure(args []string) error {
-	b := &bench{out: &report{to: os.Stdout}}
+// names are the benchmarks that there are, in the order in which all of them are run.
+var names = []string{"accept", "bridge_rtp", "bridge_srtp", "offer", "overload", "setup_answer", "setup_bridge", "voicemail"}
+
+// options are the arguments of the command.
+func (b *bench) options(args []string) (chosen []string, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&b.holdfast, "holdfast", "deploy/bin/holdfast", "the binary to measure")
-	flags.BoolVar(&b.quick, "quick", false, "prove that it works, in less than a minute")
+	flags.BoolVar(&b.quick, "quick", false, "prove that it works, in less than a minute each")
 	flags.IntVar(&b.runs, "runs", 3, "runs, of which the median is printed")
 	flags.IntVar(&b.calls, "calls", 0, "measure bridges and voicemail at so many calls, and look for no limit: ratios hold on a busy machine too")
 	flags.StringVar(&b.profile, "profile", "", "folder for profiles of the server (needs perf)")
-	flags.IntVar(&b.operators, "operators", 0, "operators on duty in accept, to see what each costs; 0: as many as its bar names")
+	flags.IntVar(&b.operators, "operators", 0, "operators on duty in accept and offer, to see what each costs; 0: as many as the bars name")
+	flags.IntVar(&b.cores, "cores", 1, "with more than 1: compare what a packet of a bridge costs on so many cores and on one")
+	flags.Func("peer", "HOST:PORT of a SIP server that is measured instead of ours, by the users answer, bridge and queue; the agent is at "+load.AgentAddr.String(),
+		func(text string) (err error) { b.peer, err = netip.ParseAddrPort(text); return err })
+	flags.StringVar(&b.toPage, "page", "", "write a page with the figures to this file")
+	flags.StringVar(&b.from, "from", "", "measure nothing: make the page from a file of lines that benches have printed")
+	flags.StringVar(&b.about.Commit, "commit", "", "what was measured, for the page")
+	flags.StringVar(&b.about.Date, "date", "", "when, for the page")
+	flags.StringVar(&b.about.Machine, "machine", machine(), "on what, for the page")
 	if err := flags.Parse(args); err != nil {
-		return flag.ErrHelp // it was printed
+		return nil, flag.ErrHelp // it was printed
 	}
-	all := []string{"accept", "bridge_rtp", "bridge_srtp", "offer", "setup_answer", "setup_bridge", "voicemail"}
-	run := map[string]func(context.Context) error{
-		"accept": b.accept, "bridge_rtp": b.bridgeRTP, "bridge_srtp": b.bridgeSRTP, "offer": b.offer,
-		"setup_answer": b.setup, "setup_bridge": b.setupBridge, "voicemail": b.voicemail,
+	if chosen = flags.Args(); len(chosen) == 0 {
+		chosen = names
 	}
-	names := flags.Args()
-	if len(names) == 0 {
-		names = all
-	}
-	for _, name := range names {
-		if !slices.Contains(all, name) {
-			return fmt.Errorf("no benchmark is called %q; there are %v", name, all)
+	for _, name := range chosen {
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("no benchmark is called %q; there are %v", name, names)
 		}
 	}
 	if b.quick {
 		b.runs = 1
 	}
-	if b.runs < 1 {
-		return errors.New("at least one run is needed")
+	b.about.Quick = b.quick
+	switch {
+	case b.runs < 1 || b.cores < 1:
+		return nil, errors.New("at least one run on one core is needed")
+	case b.peer.IsValid() && len(flags.Args()) == 0:
+		return nil, errors.New("name what is to be measured of the peer: bridge_rtp, offer, overload, setup_answer, setup_bridge")
+	case b.from != "" && b.toPage == "":
+		return nil, errors.New("--from makes a page: say with --page where")
+	}
+	return chosen, nil
+}
+
+func measure(args []string) error {
+	b := &bench{out: &report{to: os.Stdout}}
+	chosen, err := b.options(args)
+	if err != nil {
+		return err
+	}
+	if b.from != "" {
+		return b.paint()
+	}
+	if !b.peer.IsValid() {
+		if err := stayApart(); err != nil {
+			note("%v: in the machine's network, whose packet filters cost something too", err)
+		}
+	}
+	run := map[string]func(context.Context) error{
+		"accept": b.accept, "bridge_rtp": b.bridgeRTP, "bridge_srtp": b.bridgeSRTP, "offer": b.offer, "overload": b.overload,
+		"setup_answer": b.setup, "setup_bridge": b.setupBridge, "voicemail": b.voicemail,
 	}
 	runtime.GOMAXPROCS(4) // the audio's thread waits in the kernel; others must go on meanwhile
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	for _, name := range names {
+	for _, name := range chosen {
 		if err := run[name](ctx); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return nil
+	return b.paint()
 }
 
 // note tells a person what is going on.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -18,7 +17,7 @@ const (
 
 // offer is the benchmark offer.
 func (b *bench) offer(ctx context.Context) error {
-	agent, err := load.NewAgent(netip.AddrPortFrom(load.AgentAddr.Addr(), 9))
+	agent, err := load.NewAgent(load.Nowhere)
 	if err != nil {
 		return err
 	}
@@ -28,7 +27,7 @@ func (b *bench) offer(ctx context.Context) error {
 		return err
 	}
 	defer n.stopNode()
-	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	phone, err := load.NewPhone(callerHost, n.sip)
 	if err != nil {
 		return err
 	}
@@ -67,7 +66,7 @@ func (n *node) offerAt(ctx context.Context, phone *load.Phone, agent *load.Agent
 		return r, err
 	}
 	for _, c := range calls {
-		if at, rang := agent.Rang(c.ID); rang {
+		if at, _, rang := agent.Rang(c.From()); rang {
 			r.answers = append(r.answers, at.Sub(c.InvitedAt))
 		} else {
 			r.lost++

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,7 @@ const (
 	profileS = 5   // seconds
 )
 
-// process is a server on the server's core.
+// process is a server on the server's core, or, without cmd, somebody else's of whom only the address is known.
 type process struct {
 	host  string
 	cmd   *exec.Cmd
@@ -42,10 +43,11 @@ type process struct {
 // host is a loopback address of this process's own; the end-to-end tests have 127.100 to 127.199.
 func host(n int) string { return fmt.Sprintf("127.%d.%d.1", 210+n, 1+os.Getpid()%250) }
 
-// start runs a program on the server's core and waits for a line that begins with ready.
-func start(ctx context.Context, host, ready string, env []string, program string, args ...string) (*process, error) {
-	cmd := exec.Command("taskset", append([]string{"-c", serverCore, program}, args...)...) //nolint:noctx // ended by stop; our own
-	cmd.Env = append(os.Environ(), append(env, "GOMAXPROCS=1")...)
+// start runs a program on the server's cores, so many of them, and waits for a line that begins with ready.
+func start(ctx context.Context, cores int, host, ready string, env []string, program string, args ...string) (*process, error) {
+	on := fmt.Sprintf("%d-%d", serverCore, serverCore+cores-1)
+	cmd := exec.Command("taskset", append([]string{"-c", on, program}, args...)...) //nolint:noctx // ended by stop; our own
+	cmd.Env = append(os.Environ(), append(env, "GOMAXPROCS="+strconv.Itoa(cores))...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	p := &process{host: host, cmd: cmd, log: &bytes.Buffer{}, ended: make(chan struct{})}
 	cmd.Stderr = p.log
@@ -89,17 +91,20 @@ func start(ctx context.Context, host, ready string, env []string, program string
 }
 
 // rival runs one of our bench servers.
-func rival(ctx context.Context, kind string) (*process, error) {
+func rival(ctx context.Context, kind string, cores int) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	address := host(0)
-	return start(ctx, address, "ready", nil, self, "serve", kind, address)
+	return start(ctx, cores, address, "ready", nil, self, "serve", kind, address)
 }
 
 // stop ends the process: by the end of its input, by SIGTERM twice, by force.
 func (p *process) stop() {
+	if p.cmd == nil {
+		return
+	}
 	_ = p.stdin.Close()
 	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL} {
 		_ = p.cmd.Process.Signal(s) // it may be gone
@@ -182,16 +187,23 @@ func (p *process) resident() (float64, error) {
 
 // share is who kept the server's core busy for a while, 1 being all of it.
 type share struct {
-	server float64
-	others float64 // programs that are none of ours
+	server  float64
+	others  float64 // programs that are none of ours
+	unknown bool    // the server is not ours to look into
 }
 
 func (s share) String() string {
+	if s.unknown {
+		return "server's core: unknown"
+	}
 	return fmt.Sprintf("server's core: %.0f %% server, %.0f %% others", 100*s.server, 100*s.others)
 }
 
 // load is what the server's core does while fn runs.
 func (p *process) load(fn func() error) (share, error) {
+	if p.cmd == nil {
+		return share{unknown: true}, fn()
+	}
 	before, err := p.cpu()
 	core, err2 := coreBusy()
 	if err := errors.Join(err, err2); err != nil {
@@ -217,7 +229,7 @@ func coreBusy() (time.Duration, error) {
 	}
 	for line := range strings.Lines(string(raw)) {
 		fields := strings.Fields(line)
-		if len(fields) < 9 || fields[0] != "cpu"+serverCore {
+		if len(fields) < 9 || fields[0] != "cpu"+strconv.Itoa(serverCore) {
 			continue
 		}
 		var ticks int64
@@ -278,14 +290,19 @@ func (b *bench) recordHeap(ctx context.Context, p *process, name string) {
 // node is a whole Holdfast with stores.
 type node struct {
 	*process
+	sip    netip.AddrPort
 	stores *servers.Servers
 	folder string
 	data   string
 	keep   bool // the folder, for somebody to look into
 }
 
-// startNode runs "holdfast serve" with the bench users, and stores of its own on the generator's core.
+// startNode runs "holdfast serve" with the bench users, and stores of its own on the generator's core; or it takes the peer for
+// that, where one is given.
 func (b *bench) startNode(ctx context.Context) (n *node, err error) {
+	if b.peer.IsValid() {
+		return &node{sip: b.peer, process: &process{log: &bytes.Buffer{}}}, nil
+	}
 	n = &node{}
 	defer func() {
 		if err != nil {
@@ -305,7 +322,8 @@ func (b *bench) startNode(ctx context.Context) (n *node, err error) {
 		return n, err
 	}
 	address := host(1)
-	n.process, err = start(ctx, address, "holdfast ready", []string{
+	n.sip = netip.MustParseAddrPort(address + ":5060")
+	n.process, err = start(ctx, 1, address, "holdfast ready", []string{
 		"HOLDFAST_HTTP=" + address + ":8080", "HOLDFAST_SIP=" + address + ":5060", "HOLDFAST_DATA=" + n.data,
 		"HOLDFAST_DATABASE_URL=" + n.stores.DatabaseURL, "HOLDFAST_REDIS_URL=" + n.stores.RedisURL,
 		"HOLDFAST_DEMO=1", "HOLDFAST_BENCH=1", "HOLDFAST_RTP_PORTS=16384-32767",

@@ -4,25 +4,27 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"holdfast/e2e/bench/page"
 )
 
 func TestTheLargestLoadIsFoundToATenth(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 3000).Draw(t, "limit")
-		where := search{
-			start: rapid.IntRange(1, 3000).Draw(t, "start"), max: rapid.IntRange(1, 3000).Draw(t, "max"),
-			factor: rapid.Float64Range(1.1, 3).Draw(t, "factor"), tries: 1,
-		}
+		steps := rapid.SliceOfNDistinct(rapid.IntRange(1, 3000), 1, 12, rapid.ID[int]).Draw(t, "steps")
+		slices.Sort(steps)
+		where := search{steps: steps, tries: 1}
 		tried := 0
 		got, err := where.largest(func(n int) (bool, error) {
 			tried++
 			return n <= limit, nil
 		})
-		want := min(limit, where.max)
+		want := min(limit, steps[len(steps)-1])
 		if err != nil || got > want || got < want-max(1, want/8) {
 			t.Fatalf("found %d (%v), the truth is %d", got, err, want)
 		}
@@ -35,7 +37,7 @@ func TestTheLargestLoadIsFoundToATenth(t *testing.T) {
 func TestALoadThatFailsIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	tried := 0
-	got, err := search{start: 8, max: 8, factor: 2, tries: 2}.largest(func(int) (bool, error) {
+	got, err := search{steps: []int{8}, tries: 2}.largest(func(int) (bool, error) {
 		tried++
 		return tried == 2, nil
 	})
@@ -43,7 +45,7 @@ func TestALoadThatFailsIsTriedAgain(t *testing.T) {
 		t.Errorf("found %d, %v", got, err)
 	}
 	broken := errors.New("broken")
-	if _, err := (search{start: 8, max: 8, factor: 2, tries: 2}).largest(func(int) (bool, error) { return false, broken }); !errors.Is(err, broken) {
+	if _, err := (search{steps: []int{8}, tries: 2}).largest(func(int) (bool, error) { return false, broken }); !errors.Is(err, broken) {
 		t.Errorf("an error is not told: %v", err)
 	}
 }
@@ -58,11 +60,11 @@ func TestMediansArePrintedOneObjectALine(t *testing.T) {
 	if err := r.print(); err != nil {
 		t.Fatal(err)
 	}
-	var f figure
+	var f page.Figure
 	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
 		t.Fatal(err)
 	}
-	if want := (figure{"voicemail", "recordings_per_core", 3, "recordings", 1, 3}); f != want {
+	if want := (page.Figure{Bench: "voicemail", Metric: "recordings_per_core", Value: 3, Unit: "recordings", Cores: 1, Runs: 3, Least: 1, Most: 100}); f != want {
 		t.Errorf("printed %+v, not %+v", f, want)
 	}
 }

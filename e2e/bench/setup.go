@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,10 +11,13 @@ import (
 	"holdfast/e2e/bench/load"
 )
 
+// rateLadder is the calls a second of a sweep.
+var rateLadder = []int{100, 200, 400, 600, 800, 1000, 1250, 1500, 2000, 3000}
+
 const (
-	maxRate   = 3000 // calls a second
 	repeatIn  = 500 * time.Millisecond
-	heldFor   = 500 * time.Millisecond
+	heldFor   = 2 * time.Second
+	promptIn  = 50 * time.Millisecond
 	lateShare = 0.001
 	pace      = 2 * time.Millisecond
 	warmIn    = 10 * time.Second
@@ -23,6 +27,7 @@ const (
 type rates struct {
 	answers    []time.Duration // sorted
 	late, lost int             // answered after repeatIn; never
+	refused    int             // of lost: told so
 	core       share
 	paced      bool
 }
@@ -39,7 +44,7 @@ func (b *bench) setup(ctx context.Context) error { return b.setUp(ctx, "setup_an
 
 // setupBridge is the benchmark setup_bridge: each call has a second leg, to an agent who answers at once.
 func (b *bench) setupBridge(ctx context.Context) error {
-	agent, err := load.NewAgent(netip.AddrPortFrom(load.AgentAddr.Addr(), 9))
+	agent, err := load.NewAgent(load.Nowhere)
 	if err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func (b *bench) setUp(ctx context.Context, name, user string) error {
 		return err
 	}
 	defer n.stopNode()
-	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	phone, err := load.NewPhone(callerHost, n.sip)
 	if err != nil {
 		return err
 	}
@@ -63,39 +68,103 @@ func (b *bench) setUp(ctx context.Context, name, user string) error {
 	if err := warm(phone, user); err != nil {
 		return err
 	}
-	d, where := 3*time.Second, search{start: 200, max: maxRate, factor: 2, tries: 2}
+	t := &dial{bench: b, node: n, phone: phone, name: name, user: user, d: 3 * time.Second}
+	where := search{steps: rateLadder, tries: 2}
 	if b.quick {
-		d, where = time.Second, search{start: 50, max: 50, factor: 2}
+		t.d, where = time.Second, search{steps: []int{25, 50}}
 	}
 	for run := range b.runs {
-		var best rates
-		rate, err := where.largest(func(rate int) (bool, error) {
-			r, err := n.callAt(ctx, phone, user, rate, d)
-			note("%s run %d: %d calls/s: p50 %v p99 %v, %d late, %d lost, %v%s",
-				name, run+1, rate, r.at(0.5), r.at(0.99), r.late, r.lost, r.core, behind(r.paced))
-			if err == nil && r.paced && r.lost == 0 && float64(r.late) <= lateShare*float64(len(r.answers)) {
-				best = r
-				return true, nil
-			}
-			return false, err
-		})
+		t.run, t.tried = run, map[int]rates{}
+		rate, err := where.largest(func(rate int) (bool, error) { r, err := t.try(ctx, rate); return r.borne(), err })
 		if err := firstError(err, ifZero(rate, "not even one call a second is answered in time")); err != nil {
 			return err
 		}
+		best := t.tried[rate]
 		b.out.add(name, "calls_per_second", "calls/s", float64(rate))
 		b.out.add(name, "answer_p50_ms", "ms", ms(best.at(0.5)))
 		b.out.add(name, "answer_p99_ms", "ms", ms(best.at(0.99)))
 		b.out.share(name, best.core)
-		where = where.again(rate)
+		if err := t.prompt(ctx); err != nil {
+			return err
+		}
+		t.tell()
+		if name != "setup_answer" { // whose sweep is drawn
+			where = where.again(rate)
+		}
+		b.rated = rate
 	}
 	if b.profile != "" {
 		wait := b.record(n.process, name)
-		if _, err := n.callAt(ctx, phone, user, max(1, where.start*4/5), profileS*time.Second); err != nil {
+		if _, err := n.callAt(ctx, phone, user, max(1, b.rated*4/5), profileS*time.Second); err != nil {
 			return err
 		}
 		wait()
 	}
 	return b.out.print()
+}
+
+// dial is calls to one bench user of a node, at rising rates.
+type dial struct {
+	bench      *bench
+	node       *node
+	phone      *load.Phone
+	name, user string
+	d          time.Duration
+	run        int
+	tried      map[int]rates // the best of each rate
+}
+
+// borne says that all calls were answered, and nearly all before a caller would have repeated itself.
+func (r rates) borne() bool {
+	return r.paced && r.lost == 0 && float64(r.late) <= lateShare*float64(len(r.answers))
+}
+
+func (t *dial) try(ctx context.Context, rate int) (rates, error) {
+	r, err := t.node.callAt(ctx, t.phone, t.user, rate, t.d)
+	if err != nil {
+		return r, err
+	}
+	note("%s run %d: %d calls/s: p50 %v p99 %v, %d late, %d refused, %d lost, %v%s",
+		t.name, t.run+1, rate, r.at(0.5), r.at(0.99), r.late, r.refused, r.lost-r.refused, r.core, behind(r.paced))
+	if former, known := t.tried[rate]; !known || !former.borne() && r.paced {
+		t.tried[rate] = r
+	}
+	return r, nil
+}
+
+// prompt finds the highest rate at which 99 % of the callers are answered within promptIn.
+func (t *dial) prompt(ctx context.Context) error {
+	steps := slices.Sorted(maps.Keys(t.tried))
+	if t.bench.quick {
+		steps = steps[:1]
+	}
+	rate, err := search{steps: steps, tries: 1}.largest(func(rate int) (bool, error) {
+		r, known := t.tried[rate]
+		var err error
+		if !known {
+			r, err = t.try(ctx, rate)
+		}
+		return r.borne() && r.at(0.99) < promptIn, err
+	})
+	t.bench.out.add(t.name, "calls_per_second_in_time", "calls/s", float64(rate))
+	return err
+}
+
+// tell prints the sweep.
+func (t *dial) tell() {
+	for _, rate := range slices.Sorted(maps.Keys(t.tried)) {
+		r := t.tried[rate]
+		if !r.paced || !slices.Contains(rateLadder, rate) && !t.bench.quick {
+			continue
+		}
+		at := func(metric, unit string, value float64) { t.bench.out.at(t.name, "sweep_"+metric, unit, rate, value) }
+		at("answer_p50_ms", "ms", ms(r.at(0.5)))
+		at("answer_p99_ms", "ms", ms(r.at(0.99)))
+		at("answered_per_second", "calls/s", float64(len(r.answers)-r.late)/t.d.Seconds())
+		if !r.core.unknown {
+			at("core_pct", "percent", 100*r.core.server)
+		}
+	}
 }
 
 func firstError(errs ...error) error {
@@ -136,6 +205,9 @@ func (n *node) callAt(ctx context.Context, phone *load.Phone, user string, rate 
 	for _, c := range calls {
 		if !c.Answered() {
 			r.lost++
+			if c.Status != 0 {
+				r.refused++
+			}
 			continue
 		}
 		took := c.AnsweredAt.Sub(c.InvitedAt)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,7 +63,7 @@ func (b *bench) voicemail(ctx context.Context) error {
 		return err
 	}
 	defer n.stopNode()
-	phone, err := load.NewPhone(callerHost, netip.MustParseAddrPort(n.host+":5060"))
+	phone, err := load.NewPhone(callerHost, n.sip)
 	if err != nil {
 		return err
 	}
@@ -82,13 +81,14 @@ func (b *bench) voicemail(ctx context.Context) error {
 	if t.keys, err = record.LoadKeys(filepath.Join(n.data, "keys", "master")); err != nil {
 		return err
 	}
-	where := search{start: 500, max: maxRecordings, factor: 2}
+	where := search{steps: []int{500, 1000, 2000, 3000, maxRecordings}}
 	if b.quick {
-		t.talkFor, where = 2*time.Second, search{start: 20, max: 20, factor: 2}
+		t.talkFor, where = 2*time.Second, search{steps: []int{20}}
 	}
 	if b.calls > 0 {
-		where = search{start: min(b.calls, maxRecordings), max: min(b.calls, maxRecordings), factor: 2}
+		where = search{steps: []int{min(b.calls, maxRecordings)}}
 	}
+	rated := 0
 	for run := range b.runs {
 		var best taken
 		count, err := where.largest(func(count int) (bool, error) {
@@ -106,10 +106,10 @@ func (b *bench) voicemail(ctx context.Context) error {
 		b.out.add("voicemail", "recordings_per_core", "recordings", float64(count))
 		b.out.add("voicemail", "loss_pct", "percent", best.missing)
 		b.out.share("voicemail", best.core)
-		where = where.again(count)
+		where, rated = where.again(count), count
 	}
 	if b.profile != "" {
-		if _, err := t.record(ctx, max(1, where.start*4/5), true); err != nil {
+		if _, err := t.record(ctx, max(1, rated*4/5), true); err != nil {
 			return err
 		}
 	}

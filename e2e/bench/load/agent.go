@@ -19,25 +19,34 @@ import (
 type Agent struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
-	offer    string
+	media    func(caller string) netip.AddrPort
 	wait     sync.WaitGroup
 	answered atomic.Int64
 
 	mu   sync.Mutex
-	rang map[string]time.Time // by X-Holdfast-Call: when the first INVITE for it came
+	rang map[string]rang // by the caller's number
+}
+
+// rang is one call to the agent.
+type rang struct {
+	at  time.Time      // when the first INVITE for it came
+	far netip.AddrPort // where the server wants the agent's audio
 }
 
 // AgentAddr is where the bench user "bridge" is dialled on to, and where the telephones of "queue" are.
 var AgentAddr = netip.MustParseAddrPort(demo.BenchTarget)
 
-// NewAgent opens the agent; its SDP wants audio at media.
-func NewAgent(media netip.AddrPort) (*Agent, error) {
+// Nowhere is for calls without audio: nobody listens there.
+func Nowhere(string) netip.AddrPort { return netip.AddrPortFrom(AgentAddr.Addr(), 9) }
+
+// NewAgent opens the agent. Its SDP wants the audio of a call at media, by the caller's number in From.
+func NewAgent(media func(caller string) netip.AddrPort) (*Agent, error) {
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(AgentAddr))
 	if err != nil {
 		return nil, fmt.Errorf("open the agent: %w", err)
 	}
 	_ = conn.SetReadBuffer(4 << 20) // less is given: then the server repeats what did not fit
-	a := &Agent{conn: conn, local: AgentAddr, offer: describe(media), rang: map[string]time.Time{}}
+	a := &Agent{conn: conn, local: AgentAddr, media: media, rang: map[string]rang{}}
 	a.wait.Go(a.read)
 	return a, nil
 }
@@ -66,20 +75,20 @@ func (a *Agent) read() {
 	}
 }
 
-func (a *Agent) ring(id string, now time.Time) {
+func (a *Agent) ring(caller string, r rang) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, again := a.rang[id]; !again {
-		a.rang[id] = now
+	if _, again := a.rang[caller]; !again {
+		a.rang[caller] = r
 	}
 }
 
-// Rang is when the agent was first called for a call of the server's, by its id.
-func (a *Agent) Rang(id string) (at time.Time, ok bool) {
+// Rang is when the agent was first called for the call from a number, and where its audio is wanted.
+func (a *Agent) Rang(caller string) (at time.Time, far netip.AddrPort, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at, ok = a.rang[id]
-	return at, ok
+	r, ok := a.rang[caller]
+	return r.at, r.far, ok
 }
 
 // take answers one request with 200, the same whenever it is repeated.
@@ -98,7 +107,16 @@ func (a *Agent) take(m []byte, now time.Time) []byte {
 		return append(b, "Content-Length: 0\r\n\r\n"...)
 	}
 	a.answered.Add(1)
-	a.ring(string(header(m, "X-Holdfast-Call")), now)
+	caller := userOf(header(m, "From"))
+	a.ring(caller, rang{now, mediaOf(m)})
+	offer := describe(a.media(caller))
 	return fmt.Appendf(b, "Contact: <sip:agent@%s>\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
-		a.local, len(a.offer), a.offer)
+		a.local, len(offer), offer)
+}
+
+// userOf is who a From or To names: the part before the @.
+func userOf(value []byte) string {
+	_, rest, _ := bytes.Cut(value, []byte("sip:"))
+	user, _, _ := bytes.Cut(rest, []byte("@"))
+	return string(user)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -15,6 +16,8 @@ const (
 	t1     = 500 * time.Millisecond // RFC 3261 section 17.1.1.1
 	sweep  = 50 * time.Millisecond
 	giveUp = 8 * time.Second // a request without an answer for so long is lost
+
+	firstNumber, numbers = 2_000_000, 7_000_000 // behind +1608
 )
 
 // Phone makes many calls over one UDP socket. Its SIP is just what a well-behaved caller needs: INVITE repeated until
@@ -39,6 +42,7 @@ type Call struct {
 	Status     int            // final status; 0: none came
 	ID         string         // X-Holdfast-Call of the 200
 	Repeated   int            // INVITEs that had to be sent again
+	Later      bool           // a refusal said when to come again (Retry-After)
 	GivenUp    bool           // a request was never answered
 
 	index   int
@@ -51,6 +55,23 @@ type Call struct {
 	waits   time.Duration
 	leaving bool // BYE was sent
 	over    bool
+}
+
+// From is the number that the call comes from, one that no other call of this phone has for a good while.
+func (c *Call) From() string { return fmt.Sprintf("+1608%07d", firstNumber+c.index%numbers) }
+
+// Numbered is which call of its phone, from 0, has a number from [Call.From]; false: none.
+func Numbered(from string) (index int, ok bool) {
+	digits, ours := strings.CutPrefix(from, "+1608")
+	n, err := strconv.Atoi(digits)
+	return n - firstNumber, ours && err == nil && n >= firstNumber
+}
+
+// Placed is how many calls the phone has made so far.
+func (p *Phone) Placed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.calls)
 }
 
 // Answered says whether a 200 came.
@@ -144,8 +165,8 @@ func (p *Phone) send(c *Call, method string, seq int, body string) {
 	b := make([]byte, 0, 1024)
 	b = fmt.Appendf(b, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s%s%d;rport\r\nMax-Forwards: 70\r\n",
 		method, c.target, p.local, p.tag, method, c.index)
-	b = fmt.Appendf(b, "From: <sip:+16085559999@%s>;tag=f%d\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: %d %s\r\n",
-		p.local.Addr(), c.index, c.remote, p.tag, c.index, seq, method)
+	b = fmt.Appendf(b, "From: <sip:%s@%s>;tag=f%d\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: %d %s\r\n",
+		c.From(), p.local.Addr(), c.index, c.remote, p.tag, c.index, seq, method)
 	b = fmt.Appendf(b, "Contact: <sip:bench@%s>\r\n", p.local)
 	if body != "" {
 		b = append(b, "Content-Type: application/sdp\r\n"...)
@@ -244,7 +265,7 @@ func (p *Phone) take(m []byte, now time.Time) {
 				c.target = string(bytes.Trim(uri, "<>"))
 			}
 		} else {
-			c.over = true
+			c.over, c.Later = true, len(header(m, "Retry-After")) > 0
 		}
 	}
 	if status == 200 {
@@ -258,8 +279,8 @@ func (p *Phone) take(m []byte, now time.Time) {
 func (p *Phone) refused(c *Call) {
 	b := fmt.Appendf(nil, "ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%sINVITE%d;rport\r\nMax-Forwards: 70\r\n",
 		c.target, p.local, p.tag, c.index)
-	b = fmt.Appendf(b, "From: <sip:+16085559999@%s>;tag=f%d\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
-		p.local.Addr(), c.index, c.remote, p.tag, c.index)
+	b = fmt.Appendf(b, "From: <sip:%s@%s>;tag=f%d\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+		c.From(), p.local.Addr(), c.index, c.remote, p.tag, c.index)
 	_, _ = p.conn.Write(b)
 }
 
