@@ -12,7 +12,7 @@ type bar struct {
 // bars are the bars of the product, in the order of the page.
 var bars = []bar{
 	{"bridge_rtp", "calls_in_time", "Bridged calls, plain RTP, 99 % of packets within 5 ms", false, 1200, "Asterisk 400, FreeSWITCH 200, rtpengine 670"},
-	{"bridge_rtp", "ratio_to_floor", "Cost of a packet against the least that relays one (1 = the same)", false, 0.7, ""},
+	{"bridge_rtp", "ratio_to_floor", "What the least that relays a packet costs, of what ours costs (1 = the same)", false, 0.7, ""},
 	{"bridge_rtp", "loss_pct", "Packets lost at the most calls", true, 0.1, ""},
 	{"bridge_rtp", "in_time_p50_ms", "Delay added, median", true, 0.3, "Asterisk 0.2–0.4 at half load, 10–60 at full"},
 	{"bridge_rtp", "in_time_p99_ms", "Delay added, 99th percentile", true, 5, ""},

@@ -13,7 +13,7 @@ import (
 // The drawing's size, and its margins, in units of its own.
 const (
 	width, height                                    = 420.0, 300.0
-	marginLeft, marginRight, marginTop, marginBottom = 52.0, 12.0, 12.0, 42.0
+	marginLeft, marginRight, marginTop, marginBottom = 52.0, 22.0, 12.0, 42.0
 	markerSize                                       = 4.0
 	leastLog                                         = 0.01 // what a logarithmic axis shows of 0
 	ticksWanted                                      = 5
