@@ -119,7 +119,7 @@ func TestOverABadLineAMessageKeepsItsTime(t *testing.T) {
 			t.Errorf("pulse %d is %v beside its time", i, off)
 		}
 	}
-	l.Others(floodCaller, 1)
+	l.Others(call.From(), 1)
 	l.Balance(booksBar)
 }
 

@@ -94,14 +94,14 @@ func (l *Ledger) Try(node, to string, change ...func(*carrier.Options)) (*Entry,
 	return e, nil
 }
 
-// Others says that so many calls of a number that has no entries were answered.
+// Others says that so many more calls of a number that has no entries were answered.
 func (l *Ledger) Others(from string, answered int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.others == nil {
 		l.others = map[string]int{}
 	}
-	l.others[from] = answered
+	l.others[from] += answered
 }
 
 // Kill kills the node as a crash would. Of what was said at that moment the last second may be missing.
