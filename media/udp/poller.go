@@ -47,6 +47,7 @@ type poller struct {
 	ready  [readyAtOnce]*Port
 	full   []*Port // have more packets than were read
 	late   []*Port // were full a round ago
+	idle   bool    // nothing had come when it looked last
 	inbox  inbox
 }
 
@@ -137,7 +138,7 @@ func (p *poller) drop(s *Port) {
 // run reads until no port is left.
 func (p *poller) run() {
 	for p.settle() {
-		if len(p.full) == 0 {
+		if p.idle {
 			// Set anew, the bell rings at once where a packet came since the last look. Neither can fail.
 			_ = unix.EpollCtl(p.ringer, unix.EPOLL_CTL_MOD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
 			_ = p.wait.Read(p.rang)
@@ -167,7 +168,9 @@ func (p *poller) settle() bool {
 	return p.runs
 }
 
-// look takes the packets that have come. A panic, which sessions survive by themselves, costs the rest of one round.
+// look takes the packets that have come, and lets others go on in between: calls are set up by them. It is idle only once
+// nothing has come since it had its turn again. Where all cores are busy Go looks at what became readable once in 10 ms, if
+// that, so that who sleeps there is late; who yields has a turn within milliseconds. A panic, which sessions survive by themselves, costs the rest of one round.
 func (p *poller) look() {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -176,10 +179,10 @@ func (p *poller) look() {
 	}()
 	for range rounds {
 		n := p.round()
-		runtime.Gosched() // calls are set up by others meanwhile
-		if n < readyAtOnce && len(p.full) == 0 {
+		if p.idle = n == 0 && len(p.full) == 0; p.idle {
 			return
 		}
+		runtime.Gosched()
 	}
 }
 
