@@ -74,10 +74,13 @@ func (b *bench) overload(ctx context.Context) error {
 	return b.out.print()
 }
 
-// peak is how many calls a second the node bears, measured a moment ago, and how many it is therefore given.
+// peak is how many calls a second the node bears, measured a moment ago or said by --calls, and how many it is therefore given.
 func (b *bench) peak(ctx context.Context, n *node, phone *load.Phone) (peak float64, offered, talking int, d time.Duration, err error) {
 	if b.quick {
 		return 100, 200, 10, time.Second, nil
+	}
+	if b.calls > 0 {
+		return float64(b.calls), min(mostOffered, int(tooMuch*float64(b.calls))), liveCalls, overloadFor, nil
 	}
 	t := &dial{bench: b, node: n, phone: phone, name: "overload", user: "answer", d: 3 * time.Second, tried: map[int]rates{}}
 	rate, err := search{steps: rateLadder, tries: 2}.largest(func(rate int) (bool, error) { r, err := t.try(ctx, rate); return r.borne(), err })

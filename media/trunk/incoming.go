@@ -51,6 +51,7 @@ func (in *incoming) cancel() {
 		if in.decide() {
 			in.s.forgetInvite(in.id)
 		}
+		in.s.crowd.decided(in.req)
 	}
 }
 
@@ -88,6 +89,7 @@ func (in *incoming) Refuse(status int, reason string) {
 }
 
 func (in *incoming) refuse(status int, reason string) {
+	defer in.s.crowd.decided(in.req)
 	if status < 300 || status > 699 {
 		status = 500
 	}
@@ -110,6 +112,7 @@ func (in *incoming) Answer(callID string) (media.Leg, error) {
 		}
 		return nil, ErrDecided
 	}
+	defer in.s.crowd.decided(in.req)
 	from := in.trunk.Media
 	if len(from) == 0 {
 		from = in.trunk.Signal

@@ -30,7 +30,8 @@ type counts struct {
 }
 
 // Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
-// why: "stranger" (no trunk has this address), "overload" (too many requests at once), "malformed" (no SIP message),
+// why: "stranger" (no trunk has this address), "overload" (too many requests at once; new calls among them got a 503),
+// "malformed" (no SIP message),
 // "rate" (more calls than the trunk's contract has; they got a 503), "panic" (a request that our own code failed on; it got a
 // 500 where possible) and "handshake" (a connection that did not become secure: too slow, or without the certificate it
 // needs). The keys are always all there.
@@ -112,6 +113,9 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		if p.s.busy.Load() > maxBusy {
 			p.s.dropped.overload.Add(1)
+			continue
+		}
+		if p.s.crowded(b[:n], from) {
 			continue
 		}
 		p.last.at = from

@@ -168,6 +168,12 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		}
 		return
 	}
+	waits := false
+	defer func() {
+		if !waits {
+			s.crowd.decided(req)
+		}
+	}()
 	source, _ := netip.ParseAddrPort(req.Source())
 	trunk, known := s.trunkOf(source.Addr(), secured(req.Transport()))
 	if !known { // its trunk was taken away while its TCP connection was open
@@ -203,7 +209,7 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	in.offer, in.invite = body, s.facts(req, source, trunk.Name)
-	s.present(in)
+	waits = s.present(in)
 }
 
 // merged refuses an INVITE that is known already (RFC 3261 section 8.2.2.2).
@@ -221,8 +227,8 @@ func (s *Server) knows(id inviteID) bool {
 	return known
 }
 
-// present gives a new call to the handler, unless it is one that came over another path before.
-func (s *Server) present(in *incoming) {
+// present gives a new call to the handler, unless it is one that came over another path before: then it returns false.
+func (s *Server) present(in *incoming) bool {
 	s.mu.Lock()
 	_, known := s.invites[in.id]
 	if !known {
@@ -231,7 +237,7 @@ func (s *Server) present(in *incoming) {
 	s.mu.Unlock()
 	if known {
 		s.reply(in.req, in.tx, merged)
-		return
+		return false
 	}
 	s.wait(in)
 	if !in.tx.OnCancel(func(*sip.Request) { in.cancel() }) {
@@ -242,6 +248,7 @@ func (s *Server) present(in *incoming) {
 		defer s.recovered("handler", func() { in.Refuse(500, "Server Internal Error") })
 		s.cfg.Handler(in)
 	})
+	return true
 }
 
 // facts reads what an INVITE says.

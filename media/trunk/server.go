@@ -72,6 +72,7 @@ type Server struct {
 	deaf     atomic.Bool // stopping: nothing is read any more
 	dropped  counts
 	door     *door
+	crowd    *crowd
 	busy     atomic.Int64 // requests in work
 
 	tp    *sip.TransportLayer
@@ -145,7 +146,7 @@ func New(cfg Config) (*Server, error) {
 		status:    make(map[string]*health),
 		quit:      make(chan struct{}),
 	}
-	s.door = newDoor(cfg.Now)
+	s.door, s.crowd = newDoor(cfg.Now), newCrowd(cfg.Now)
 	s.trunks.Store(&[]routing.Trunk{})
 	s.tls = newSecureEnd(s)
 	s.stop = sync.OnceFunc(func() { close(s.quit); s.tls.giveUp() })

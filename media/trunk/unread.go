@@ -38,15 +38,30 @@ func unread(data []byte) []byte {
 	if len(first) < 3 || !strings.HasPrefix(first[len(first)-1], "SIP/") || !token.MatchString(first[0]) || strings.HasPrefix(first[0], "SIP/") || first[0] == "ACK" {
 		return nil
 	}
-	var out strings.Builder
-	out.WriteString("SIP/2.0 400 Bad Request\r\n")
+	status := "400 Bad Request"
 	if m := foreign.FindStringSubmatch(first[1]); len(first) == 3 && m != nil && !schemes[strings.ToLower(m[1])] {
-		out.Reset()
-		out.WriteString("SIP/2.0 416 Unsupported URI Scheme\r\n")
+		status = "416 Unsupported URI Scheme"
 	}
+	return respond(lines[1:], status, "", "")
+}
+
+// echo is a response to a request that nobody has parsed; nil where it has not the headers by which a response is known. tag is
+// added to its To, headers to the end.
+func echo(request []byte, status, tag, headers string) []byte {
+	head, _, _ := bytes.Cut(request[:min(len(request), unreadBytes)], []byte("\r\n\r\n"))
+	lines := strings.Split(string(head), "\r\n")
+	if len(lines) > unreadLines {
+		return nil
+	}
+	return respond(lines[1:], status, tag, headers)
+}
+
+func respond(lines []string, status, tag, headers string) []byte {
+	var out strings.Builder
+	out.WriteString("SIP/2.0 " + status + "\r\n")
 	seen := map[string]bool{}
 	name := ""
-	for _, line := range lines[1:] {
+	for _, line := range lines {
 		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 			return nil // a bare CR or LF would become a line of ours
 		}
@@ -63,12 +78,15 @@ func unread(data []byte) []byte {
 			continue
 		}
 		seen[name] = true
+		if name == "To" {
+			value += tag
+		}
 		out.WriteString(name + ":" + value + "\r\n")
 	}
 	if len(seen) != 5 { // Via, From, To, Call-ID, CSeq
 		return nil
 	}
-	out.WriteString("Content-Length: 0\r\n\r\n")
+	out.WriteString(headers + "Content-Length: 0\r\n\r\n")
 	return []byte(out.String())
 }
 

@@ -1,0 +1,154 @@
+package trunk
+
+import (
+	"bytes"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	// atOnce is how many new calls a core decides about at a time. Each takes it about half a millisecond, so this many are a row of
+	// some 50 ms: long enough for any burst that a core gets through in time, and short enough that nobody in it is late, nor the
+	// audio of the calls that talk, which waits for its turn beside them.
+	atOnce = 100
+	// forgotten is how long a new call counts at most. Its decision never takes as long, unless somebody else is waited for.
+	forgotten = time.Second
+	// minded is how many of the newest INVITEs are remembered at least, of those let in and of those refused: as many as
+	// come in half a minute, in which any of them may be repeated, at a thousand a second.
+	minded = 1 << 15
+)
+
+// crowd refuses new calls that would make everybody late, at next to no cost: a node that takes all of them in is late with every
+// one, and with the audio of the calls that are up, until it answers nobody in time. So it takes as many at once as it can decide
+// about soon, and says 503 to the rest before anything of them is parsed (RFC 7339 calls that a local overload control).
+type crowd struct {
+	now  func() time.Time
+	most int // at once
+	seed maphash.Seed
+
+	mu          sync.Mutex
+	in          map[uint64]time.Time // undecided, and since when
+	swept       time.Time
+	let, turned recent
+}
+
+// recent are the newest names that were added, minded of them at least and twice as many at most.
+type recent struct{ newer, older map[uint64]struct{} }
+
+func (r *recent) add(name uint64) {
+	if r.newer == nil || len(r.newer) >= minded {
+		r.newer, r.older = make(map[uint64]struct{}), r.newer
+	}
+	r.newer[name] = struct{}{}
+}
+
+func (r *recent) has(name uint64) bool {
+	_, newer := r.newer[name]
+	_, older := r.older[name]
+	return newer || older
+}
+
+func newCrowd(now func() time.Time) *crowd {
+	return &crowd{now: now, most: atOnce * runtime.GOMAXPROCS(0), seed: maphash.MakeSeed(), in: map[uint64]time.Time{}}
+}
+
+// turn decides about a datagram: refusal is what a new call is told for which there is no room, drop says that it is the ACK to
+// such a refusal. An INVITE that was let in before, or refused before, meets the same again, so that no caller hears both.
+func (c *crowd) turn(b []byte) (refusal []byte, drop bool) {
+	invite := bytes.HasPrefix(b, []byte("INVITE "))
+	if !invite && !bytes.HasPrefix(b, []byte("ACK ")) {
+		return nil, false
+	}
+	name, fresh := c.read(b)
+	if name == 0 {
+		return nil, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	turned := c.turned.has(name)
+	switch {
+	case !invite:
+		return nil, turned
+	case !fresh || c.let.has(name):
+		return nil, false
+	case !turned && c.room():
+		c.let.add(name)
+		c.in[name] = c.now()
+		return nil, false
+	}
+	c.turned.add(name)
+	return echo(b, "503 Service Unavailable", fmt.Sprintf(";tag=%016x", name), "Retry-After: 2\r\n"), false
+}
+
+// room says whether one more may come in. Under mu.
+func (c *crowd) room() bool {
+	if len(c.in) < c.most {
+		return true
+	}
+	now := c.now()
+	if now.Sub(c.swept) < forgotten/10 {
+		return false
+	}
+	c.swept = now
+	for name, since := range c.in {
+		if now.Sub(since) > forgotten {
+			delete(c.in, name)
+		}
+	}
+	return len(c.in) < c.most
+}
+
+// decided makes room where the INVITE was that somebody has decided about.
+func (c *crowd) decided(req *sip.Request) {
+	name := c.name([]byte(req.CallID().Value()), uint64(req.CSeq().SeqNo))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.in, name)
+}
+
+// read finds the name of an INVITE or ACK that nobody has parsed; 0: it has none. fresh says that it belongs to no dialog.
+func (c *crowd) read(b []byte) (name uint64, fresh bool) {
+	head, _, _ := bytes.Cut(b[:min(len(b), unreadBytes)], []byte("\r\n\r\n"))
+	var id, number []byte
+	fresh = true
+	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
+		written, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok || len(written) > len("Call-ID")+1 {
+			continue
+		}
+		switch echoed[string(bytes.ToLower(bytes.TrimSpace(written)))] {
+		case "Call-ID":
+			id = bytes.TrimSpace(value)
+		case "CSeq":
+			number, _, _ = bytes.Cut(bytes.TrimSpace(value), []byte(" "))
+		case "To":
+			fresh = !bytes.Contains(value, []byte("tag="))
+		}
+	}
+	if n, err := strconv.ParseUint(string(number), 10, 32); err == nil && len(id) > 0 {
+		return c.name(id, n), fresh
+	}
+	return 0, false
+}
+
+// name is what an INVITE and its ACK have in common: Call-ID and number. It is never 0.
+func (c *crowd) name(callID []byte, number uint64) uint64 {
+	return maphash.Bytes(c.seed, callID) ^ (number+1)*0x9e3779b97f4a7c15 | 1<<63
+}
+
+// crowded takes a datagram that is answered, or thrown away, without a look of anybody else: there is no time for it.
+func (s *Server) crowded(b []byte, from netip.AddrPort) bool {
+	refusal, drop := s.crowd.turn(b)
+	if refusal != nil {
+		s.dropped.overload.Add(1)
+		_, _ = s.udp.WriteToUDPAddrPort(refusal, from) // a datagram: lost or not
+	}
+	return drop || refusal != nil
+}
