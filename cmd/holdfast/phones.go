@@ -10,13 +10,10 @@ import (
 	"holdfast/tenants/routing"
 )
 
-// benchPhones is how many telephones answer the callers of the bench user "queue".
-const benchPhones = 50
-
 // seatPhones puts the operators of the bench user "queue" on duty: telephones a01, a02 and so on, where load generators
 // have their far end.
 func (n *node) seatPhones() error {
-	for i := range benchPhones {
+	for i := range n.settings.BenchPhones {
 		user := fmt.Sprintf("a%02d", i+1)
 		if err := n.answering.board.Seat(switchboard.Phone{
 			Who: duty.Who{

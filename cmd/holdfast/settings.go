@@ -38,6 +38,7 @@ type settings struct {
 	DemoTrunk      string        `env:"DEMO_TRUNK" envDefault:"127.0.0.0/16"`
 	Demo           string        `env:"DEMO"` // "1" loads demonstration data, "0" does not, unset: "up" on loopback does
 	Bench          bool          `env:"BENCH"`
+	BenchPhones    int           `env:"BENCH_PHONES" envDefault:"50"` // how many telephones answer the callers of the bench user "queue"
 	MetricsToken   string        `env:"METRICS_TOKEN"`
 	MasterKeyFile  string        `env:"MASTER_KEY_FILE"`
 	Drain          time.Duration `env:"DRAIN" envDefault:"60s"` // how long live calls may go on after SIGTERM
@@ -141,6 +142,9 @@ func (s *settings) trust() (err error) {
 	}
 	if s.Drain < 0 {
 		return errors.New("HOLDFAST_DRAIN must not be negative: 0s ends live calls at once, 10m lets them go on for ten minutes")
+	}
+	if s.BenchPhones < 1 || s.BenchPhones > 10000 {
+		return errors.New("HOLDFAST_BENCH_PHONES must be 1 to 10000")
 	}
 	if s.Bench && !s.loopback() {
 		return errors.New("HOLDFAST_BENCH is refused unless HOLDFAST_HTTP and HOLDFAST_SIP listen on loopback: its users answer anybody")

@@ -1,23 +1,29 @@
 // Command bench measures Holdfast on this machine: what one core carries. deploy/bench builds and runs it.
 //
-//	bench [--quick] [--runs N] [--calls N] [--operators N] [--profile DIR] [NAME...]
+//	bench [--quick] [--runs N] [--calls N] [--operators N] [--cores N] [--peer HOST:PORT] [--profile DIR]
+//	      [--page FILE] [--from FILE] [--commit TEXT] [--date TEXT] [--machine TEXT] [NAME...]
 //
 // It prints one JSON object a line and says on standard error how it got there. The server under test is a process of its
-// own on core 0 with GOMAXPROCS=1, the generator and the stores are on core 1; all packets go over real sockets.
+// own on core 0 with GOMAXPROCS=1, the generator and the stores are on core 1; all packets go over real sockets. As root it
+// moves into a network namespace of its own first: rules of the machine's firewall would be paid for with each packet.
 //
 //   - accept: 200 operators are on duty at a whole node, five callers a second come, and whoever is offered one accepts at once:
 //     how long until both have heard the other's first frame.
 //   - bridge_rtp: two parties in plain RTP hear each other, a port of the server's for each.
 //   - bridge_srtp: a caller in plain RTP and an operator's browser in SRTP hear each other.
-//     Of both holdfast/e2e/bench/serve says what serves. calls_per_core is the largest number of calls at which less than 0.1 % of the packets are lost; loss,
-//     delay (server only), memory and goroutines are those at that number. ratio_to_floor and ratio_to_diago compare the
-//     server's CPU time a packet at half that number, in the same run: 0.5 to floor is twice the floor's cost, 2 to diago
-//     half of diago's, which relays plain RTP. The floor has as many sockets as the server.
-//     kib_after is what is left of a call's memory when all are over.
-//   - offer: a hundred callers a second call the bench user "queue", whose operators are 50 telephones: how long from a caller's
-//     INVITE until a telephone has the one for that call.
-//   - setup_answer: callers call the bench user "answer" of a whole node with its stores. calls_per_second is the
-//     highest rate at which 99.9 % are answered before a caller would repeat its INVITE (500 ms), the rest are answered late.
+//     Of both holdfast/e2e/bench/serve says what serves. calls_per_core is the largest number of calls at which less than 0.1 %
+//     of the packets are lost and 99 % take less than 20 ms, calls_in_time that with 5 ms; loss and delay (server only) are those
+//     at that number, memory and goroutines those of 300 calls, kib_after what is left of a call's memory when all are over.
+//     floor_calls_per_core is what the floor carries by the same measure: a loop on as many sockets that looks at nothing.
+//     ratio_to_floor and ratio_to_diago compare the server's CPU time a packet at half its number, in the same run: 0.5 to floor
+//     is twice the floor's cost, 2 to diago half of diago's, which relays plain RTP. sweep_ lines are points of the page's plots.
+//   - offer: a hundred callers a second call the bench user "queue", whose operators are 1,000 telephones: how long from a
+//     caller's INVITE until a telephone has the one for that call.
+//   - overload: far more callers come than a node can set up, while a hundred calls talk: how many are answered in time, refused,
+//     or never answered, and what the calls that talk lose.
+//   - setup_answer: callers call the bench user "answer" of a whole node with its stores, and stay for 2 s. calls_per_second is
+//     the highest rate at which 99.9 % are answered before a caller would repeat its INVITE (500 ms), the rest are answered
+//     late; calls_per_second_in_time that at which 99 % are answered within 50 ms.
 //   - setup_bridge: the same with the bench user "bridge", who is dialled on to an agent: two legs a call.
 //   - voicemail: callers talk to the bench user "record". recordings_per_core is the largest number at once of which
 //     less than 0.1 % of the frames are missing in the sealed recordings, read back after the calls.
@@ -54,7 +60,7 @@ type bench struct {
 	quick     bool
 	runs      int
 	calls     int            // at which bridges are compared; 0: at half of what is borne
-	operators int            // of accept; 0 for as many as its bar names
+	operators int            // of accept and offer; 0 for as many as their bars name
 	profile   string         // folder; "" for none
 	cores     int            // of the server in bridges; over 1 only the cost of a packet is compared
 	peer      netip.AddrPort // a server of somebody else's, instead of ours

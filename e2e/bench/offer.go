@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"holdfast/e2e/bench/load"
@@ -11,18 +13,21 @@ import (
 
 const (
 	offerRate    = 100                    // calls a second
-	offerHeldFor = 300 * time.Millisecond // 30 of the 50 telephones are busy
+	offerHeldFor = 300 * time.Millisecond // 30 telephones are busy
+	offerPhones  = 1000
 	offerFor     = 10 * time.Second
 )
 
-// offer is the benchmark offer.
+// offer is the benchmark offer: how long after a caller's INVITE one of many operators is offered the call. The operators have
+// telephones, which ring at the far end of the generator.
 func (b *bench) offer(ctx context.Context) error {
 	agent, err := load.NewAgent(load.Nowhere)
 	if err != nil {
 		return err
 	}
 	defer agent.Close()
-	n, err := b.startNode(ctx)
+	operators := cmp.Or(b.operators, offerPhones)
+	n, err := b.startNode(ctx, "HOLDFAST_BENCH_PHONES="+strconv.Itoa(operators))
 	if err != nil {
 		return err
 	}
@@ -44,7 +49,7 @@ func (b *bench) offer(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		note("offer run %d: %d calls: p50 %v p99 %v, %d rang nowhere, %v%s", run+1, len(r.answers), r.at(0.5), r.at(0.99), r.lost, r.core, behind(r.paced))
+		note("offer run %d: %d telephones on duty, %d calls: p50 %v p99 %v, %d rang nowhere, %v%s", run+1, operators, len(r.answers), r.at(0.5), r.at(0.99), r.lost, r.core, behind(r.paced))
 		if len(r.answers) == 0 {
 			return fmt.Errorf("of %d calls none rang at a telephone", r.lost)
 		}

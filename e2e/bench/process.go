@@ -299,7 +299,7 @@ type node struct {
 
 // startNode runs "holdfast serve" with the bench users, and stores of its own on the generator's core; or it takes the peer for
 // that, where one is given.
-func (b *bench) startNode(ctx context.Context) (n *node, err error) {
+func (b *bench) startNode(ctx context.Context, settings ...string) (n *node, err error) {
 	if b.peer.IsValid() {
 		return &node{sip: b.peer, process: &process{log: &bytes.Buffer{}}}, nil
 	}
@@ -323,11 +323,11 @@ func (b *bench) startNode(ctx context.Context) (n *node, err error) {
 	}
 	address := host(1)
 	n.sip = netip.MustParseAddrPort(address + ":5060")
-	n.process, err = start(ctx, 1, address, "holdfast ready", []string{
+	n.process, err = start(ctx, 1, address, "holdfast ready", append([]string{
 		"HOLDFAST_HTTP=" + address + ":8080", "HOLDFAST_SIP=" + address + ":5060", "HOLDFAST_DATA=" + n.data,
 		"HOLDFAST_DATABASE_URL=" + n.stores.DatabaseURL, "HOLDFAST_REDIS_URL=" + n.stores.RedisURL,
 		"HOLDFAST_DEMO=1", "HOLDFAST_BENCH=1", "HOLDFAST_RTP_PORTS=16384-32767",
-	}, b.holdfast, "serve")
+	}, settings...), b.holdfast, "serve")
 	return n, err
 }
 
