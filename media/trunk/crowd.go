@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"net/netip"
 	"runtime"
 	"strconv"
@@ -18,6 +19,11 @@ const (
 	// some 50 ms: long enough for any burst that a core gets through in time, and short enough that nobody in it is late, nor the
 	// audio of the calls that talk, which waits for its turn beside them.
 	atOnce = 100
+	// rush is how many times as many may come in at once for as long as grace after a while without a crowd, which lasted calm: a
+	// machine that stood still for a moment is late with a few, and refuses none.
+	rush  = 4
+	grace = 250 * time.Millisecond
+	calm  = time.Second
 	// forgotten is how long a new call counts at most. Its decision never takes as long, unless somebody else is waited for.
 	forgotten = time.Second
 	// minded is how many of the newest INVITEs are remembered at least, of those let in and of those refused: as many as
@@ -36,6 +42,7 @@ type crowd struct {
 	mu          sync.Mutex
 	in          map[uint64]time.Time // undecided, and since when
 	swept       time.Time
+	began, last time.Time // of the crowd: when there was no room at first, and at last
 	let, turned recent
 }
 
@@ -93,16 +100,18 @@ func (c *crowd) room() bool {
 		return true
 	}
 	now := c.now()
-	if now.Sub(c.swept) < forgotten/10 {
-		return false
-	}
-	c.swept = now
-	for name, since := range c.in {
-		if now.Sub(since) > forgotten {
-			delete(c.in, name)
+	if now.Sub(c.swept) > forgotten/10 {
+		c.swept = now
+		maps.DeleteFunc(c.in, func(_ uint64, since time.Time) bool { return now.Sub(since) > forgotten })
+		if len(c.in) < c.most {
+			return true
 		}
 	}
-	return len(c.in) < c.most
+	if now.Sub(c.last) > calm {
+		c.began = now
+	}
+	c.last = now
+	return len(c.in) < rush*c.most && now.Sub(c.began) < grace
 }
 
 // decided makes room where the INVITE was that somebody has decided about.

@@ -33,9 +33,10 @@ func TestACrowdIsToldToComeLaterAndNobodyElseIs(t *testing.T) {
 		}
 		return string(refusal)
 	}
-	for i := range c.most {
+	for i := range c.most + 1 { // one too many, which is no crowd yet
 		is("in", raw("INVITE", fmt.Sprint("early", i), "", 1))
 	}
+	now = now.Add(grace)
 	is("in", raw("INVITE", "early0", "", 1)) // a copy of one that is let in
 	said := is("refused", raw("INVITE", "late", "", 1))
 	for _, want := range []string{"SIP/2.0 503 Service Unavailable\r\n", "Retry-After: 2\r\n", "\r\nFrom: <sip:a@192.0.2.9>;tag=1\r\n", ">;tag=", "\r\nCSeq: 1 INVITE\r\n", "branch=z9hG4bKlate"} {
@@ -49,19 +50,26 @@ func TestACrowdIsToldToComeLaterAndNobodyElseIs(t *testing.T) {
 	is("in", raw("BYE", "late", ";tag=2", 3))
 	is("in", []byte("INVITE sip:a@b SIP/2.0\r\nCall-ID: \r\n\r\n")) // the parser says what is wrong with it
 
-	answered, err := sip.ParseMessage(raw("INVITE", "early0", "", 1))
-	if err != nil {
-		t.Fatal(err)
+	for _, early := range []string{"early0", "early1"} {
+		answered, err := sip.ParseMessage(raw("INVITE", early, "", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.decided(answered.(*sip.Request))
 	}
-	c.decided(answered.(*sip.Request))
 	if again := is("refused", raw("INVITE", "late", "", 1)); again != said { // there is room now, but the refusal was lost
 		t.Errorf("then it is refused otherwise: %q", again)
 	}
 	is("in", raw("INVITE", "late", "", 2))   // the caller tries anew
 	is("in", raw("INVITE", "early0", "", 1)) // its 200 was lost, and must be sent again
 	is("refused", raw("INVITE", "later", "", 1))
-	now = now.Add(forgotten + 1)
+	now = now.Add(forgotten)
 	is("in", raw("INVITE", "next", "", 1)) // nobody decided about the first ones: they keep out nobody for ever
+	now = now.Add(calm + forgotten)
+	for i := range rush * c.most {
+		is("in", raw("INVITE", fmt.Sprint("rush", i), "", 1))
+	}
+	is("refused", raw("INVITE", "more", "", 1))
 }
 
 func FuzzCrowd(f *testing.F) {
