@@ -12,10 +12,14 @@ import (
 func (q *Queue) look(now time.Time) (matches []Match, unstaffed []tenants.CallID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.calls) == 0 { // most looks: an operator is there, and nobody of ours waits
+		q.forget(nil, now)
+		return nil, nil
+	}
 	operators := q.operators()
 	q.forget(operators, now)
 	unstaffed = q.staffing(operators)
-	if len(q.calls) == 0 {
+	if !q.wanting() {
 		return nil, unstaffed
 	}
 	for i := range operators {
@@ -31,12 +35,25 @@ func (q *Queue) look(now time.Time) (matches []Match, unstaffed []tenants.CallID
 			taken[m.Operator] = true
 		}
 	}
+	if !q.wanting() {
+		return matches, unstaffed
+	}
 	operators = slices.DeleteFunc(operators, func(o Operator) bool { return taken[o.ID] })
 	for _, m := range Pick(q.impatient(operators, now), operators, now) {
 		matches = append(matches, m)
 		q.promise(q.calls[m.Call], m, now)
 	}
 	return matches, unstaffed
+}
+
+// wanting says whether a call of ours waits for a proposal.
+func (q *Queue) wanting() bool {
+	for _, e := range q.calls {
+		if !e.w.Offering {
+			return true
+		}
+	}
+	return false
 }
 
 // promise remembers that a proposal is on its way.
@@ -50,7 +67,7 @@ func (q *Queue) promise(e *entry, m Match, now time.Time) {
 func (q *Queue) impatient(operators []Operator, now time.Time) []Waiting {
 	var hungry []Waiting
 	for _, e := range q.calls {
-		free := !e.w.Offering && slices.ContainsFunc(operators, func(o Operator) bool { return o.free(now) && Eligible(e.w, o) })
+		free := !e.w.Offering && slices.ContainsFunc(operators, func(o Operator) bool { return o.free(now) && eligible(&e.w, &o) })
 		switch {
 		case !free:
 			e.hungry = time.Time{}
@@ -94,7 +111,7 @@ func (q *Queue) forget(operators []Operator, now time.Time) {
 func (q *Queue) operators() []Operator {
 	all := make([]Operator, 0, len(q.staff)+len(q.remote.operators))
 	for _, o := range q.staff {
-		all = append(all, o)
+		all = append(all, *o)
 	}
 	for _, o := range q.remote.operators {
 		if _, ours := q.staff[o.ID]; !ours {
@@ -126,7 +143,7 @@ func (q *Queue) waiting() []Waiting {
 // staffing finds calls of ours that lost the last operator who could take them.
 func (q *Queue) staffing(operators []Operator) (unstaffed []tenants.CallID) {
 	for id, e := range q.calls {
-		staffed := slices.ContainsFunc(operators, func(o Operator) bool { return Eligible(e.w, o) })
+		staffed := slices.ContainsFunc(operators, func(o Operator) bool { return eligible(&e.w, &o) })
 		if e.staffed && !staffed {
 			unstaffed = append(unstaffed, id)
 		}
@@ -142,13 +159,21 @@ func (q *Queue) Staff(w Waiting) (onDuty, idle int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
-	for _, o := range q.operators() {
-		if !Eligible(w, o) {
-			continue
+	count := func(o *Operator) {
+		if !eligible(&w, o) {
+			return
 		}
 		onDuty++
-		if _, promised := q.promised[o.ID]; !promised && o.free(now) {
+		if _, promised := q.promised[o.ID]; !promised && o.free(now) && !now.Before(q.rests[o.ID].until) {
 			idle++
+		}
+	}
+	for _, o := range q.staff {
+		count(o)
+	}
+	for i := range q.remote.operators {
+		if o := &q.remote.operators[i]; q.staff[o.ID] == nil {
+			count(o)
 		}
 	}
 	return onDuty, idle

@@ -53,7 +53,10 @@ type Match struct {
 
 // Eligible reports whether the operator may be given the call at all: same tenant, permitted for the account, and
 // speaking a language that is wanted (a supervisor's choice goes over the language). Being busy or resting does not count.
-func Eligible(w Waiting, o Operator) bool {
+func Eligible(w Waiting, o Operator) bool { return eligible(&w, &o) }
+
+// eligible looks at both where they are: there may be a thousand operators.
+func eligible(w *Waiting, o *Operator) bool {
 	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) {
 		return false
 	}
@@ -65,7 +68,7 @@ func Eligible(w Waiting, o Operator) bool {
 }
 
 // speaks finds the first wanted language that the operator speaks: its place in the caller's wishes and the grade.
-func speaks(w Waiting, o Operator) (place int, grade routing.Grade, ok bool) {
+func speaks(w *Waiting, o *Operator) (place int, grade routing.Grade, ok bool) {
 	if len(w.Languages) == 0 {
 		return 0, 0, true
 	}
@@ -78,16 +81,16 @@ func speaks(w Waiting, o Operator) (place int, grade routing.Grade, ok bool) {
 }
 
 // free reports whether the operator may be proposed at now.
-func (o Operator) free(now time.Time) bool { return o.Idle && !now.Before(o.BackoffUntil) }
+func (o *Operator) free(now time.Time) bool { return o.Idle && !now.Before(o.BackoffUntil) }
 
 // Pick proposes operators for callers. Callers are served in the order of [Before]; each gets, of the eligible free
 // operators, the one who did not decline this call, speaks the earliest wanted language, at the best grade, has been idle
 // longest, and has the lowest id. No operator and no call is in two matches; no eligible free pair is left unmatched.
 // The arguments' order does not matter, and they are not changed.
 func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
-	idle := make([]Operator, 0, len(operators))
-	for _, o := range operators {
-		if o.free(now) {
+	idle := make([]*Operator, 0, len(operators))
+	for i := range operators {
+		if o := &operators[i]; o.free(now) {
 			idle = append(idle, o)
 		}
 	}
@@ -103,13 +106,14 @@ func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
 	slices.SortFunc(callers, Before)
 
 	var matches []Match
-	for i, w := range callers {
+	for i := range callers {
+		w := &callers[i]
 		if i > 0 && w.Call == callers[i-1].Call {
 			continue
 		}
 		best := -1
 		for k, o := range idle {
-			if o.ID != "" && Eligible(w, o) && (best < 0 || better(w, o, idle[best], now) < 0) {
+			if o.ID != "" && eligible(w, o) && (best < 0 || better(w, o, idle[best], now) < 0) {
 				best = k
 			}
 		}
@@ -118,7 +122,7 @@ func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
 		}
 		chosen := idle[best].ID
 		matches = append(matches, propose(w, idle[best], now))
-		idle = slices.DeleteFunc(idle, func(o Operator) bool { return o.ID == chosen })
+		idle = slices.DeleteFunc(idle, func(o *Operator) bool { return o.ID == chosen })
 		if len(idle) == 0 {
 			break
 		}
@@ -138,7 +142,7 @@ func Before(a, b Waiting) int {
 }
 
 // better orders two eligible operators for one caller.
-func better(w Waiting, a, b Operator, now time.Time) int {
+func better(w *Waiting, a, b *Operator, now time.Time) int {
 	placeA, gradeA, _ := speaks(w, a)
 	placeB, gradeB, _ := speaks(w, b)
 	return cmp.Or(
@@ -152,7 +156,7 @@ func better(w Waiting, a, b Operator, now time.Time) int {
 	)
 }
 
-func propose(w Waiting, o Operator, now time.Time) Match {
+func propose(w *Waiting, o *Operator, now time.Time) Match {
 	m := Match{Call: w.Call, Tenant: w.Tenant, Operator: o.ID, Name: o.Name, Node: o.Node, Duty: o.Duty}
 	place, grade, ok := speaks(w, o)
 	switch {

@@ -70,7 +70,7 @@ type Queue struct {
 
 	mu       sync.Mutex
 	calls    map[tenants.CallID]*entry
-	staff    map[tenants.OperatorID]Operator
+	staff    map[tenants.OperatorID]*Operator // replaced, never changed
 	promised map[tenants.OperatorID]time.Time // proposed, not yet seen busy; until
 	rests    map[tenants.OperatorID]rest
 	remote   view
@@ -96,7 +96,7 @@ type view struct {
 func New(cfg Config) *Queue {
 	q := &Queue{
 		node: cfg.Node, offers: cfg.Offers, now: cfg.Now, log: cmp.Or(cfg.Log, slog.Default()),
-		calls: map[tenants.CallID]*entry{}, staff: map[tenants.OperatorID]Operator{},
+		calls: map[tenants.CallID]*entry{}, staff: map[tenants.OperatorID]*Operator{},
 		promised: map[tenants.OperatorID]time.Time{}, rests: map[tenants.OperatorID]rest{},
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		quit: make(chan struct{}), gone: make(chan struct{}),
@@ -216,10 +216,10 @@ func (q *Queue) Present(o Operator, answerable bool) {
 	switch {
 	case !answerable:
 		delete(q.promised, o.ID)
-	case !before.Idle && q.rests[o.ID].why == WhyMissed:
+	case (before == nil || !before.Idle) && q.rests[o.ID].why == WhyMissed:
 		delete(q.rests, o.ID) // asked for calls again: what the desk shows as available must be so
 	}
-	q.staff[o.ID] = o
+	q.staff[o.ID] = &o
 	q.nudge()
 }
 
@@ -255,7 +255,8 @@ func (q *Queue) Local() ([]Waiting, []Operator) {
 		waiting = append(waiting, e.w)
 	}
 	operators := make([]Operator, 0, len(q.staff))
-	for _, o := range q.staff {
+	for _, staff := range q.staff {
+		o := *staff
 		_, promised := q.promised[o.ID]
 		o.Idle = o.Idle && !promised
 		o.BackoffUntil = q.rests[o.ID].until

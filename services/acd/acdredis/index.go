@@ -26,8 +26,8 @@ const (
 	Lease = 3 * time.Second
 	// lookEvery bounds the age of what a node knows of the others.
 	lookEvery = 200 * time.Millisecond
-	// gather joins changes that come together.
-	gather = 10 * time.Millisecond
+	// gather joins changes that come together: a part is announced whole, which takes a node with 1,000 operators milliseconds.
+	gather = 50 * time.Millisecond
 	// lookLimit bounds one look as a whole.
 	lookLimit = time.Second
 )
