@@ -14,6 +14,7 @@ import (
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
 	"holdfast/e2e/operator"
+	"holdfast/services/duty"
 )
 
 // nameBar is how long a call to the outside may take to be tried while no name can be looked up: the asking, and a second.
@@ -130,6 +131,7 @@ func TestACarrierIsFoundWhenNamesAreNot(t *testing.T) {
 	n.Run()
 	n.Healthy()
 	harness.Event(t, o, operator.Resumed, 15*time.Second)
+	n.Phase(o, byeBar, duty.Available) // a caller who comes before that is asked for a message
 	reaches("nobody ever knew the name", numbered)
 	l.Balance(booksBar)
 }

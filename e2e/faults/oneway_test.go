@@ -116,7 +116,7 @@ func TestSilenceEndsNoCallAndWhoIsGoneIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
 	l := n.Ledger()
-	people := n.Operators(ada, ben)
+	people := append(n.Operators(ada), n.Operators(ben)...) // Ada is idle longer, and gets the first call
 	silent := l.Call(prairie, quiet)
 	joined(t, l, silent, people[0])
 	gone := l.Call(prairie)
