@@ -143,7 +143,7 @@ func (s *settings) trust() (err error) {
 	if s.Drain < 0 {
 		return errors.New("HOLDFAST_DRAIN must not be negative: 0s ends live calls at once, 10m lets them go on for ten minutes")
 	}
-	if s.BenchPhones < 1 || s.BenchPhones > 10000 {
+	if s.Bench && (s.BenchPhones < 1 || s.BenchPhones > 10000) {
 		return errors.New("HOLDFAST_BENCH_PHONES must be 1 to 10000")
 	}
 	if s.Bench && !s.loopback() {
