@@ -35,7 +35,7 @@ var lastDays = []struct {
 // go on. One that cannot be read leaves the former in use.
 type renewed struct {
 	alarm string
-	who   string // what happens once it has ended, e.g. "carriers refuse SIP over TLS"
+	then  string // what happens once it has ended, e.g. "carriers refuse SIP over TLS"
 	load  func(now time.Time) (*tls.Certificate, string, error)
 	files []string
 	made  bool // by us: nobody else renews it
@@ -48,7 +48,7 @@ type renewed struct {
 // newRenewed loads the certificate of the settings; nil, with an empty note, where there is none.
 func newRenewed(s *settings, now time.Time, log *slog.Logger) (r *renewed, note string, err error) {
 	r = &renewed{
-		alarm: certificateAlarm, who: "browsers refuse the desk and the portal", files: []string{s.TLSCert, s.TLSKey}, made: s.TLSCert == "", log: log,
+		alarm: certificateAlarm, then: "browsers refuse the desk and the portal", files: []string{s.TLSCert, s.TLSKey}, made: s.TLSCert == "", log: log,
 		load: func(now time.Time) (*tls.Certificate, string, error) { return certificate(s, now, log) },
 	}
 	if r.made {
@@ -66,6 +66,9 @@ func newRenewed(s *settings, now time.Time, log *slog.Logger) (r *renewed, note 
 func sipCertificate(s *settings, web *renewed, now time.Time, log *slog.Logger) (*renewed, error) {
 	switch {
 	case s.TLSCert != "":
+		if s.SIPTLS != "" {
+			web.then += ", and carriers SIP over TLS"
+		}
 		return web, nil
 	case s.SIPTLS == "":
 		return nil, nil
@@ -77,7 +80,7 @@ func sipCertificate(s *settings, web *renewed, now time.Time, log *slog.Logger) 
 	origin := (&url.URL{Scheme: "https", Host: net.JoinHostPort(cmp.Or(host, "localhost"), "443")}).String()
 	certFile, keyFile := filepath.Join(s.dir("keys"), "sip-self-signed.crt"), filepath.Join(s.dir("keys"), "sip-self-signed.key")
 	r := &renewed{
-		alarm: sipCertificateAlarm, who: "carriers refuse SIP over TLS", files: []string{certFile, keyFile}, made: true, log: log,
+		alarm: sipCertificateAlarm, then: "carriers refuse SIP over TLS", files: []string{certFile, keyFile}, made: true, log: log,
 		load: func(time.Time) (*tls.Certificate, string, error) {
 			if err := selfSign(origin, certFile, keyFile); err != nil {
 				return nil, "", err
@@ -90,8 +93,10 @@ func sipCertificate(s *settings, web *renewed, now time.Time, log *slog.Logger) 
 		},
 	}
 	log.Warn("SIP over TLS shows a certificate of our own making: set HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY", "file", certFile)
-	_, err := r.begin(now)
-	return r, err
+	if _, err := r.begin(now); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // begin loads the certificate for the first time; then it has to be right.
@@ -135,7 +140,7 @@ func (r *renewed) look(w *warden) {
 	left := r.pair.Load().Leaf.NotAfter.Sub(now)
 	for _, last := range lastDays {
 		if left <= last.left {
-			w.say(r.alarm, last.left.String(), lasts(r.pair.Load().Leaf.NotAfter, left, r.who), last.severity)
+			w.say(r.alarm, last.left.String(), lasts(r.pair.Load().Leaf.NotAfter, left, r.then), last.severity)
 			return
 		}
 	}

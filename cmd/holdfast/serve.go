@@ -189,6 +189,8 @@ func newNode(s *settings, log *slog.Logger) (n *node, err error) {
 		log.Error("SIP over TLS is off: there is no certificate", "err", err)
 		n.journal.Raise(tenants.Platform, sipCertificateAlarm, "SIP over TLS is off, because its certificate cannot be made: "+err.Error(), journal.Critical)
 		s.SIPTLS = ""
+	} else if n.sipCert == nil || n.sipCert == n.cert {
+		n.journal.Clear(tenants.Platform, sipCertificateAlarm) // of a certificate that is shown no more
 	}
 	if n.answering, err = newAnswering(s, log, n.journal, n.tapes, n.book, n.clips, n.tickets, n.sipCert); err != nil {
 		return nil, err

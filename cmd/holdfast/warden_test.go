@@ -155,6 +155,9 @@ func TestSIPShowsTheConfiguredCertificateOrOneOfItsOwn(t *testing.T) {
 		t.Errorf("without TLS: %v, %v", r, err)
 	}
 	s.SIPTLS = "127.0.0.1:5061"
+	if r, err := sipCertificate(s, nil, time.Now(), log); r != nil || err == nil {
+		t.Errorf("without a folder for it: %v, %v", r, err)
+	}
 	if err := os.MkdirAll(s.dir("keys"), 0o700); err != nil {
 		t.Fatal(err)
 	}
