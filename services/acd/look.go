@@ -46,6 +46,16 @@ func (q *Queue) look(now time.Time) (matches []Match, unstaffed []tenants.CallID
 	return matches, unstaffed
 }
 
+// anyone looks at operators where they are: there may be a thousand.
+func anyone(operators []Operator, is func(*Operator) bool) bool {
+	for i := range operators {
+		if is(&operators[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // wanting says whether a call of ours waits for a proposal.
 func (q *Queue) wanting() bool {
 	for _, e := range q.calls {
@@ -67,7 +77,7 @@ func (q *Queue) promise(e *entry, m Match, now time.Time) {
 func (q *Queue) impatient(operators []Operator, now time.Time) []Waiting {
 	var hungry []Waiting
 	for _, e := range q.calls {
-		free := !e.w.Offering && slices.ContainsFunc(operators, func(o Operator) bool { return o.free(now) && eligible(&e.w, &o) })
+		free := !e.w.Offering && anyone(operators, func(o *Operator) bool { return o.free(now) && Eligible(&e.w, o) })
 		switch {
 		case !free:
 			e.hungry = time.Time{}
@@ -143,7 +153,7 @@ func (q *Queue) waiting() []Waiting {
 // staffing finds calls of ours that lost the last operator who could take them.
 func (q *Queue) staffing(operators []Operator) (unstaffed []tenants.CallID) {
 	for id, e := range q.calls {
-		staffed := slices.ContainsFunc(operators, func(o Operator) bool { return eligible(&e.w, &o) })
+		staffed := anyone(operators, func(o *Operator) bool { return Eligible(&e.w, o) })
 		if e.staffed && !staffed {
 			unstaffed = append(unstaffed, id)
 		}
@@ -160,7 +170,7 @@ func (q *Queue) Staff(w Waiting) (onDuty, idle int) {
 	defer q.mu.Unlock()
 	now := q.now()
 	count := func(o *Operator) {
-		if !eligible(&w, o) {
+		if !Eligible(&w, o) {
 			return
 		}
 		onDuty++

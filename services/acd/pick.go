@@ -53,10 +53,7 @@ type Match struct {
 
 // Eligible reports whether the operator may be given the call at all: same tenant, permitted for the account, and
 // speaking a language that is wanted (a supervisor's choice goes over the language). Being busy or resting does not count.
-func Eligible(w Waiting, o Operator) bool { return eligible(&w, &o) }
-
-// eligible looks at both where they are: there may be a thousand operators.
-func eligible(w *Waiting, o *Operator) bool {
+func Eligible(w *Waiting, o *Operator) bool {
 	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) {
 		return false
 	}
@@ -113,7 +110,7 @@ func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
 		}
 		best := -1
 		for k, o := range idle {
-			if o.ID != "" && eligible(w, o) && (best < 0 || better(w, o, idle[best], now) < 0) {
+			if o.ID != "" && Eligible(w, o) && (best < 0 || better(w, o, idle[best], now) < 0) {
 				best = k
 			}
 		}

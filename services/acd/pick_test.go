@@ -239,13 +239,13 @@ func TestPickIsSafeCompleteAndTheSameForEveryOrder(t *testing.T) {
 			calls[m.Call], people[m.Operator] = true, true
 			w := waiting[slices.IndexFunc(waiting, func(w acd.Waiting) bool { return w.Call == m.Call })]
 			o := operators[slices.IndexFunc(operators, func(o acd.Operator) bool { return o.ID == m.Operator })]
-			if !acd.Eligible(w, o) || w.Offering || !o.Idle || o.BackoffUntil.After(noon) {
+			if !acd.Eligible(&w, &o) || w.Offering || !o.Idle || o.BackoffUntil.After(noon) {
 				t.Fatalf("%v is not allowed", m)
 			}
 		}
 		for _, w := range waiting {
 			for _, o := range operators {
-				if !w.Offering && o.Idle && !o.BackoffUntil.After(noon) && acd.Eligible(w, o) && !calls[w.Call] && !people[o.ID] {
+				if !w.Offering && o.Idle && !o.BackoffUntil.After(noon) && acd.Eligible(&w, &o) && !calls[w.Call] && !people[o.ID] {
 					t.Fatalf("%s waits beside %s", w.Call, o.ID)
 				}
 			}

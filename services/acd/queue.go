@@ -24,8 +24,8 @@ const (
 	// missRest and declineRest keep an operator from being proposed again at once.
 	missRest    = 30 * time.Second
 	declineRest = 5 * time.Second
-	// refuseRest is for the news that the operator is busy to arrive.
-	refuseRest = 200 * time.Millisecond
+	// refuseRest is for the news that the operator is busy to arrive, from another node by way of the index too.
+	refuseRest = 300 * time.Millisecond
 	// declinedFor is how long who declined a call comes last for it.
 	declinedFor = 60 * time.Second
 )

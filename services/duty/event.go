@@ -41,7 +41,8 @@ const (
 	TimerGone   = "gone"
 )
 
-// Reasons of a Withdrawn that a lost operator is told apart by. After any other the call goes on without them.
+// Reasons of a Withdrawn that a lost operator is told apart by. After any other the call goes on without them. The last two are
+// said by services/call (see its ending.go and talking.go).
 const (
 	RejoinOver   = "rejoin_over"    // the caller has waited long enough
 	CallEnded    = "call_ended"     // for everybody

@@ -212,6 +212,7 @@ func (j *Journal) accept(e Event) (uint64, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.unpublished = append(j.unpublished, e)
+	e.Fact = nil // for who hears of it: what waits for the disk has Data
 	healthy := j.failing == nil && !j.stalled
 	if len(j.pending) >= j.cfg.MemoryEvents || j.stopping {
 		j.dropped++

@@ -202,7 +202,6 @@ func (s *Shipper) ship(ctx context.Context, events []Event) (err error) {
 	return s.cfg.Store.Ship(ctx, events)
 }
 
-// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
 // nameOf is a story's id for logs. An alarm's key may hold a caller's or a called number, which logs do not show: its kind does.
 func nameOf(e Event) string {
 	if e.Kind != Alarm {
@@ -212,6 +211,7 @@ func nameOf(e Event) string {
 	return kind
 }
 
+// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
 func (s *Shipper) bury(e Event, why error) error {
 	dir := filepath.Join(s.cfg.Journal.cfg.Dir, deadFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -305,7 +305,7 @@ func (d *raceDuty) perform(effect duty.Effect) {
 		if c := d.node.r.call(id); c != nil {
 			c.post(e)
 		} else if e.Type == call.Accepted {
-			d.post(duty.Event{Type: duty.Withdrawn, Call: id, Epoch: e.Epoch, Reason: "call_ended"})
+			d.post(duty.Event{Type: duty.Withdrawn, Call: id, Epoch: e.Epoch, Reason: duty.CallEnded})
 		}
 	}
 	switch e := effect.(type) {
@@ -415,7 +415,7 @@ func (r *race) check(together time.Time, now time.Time) {
 	for _, d := range r.duties {
 		d.look.Lock()
 		for _, w := range free {
-			if d.idle.IsZero() || !acd.Eligible(w.c.w, d.o) {
+			if d.idle.IsZero() || !acd.Eligible(&w.c.w, &d.o) {
 				continue
 			}
 			since := latest(w.since, d.idle, d.rest[w.c.node.name], d.rest[d.node.name])

@@ -103,8 +103,8 @@ func (s *Store) readOn(ctx context.Context, tx pgx.Tx, stories map[callKey]*stor
 // step adds one event to a story. What the call's own Step refuses is left out, as it was when it happened.
 func (s *Store) step(st *story, e journal.Event) {
 	st.seq, st.node = e.Seq, e.Node
-	fact, err := journal.FactOf[call.Event](e)
-	if err != nil {
+	var fact call.Event
+	if err := json.Unmarshal(e.Data, &fact); err != nil {
 		s.log.Error("call log: unreadable event", "call", e.ID, "seq", e.Seq, "type", e.Type, "error", err)
 		return
 	}
