@@ -147,7 +147,7 @@ func parseProof(text string) (p proof, ok bool) {
 
 // proves says whether the response is that of this user and password. It takes as long for any.
 func (p proof) proves(user, realm, password, method string) bool {
-	want := p.algorithm.proof(credentials{user: user, password: password, method: method, uri: p.uri}, realm, p.nonce, p.nc, p.cnonce, "auth")
+	want := p.algorithm.response(credentials{user: user, password: password, method: method, uri: p.uri}, realm, p.nonce, p.nc, p.cnonce, "auth")
 	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(p.response)))
 	return same&subtle.ConstantTimeCompare([]byte(user), []byte(p.user)) == 1
 }

@@ -43,7 +43,7 @@ type crowd struct {
 	in          map[uint64]time.Time // undecided, and since when
 	swept       time.Time
 	began, last time.Time // of the crowd: when there was no room at first, and at last
-	let, turned recent
+	let, turned recent    // by name, by way
 }
 
 // recent are the newest names that were added, minded of them at least and twice as many at most.
@@ -67,31 +67,35 @@ func newCrowd(now func() time.Time) *crowd {
 }
 
 // turn decides about a datagram: refusal is what a new call is told for which there is no room, drop says that it is the ACK to
-// such a refusal. An INVITE that was let in before, or refused before, meets the same again, so that no caller hears both.
+// such a refusal. An INVITE that was let in before meets the same again, and so does a copy of one that was refused, so that no caller
+// hears both. What a proxy sends anew after a refusal comes another way, and is a new call.
 func (c *crowd) turn(b []byte) (refusal []byte, drop bool) {
 	invite := bytes.HasPrefix(b, []byte("INVITE "))
 	if !invite && !bytes.HasPrefix(b, []byte("ACK ")) {
 		return nil, false
 	}
-	name, fresh := c.read(b)
+	name, way, fresh := c.read(b)
 	if name == 0 {
 		return nil, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	turned := c.turned.has(name)
+	turned := c.turned.has(way)
 	switch {
 	case !invite:
 		return nil, turned
 	case !fresh || c.let.has(name):
 		return nil, false
-	case !turned && c.room():
-		c.let.add(name)
-		c.in[name] = c.now()
-		return nil, false
+	case turned || !c.room():
+		refusal = echo(b, "503 Service Unavailable", fmt.Sprintf(";tag=%016x", way), "Retry-After: 2\r\n")
 	}
-	c.turned.add(name)
-	return echo(b, "503 Service Unavailable", fmt.Sprintf(";tag=%016x", name), "Retry-After: 2\r\n"), false
+	if refusal != nil {
+		c.turned.add(way)
+		return refusal, false
+	}
+	c.let.add(name) // there is room, or nobody can be told that there is none
+	c.in[name] = c.now()
+	return nil, false
 }
 
 // room says whether one more may come in. Under mu.
@@ -122,29 +126,42 @@ func (c *crowd) decided(req *sip.Request) {
 	delete(c.in, name)
 }
 
-// read finds the name of an INVITE or ACK that nobody has parsed; 0: it has none. fresh says that it belongs to no dialog.
-func (c *crowd) read(b []byte) (name uint64, fresh bool) {
+// read finds the name of an INVITE or ACK that nobody has parsed; 0: it has none. way is the name on the way that its newest Via
+// names: the ACK to a refusal has its INVITE's, one to a 200 has a way of its own (RFC 3261 section 17.1.1.3). fresh says that it
+// belongs to no dialog; in doubt it does, and is not refused.
+func (c *crowd) read(b []byte) (name, way uint64, fresh bool) {
 	head, _, _ := bytes.Cut(b[:min(len(b), unreadBytes)], []byte("\r\n\r\n"))
-	var id, number []byte
+	var id, number, via []byte
 	fresh = true
+	kind := ""
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		written, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || len(written) > len("Call-ID")+1 {
-			continue
+		value := line
+		if !bytes.HasPrefix(line, []byte(" ")) && !bytes.HasPrefix(line, []byte("\t")) { // else folded: of the header before
+			written, rest, ok := bytes.Cut(line, []byte(":"))
+			if kind, value = "", rest; ok && len(written) <= len("Call-ID")+1 {
+				kind = echoed[string(bytes.ToLower(bytes.TrimSpace(written)))]
+			}
 		}
-		switch echoed[string(bytes.ToLower(bytes.TrimSpace(written)))] {
+		switch kind {
 		case "Call-ID":
 			id = bytes.TrimSpace(value)
 		case "CSeq":
 			number, _, _ = bytes.Cut(bytes.TrimSpace(value), []byte(" "))
 		case "To":
-			fresh = !bytes.Contains(value, []byte("tag="))
+			fresh = fresh && !bytes.Contains(bytes.ToLower(value), []byte("tag"))
+		case "Via":
+			if via == nil {
+				via, _, _ = bytes.Cut(value, []byte(","))
+			}
 		}
 	}
 	if n, err := strconv.ParseUint(string(number), 10, 32); err == nil && len(id) > 0 {
-		return c.name(id, n), fresh
+		name = c.name(id, n)
+		_, branch, _ := bytes.Cut(via, []byte("branch="))
+		branch, _, _ = bytes.Cut(branch, []byte(";"))
+		return name, name ^ maphash.Bytes(c.seed, bytes.TrimSpace(branch)), fresh
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // name is what an INVITE and its ACK have in common: Call-ID and number. It is never 0.

@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -45,12 +46,17 @@ func TestACrowdIsToldToComeLaterAndNobodyElseIs(t *testing.T) {
 		}
 	}
 	is("dropped", raw("ACK", "late", ";tag=2", 1))
+	long := bytes.Replace(raw("INVITE", "long", "", 1), []byte("Content-Length"), []byte(strings.Repeat("X-A: 1\r\n", 70)+"Content-Length"), 1)
+	is("in", long) // nobody can be told without reading all of it; and its ACK must come through
+	is("in", raw("ACK", "long", ";tag=2", 1))
+	is("in", raw("INVITE", "held", "; Tag = 2", 7))
+	is("in", raw("INVITE", "folded", "\r\n ;tag=2", 7))
 	is("in", raw("ACK", "early0", ";tag=2", 1))
 	is("in", raw("INVITE", "up", ";tag=2", 7)) // a change to a call that is up
 	is("in", raw("BYE", "late", ";tag=2", 3))
 	is("in", []byte("INVITE sip:a@b SIP/2.0\r\nCall-ID: \r\n\r\n")) // the parser says what is wrong with it
 
-	for _, early := range []string{"early0", "early1"} {
+	for _, early := range []string{"early0", "early1", "early2"} {
 		answered, err := sip.ParseMessage(raw("INVITE", early, "", 1))
 		if err != nil {
 			t.Fatal(err)
@@ -60,8 +66,8 @@ func TestACrowdIsToldToComeLaterAndNobodyElseIs(t *testing.T) {
 	if again := is("refused", raw("INVITE", "late", "", 1)); again != said { // there is room now, but the refusal was lost
 		t.Errorf("then it is refused otherwise: %q", again)
 	}
-	is("in", raw("INVITE", "late", "", 2))   // the caller tries anew
-	is("in", raw("INVITE", "early0", "", 1)) // its 200 was lost, and must be sent again
+	is("in", bytes.Replace(raw("INVITE", "late", "", 1), []byte("branch=z9hG4bK"), []byte("branch=z9hG4bKanew"), 1)) // a proxy tries anew
+	is("in", raw("INVITE", "early0", "", 1))                                                                         // its 200 was lost, and must be sent again
 	is("refused", raw("INVITE", "later", "", 1))
 	now = now.Add(forgotten)
 	is("in", raw("INVITE", "next", "", 1)) // nobody decided about the first ones: they keep out nobody for ever

@@ -52,9 +52,9 @@ func algorithmOf(parts map[string]string) (index int, named bool) {
 	return len(algorithms), true
 }
 
-// proof computes what shows that the password is known (RFC 7616 section 3.4.1); nonce is all that goes between the two
+// response computes what shows that the password is known (RFC 7616 section 3.4.1); nonce is all that goes between the two
 // inner hashes.
-func (a algorithm) proof(c credentials, realm string, nonce ...string) string {
+func (a algorithm) response(c credentials, realm string, nonce ...string) string {
 	sum := func(parts ...string) string {
 		h := a.hash()
 		_, _ = h.Write([]byte(strings.Join(parts, ":")))
@@ -208,9 +208,9 @@ func (g given) credentials(c credentials) string {
 	if g.auth {
 		count := fmt.Sprintf("%08x", g.count)
 		_, _ = fmt.Fprintf(&b, `, response="%s", cnonce="%s", nc=%s, qop=auth`,
-			algorithm.proof(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
+			algorithm.response(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
 	} else {
-		_, _ = fmt.Fprintf(&b, `, response="%s"`, algorithm.proof(c, g.realm, g.nonce))
+		_, _ = fmt.Fprintf(&b, `, response="%s"`, algorithm.response(c, g.realm, g.nonce))
 	}
 	if g.named {
 		_, _ = fmt.Fprintf(&b, `, algorithm=%s`, algorithm.name)

@@ -91,6 +91,9 @@ func (s *Server) request(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	if refused := validate(req); refused.status != 0 {
+		if req.IsInvite() && complete(req) {
+			s.crowd.decided(req)
+		}
 		s.reply(req, tx, refused)
 		return
 	}
@@ -191,6 +194,7 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		s.brush(req, tx, unavailable)
 		return
 	case s.knows(in.id): // by another path, or seen on the wire and sent again: no second ring, and no new challenge
+		waits = true // the first one may
 		s.reply(req, tx, merged)
 		return
 	case !s.enter(req, tx, trunk, source.Addr()):
@@ -209,7 +213,8 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	in.offer, in.invite = body, s.facts(req, source, trunk.Name)
-	waits = s.present(in)
+	waits = true
+	s.present(in)
 }
 
 // merged refuses an INVITE that is known already (RFC 3261 section 8.2.2.2).
@@ -227,8 +232,8 @@ func (s *Server) knows(id inviteID) bool {
 	return known
 }
 
-// present gives a new call to the handler, unless it is one that came over another path before: then it returns false.
-func (s *Server) present(in *incoming) bool {
+// present gives a new call to the handler, unless it is one that came over another path before.
+func (s *Server) present(in *incoming) {
 	s.mu.Lock()
 	_, known := s.invites[in.id]
 	if !known {
@@ -237,7 +242,7 @@ func (s *Server) present(in *incoming) bool {
 	s.mu.Unlock()
 	if known {
 		s.reply(in.req, in.tx, merged)
-		return false
+		return
 	}
 	s.wait(in)
 	if !in.tx.OnCancel(func(*sip.Request) { in.cancel() }) {
@@ -248,7 +253,6 @@ func (s *Server) present(in *incoming) bool {
 		defer s.recovered("handler", func() { in.Refuse(500, "Server Internal Error") })
 		s.cfg.Handler(in)
 	})
-	return true
 }
 
 // facts reads what an INVITE says.

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// unreadLines and unreadBytes bound what is looked at, and what is sent back, of a request that cannot be read.
+	// unreadLines and unreadBytes bound what is looked at, and what is sent back, of a request that cannot be read, or that there is
+	// no time to read.
 	unreadLines = 64
 	unreadBytes = 4096
 )
