@@ -30,8 +30,8 @@ type Config struct {
 	// Public is the address that browsers are told to send to, where it differs from Listen's (NAT, cloud); zero: Listen's.
 	// Needed where Listen is unspecified (0.0.0.0).
 	Public netip.Addr
-	// Network reads the port, with those of calls: one wake-up then serves both directions of a call. Whoever gives one stops
-	// it. nil: one of the endpoint's own.
+	// Network reads the port, with those of calls: on one core, one wake-up then serves both directions of a call. Whoever gives
+	// one stops it. nil: one of the endpoint's own.
 	Network *udp.Network
 
 	SilenceAfter time.Duration // how long without a packet is silence, when watched: 2 s

@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -27,10 +28,12 @@ const (
 	handshakeRecord  = 22
 )
 
+const recordHeader = 13 // bytes: type, version (2), epoch (2), number (6), length (2)
+
 // talk is a leg's DTLS conversation. It is awake for the handshake, and asleep in the hours after: what is left is one goodbye,
 // for which four goroutines and their buffers, 40 KiB, need not wait. Asleep it is a few hundred bytes, from which it goes on
-// when something other than a handshake comes, or when the leg ends. A browser that missed our last flight repeats its own, and
-// gets ours again as it was: to whom it was lost it is new, and whoever has it throws it away.
+// when something sealed comes that is no handshake, or when the leg ends. A browser that missed our last flight repeats its
+// own, and gets ours again as it was: to whom it was lost it is new, and whoever has it throws it away.
 type talk struct {
 	running sync.WaitGroup // of whoever is awake
 
@@ -102,11 +105,16 @@ func (l *Leg) heed(packet []byte) {
 	if l.ending != nil {
 		return
 	}
-	w := l.talk.wire
-	if w == nil && l.talk.asleep != nil && (packet[0] == handshakeRecord || packet[0] == changeCipherSpec) {
-		l.repeat(len(packet))
-		return
+	if l.talk.asleep != nil { // or was, a moment ago
+		if packet[0] == handshakeRecord || packet[0] == changeCipherSpec {
+			l.repeat(len(packet))
+			return
+		}
+		if !sealed(packet) {
+			return
+		}
 	}
+	w := l.talk.wire
 	if w == nil {
 		w = newWire(l)
 		w.awake = l.talk.asleep == nil // a handshake reads from the first packet on
@@ -122,6 +130,22 @@ func (l *Leg) heed(packet []byte) {
 	case len(w.held) < waitingDTLS:
 		w.held = append(w.held, bytes.Clone(packet))
 	}
+}
+
+// sealed says whether all records in a packet are whole and under the keys agreed on (DTLS 1.2: of an epoch that is not 0, RFC
+// 6347 section 4.1). What is not may come from anybody who writes the browser's address on it, and pion believes even its alerts.
+func sealed(packet []byte) bool {
+	for len(packet) > 0 {
+		if len(packet) < recordHeader || binary.BigEndian.Uint16(packet[3:]) == 0 {
+			return false
+		}
+		size := recordHeader + int(binary.BigEndian.Uint16(packet[11:]))
+		if len(packet) < size {
+			return false
+		}
+		packet = packet[size:]
+	}
+	return true
 }
 
 // repeat sends our last flight again, but never more than came: nobody makes us shout at somebody else. The caller holds l.mu.
@@ -212,7 +236,9 @@ func (l *Leg) goodbye() {
 	if asleep == nil || awake {
 		return
 	}
-	conn, err := l.resume(context.Background(), newWire(l), asleep)
+	ctx, cancel := context.WithTimeout(context.Background(), l.endpoint.config.ConnectIn) // the leg's own context has ended
+	defer cancel()
+	conn, err := l.resume(ctx, newWire(l), asleep)
 	if err == nil {
 		err = conn.Close()
 	}

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,6 +51,43 @@ func TestAConversationSleepsOnceItIsAgreedAndWakesForAGoodbye(t *testing.T) {
 	page.close()
 	if end := told.wait(t, media.Ended); end.Ending.By != media.ByPeer || end.Ending.Reason != "hangup" {
 		t.Errorf("ended %+v", end.Ending)
+	}
+}
+
+func TestNobodyElseWakesAConversationOrEndsIt(t *testing.T) {
+	t.Parallel()
+	e, page := start(t), newPage(t)
+	leg, told := connect(t, e, page)
+	asleep(t, leg)
+	goodbye := []byte{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0} // of epoch 0: in clear
+	under := []byte{21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0}
+	l := leg.(*Leg)
+	for name, forged := range map[string][]byte{
+		"a goodbye in clear":                goodbye,
+		"a fatal alert in clear":            {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40},
+		"data in clear":                     {23, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 0},
+		"one behind a record under keys":    append(slices.Clone(under), goodbye...),
+		"a byte":                            {21},
+		"a byte of no kind":                 {63},
+		"a header that is torn":             under[:12],
+		"a record that is torn":             under[:14],
+		"a byte behind a record under keys": append(slices.Clone(under), 21),
+	} {
+		l.mu.Lock()
+		l.heed(forged)
+		awake := l.talk.wire != nil
+		l.mu.Unlock()
+		if awake {
+			t.Errorf("%s wakes it", name)
+			break
+		}
+	}
+	if l.talk.running.Wait(); l.over() {
+		t.Error("a stranger ends the leg")
+	}
+	page.close()
+	if end := told.wait(t, media.Ended); end.Ending.By != media.ByPeer {
+		t.Errorf("the browser's own goodbye ended it %+v", end.Ending)
 	}
 }
 
