@@ -103,8 +103,8 @@ type mouth struct {
 	fresh bool // the next frame is the first after a pause
 	buf   []byte
 	pcm   []int16
-	since time.Time       // the first packet
-	sent  []time.Duration // when each packet left, after since
+	since time.Time       // the first frame
+	sent  []time.Duration // when each frame was spoken, after since
 }
 
 // frame returns the next 20 ms; ok is false when nothing is to be sent.
@@ -162,7 +162,7 @@ func (m *mouth) talk(to media.Sink, stop <-chan struct{}) {
 	}
 }
 
-// note takes down that a packet left.
+// note takes down that a frame was spoken.
 func (m *mouth) note(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,7 +172,7 @@ func (m *mouth) note(now time.Time) {
 	m.sent = append(m.sent, now.Sub(m.since))
 }
 
-// left is how many packets had left by a moment.
+// left is how many frames were spoken by a moment.
 func (m *mouth) left(by time.Time) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

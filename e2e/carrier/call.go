@@ -172,7 +172,8 @@ func (c *Call) Stats() media.Stats {
 	return sum(c.before, c.session.Load().Stats())
 }
 
-// Sent is how many packets of audio had left by a moment: what the caller put on the wire, however busy its machine was.
+// Sent is how many frames of audio were spoken by a moment, however busy the machine was. Frames spoken on hold or while a key is
+// pressed do not leave.
 func (c *Call) Sent(by time.Time) int { return c.mouth.left(by) }
 
 // Vanish is a caller who is gone from one moment to the next: nothing more is sent, and nothing is answered.

@@ -196,8 +196,8 @@ func (e *Entry) Said() time.Duration {
 	return e.saidBy(to)
 }
 
-// saidBy is how much of it had left by a moment. It goes by the packets that left, not by the clock: a busy machine keeps a
-// caller from speaking, and what was never sent cannot be lost.
+// saidBy is how much of it was said by a moment. It goes by the frames spoken, not by the clock: a busy machine keeps a
+// caller from speaking, and what was never said cannot be lost.
 func (e *Entry) saidBy(at time.Time) time.Duration {
 	e.mu.Lock()
 	from, to := e.from, e.to

@@ -92,7 +92,10 @@ func Event(t testing.TB, o *operator.Operator, kind string, bar time.Duration) o
 	defer limit.Stop()
 	for {
 		select {
-		case e := <-o.Events():
+		case e, open := <-o.Events():
+			if !open {
+				t.Fatalf("the operator ended; no %q", kind)
+			}
 			if e.Event == kind {
 				return e
 			}

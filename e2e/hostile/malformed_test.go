@@ -155,7 +155,7 @@ func (s *siege) malformed(t *testing.T) {
 		}
 	}
 	p.quiet(t)
-	t.Logf("%d messages; answers %v; %d calls were answered and hung up", sent, p.answers(), p.calls)
+	t.Logf("%d messages; answers %v; %d calls were answered and hung up", sent, p.answers(), p.answered())
 	if p.answers()[500] != 0 {
 		t.Errorf("%d were answered 500: something of ours failed on them", p.answers()[500])
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,15 +113,17 @@ func (s *siege) knocked(t *testing.T) {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 66, 0, 11)})
 	must(t, err)
 	defer func() { _ = conn.Close() }()
-	stop, done := make(chan struct{}), make(chan int)
+	stop, done, sent := make(chan struct{}), make(chan struct{}), 0
+	halt := sync.OnceFunc(func() { close(stop); <-done })
+	defer halt() // an operator who does not come back ends the test
 	go func() {
-		random, sent := rand.New(rand.NewPCG(3, 4)), 0
+		defer close(done)
+		random := rand.New(rand.NewPCG(3, 4))
 		pace := time.NewTicker(10 * time.Millisecond)
 		defer pace.Stop()
 		for {
 			select {
 			case <-stop:
-				done <- sent
 				return
 			case <-pace.C:
 			}
@@ -137,8 +140,7 @@ func (s *siege) knocked(t *testing.T) {
 		must(t, s.idle.Resume(harness.Limited(t, knockedFor)))
 		t.Logf("the operator is back after %v", time.Since(began).Round(time.Millisecond))
 	}
-	close(stop)
-	sent := <-done
+	halt()
 	must(t, conn.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
 	if n, _ := conn.Read(make([]byte, 2048)); n > 0 {
 		t.Error("a stranger was answered")

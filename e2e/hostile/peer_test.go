@@ -167,6 +167,13 @@ func (p *peer) answers() map[int]int {
 	return maps.Clone(p.seen)
 }
 
+// answered is how many calls were answered, and told BYE.
+func (p *peer) answered() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
+}
+
 // final is the newest final answer.
 func (p *peer) final() string {
 	p.mu.Lock()
@@ -182,6 +189,8 @@ func (p *peer) quiet(t *testing.T) {
 		defer p.mu.Unlock()
 		return len(p.ended) >= len(p.hung)
 	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.odd != "" {
 		t.Errorf("an answer that is none: %q", p.odd)
 	}
