@@ -33,10 +33,8 @@ func (b *bench) bridge(ctx context.Context, c contest) error {
 	for run := range b.runs {
 		var err error
 		switch {
-		case b.peer.IsValid() && c.ours == "relay":
-			err = b.climbUp(ctx, c, "peer", run)
 		case b.peer.IsValid():
-			return errors.New("a peer has no operators with SRTP that the contract knows of")
+			err = b.climbUp(ctx, c, "peer", run)
 		case b.cores > 1:
 			err = b.spread(ctx, c, run)
 		case b.calls > 0:
@@ -77,19 +75,16 @@ func (b *bench) contend(ctx context.Context, c contest, run int) error {
 	return b.weigh(ctx, c, run)
 }
 
-// attempt is a measurement of so many calls, and what each takes then.
-type attempt struct {
-	seen
-	kib float64 // a call
-}
-
 // whole says that nearly nothing was lost.
-func (a attempt) whole() bool { return a.paced && a.LossPercent() < lossLimit }
+func (m seen) whole() bool { return m.paced && m.LossPercent() < lossLimit }
 
 // borne says that the load was carried: whole, and nothing so late that it only waited for time to be had.
-func (a attempt) borne() bool { return a.whole() && a.Delay(0.99) <= lateLimit }
+func (m seen) borne() bool { return m.whole() && m.Delay(0.99) <= lateLimit }
 
-func (a attempt) inTime() bool { return a.borne() && a.Delay(0.99) <= inTime }
+func (m seen) inTime() bool { return m.borne() && m.Delay(0.99) <= inTime }
+
+// comparable says that what a packet cost can be held against what it costs elsewhere.
+func (m seen) comparable() bool { return m.paced && m.LossPercent() <= 1 }
 
 // climb is one server that is given more and more.
 type climb struct {
@@ -98,17 +93,17 @@ type climb struct {
 	kind  string
 	run   int
 	stage *stage
-	tried map[int]attempt // the best of each load
+	tried map[int]seen // the best of each load
 }
 
 // climbUp finds how many calls a server of some kind carries. The server under test prints its figures as they are, the floor with
 // "floor" before.
 func (b *bench) climbUp(ctx context.Context, c contest, kind string, run int) error {
-	k := &climb{bench: b, name: c.name, kind: kind, run: run, tried: map[int]attempt{}}
+	k := &climb{bench: b, name: c.name, kind: kind, run: run, tried: map[int]seen{}}
 	defer k.reset()
-	where, enough := search{steps: ladder, tries: 2}, attempt.borne
+	where, enough := search{steps: ladder, tries: 2}, seen.borne
 	if b.quick { // on a machine that is busy, everything is late
-		where.steps, enough = []int{10, 20}, attempt.whole
+		where.steps, enough = []int{10, 20}, seen.whole
 	}
 	n, err := where.largest(func(n int) (bool, error) { a, err := k.try(ctx, n); return enough(a), err })
 	if err != nil {
@@ -161,19 +156,18 @@ func (k *climb) punctual(ctx context.Context) error {
 func (k *climb) tell(prefix string) {
 	for _, n := range slices.Sorted(maps.Keys(k.tried)) {
 		a := k.tried[n]
-		if !slices.Contains(ladder, n) && n != 10 && n != 20 || !a.paced {
+		if !slices.Contains(ladder, n) && !k.bench.quick || !a.paced {
 			continue
 		}
 		at := func(metric, unit string, value float64) {
 			k.bench.out.at(k.name, "sweep_"+prefix+metric, unit, n, value)
 		}
-		at("delay_p50_ms", "ms", ms(a.Delay(0.5)))
+		if prefix == "" {
+			at("delay_p50_ms", "ms", ms(a.Delay(0.5)))
+		}
 		at("delay_p99_ms", "ms", ms(a.Delay(0.99)))
-		at("loss_pct", "percent", a.LossPercent())
 		if !a.core.unknown {
 			at("core_pct", "percent", 100*a.core.server)
-			at("packet_us", "µs", 1e6*a.cost)
-			at("kib_per_call", "KiB", a.kib)
 		}
 	}
 }
@@ -186,13 +180,13 @@ func (k *climb) reset() {
 }
 
 // try measures n calls. A server that was given too much is not asked again: it has lost operators, and would fail with less.
-func (k *climb) try(ctx context.Context, n int) (a attempt, err error) {
+func (k *climb) try(ctx context.Context, n int) (a seen, err error) {
 	if k.stage == nil {
 		if k.stage, err = k.bench.open(ctx, k.kind); err != nil {
 			return a, err
 		}
 	}
-	if a, err = k.stage.attempt(ctx, n, k.bench.window()); err != nil {
+	if a, err = k.stage.measure(ctx, n, k.bench.window()); err != nil {
 		return a, err
 	}
 	note("%s run %d: %s, %d calls: %.3f %% lost, p50 %v p99 %v, %v%s", k.name, k.run+1, k.kind, n, a.LossPercent(),
@@ -204,16 +198,6 @@ func (k *climb) try(ctx context.Context, n int) (a attempt, err error) {
 		k.reset()
 	}
 	return a, nil
-}
-
-// attempt measures n calls and looks at what they take.
-func (s *stage) attempt(ctx context.Context, n int, d time.Duration) (a attempt, err error) {
-	if a.seen, err = s.measure(ctx, n, d); err != nil || s.cmd == nil {
-		return a, err
-	}
-	full, err := s.resident()
-	a.kib = (full - s.empty) / 1024 / float64(s.calls)
-	return a, err
 }
 
 // ratios compares the cost of a packet with the rivals', at n calls.
@@ -228,7 +212,7 @@ func (b *bench) ratios(ctx context.Context, c contest, run, n int, d time.Durati
 		note("%s run %d: %s at %d calls: a packet costs %.1f µs of CPU (%.3f %% lost, p50 %v p99 %v), %v%s",
 			c.name, run+1, kind, n, 1e6*m.cost, m.LossPercent(), m.Delay(0.5), m.Delay(0.99), m.core, behind(m.paced))
 		switch {
-		case m.LossPercent() > 1 || !m.paced:
+		case !m.comparable():
 			note("%s run %d: no ratio to %s: %d calls were not borne", c.name, run+1, kind, n)
 			if kind == c.ours {
 				return nil
@@ -280,6 +264,10 @@ func (b *bench) spread(ctx context.Context, c contest, run int) error {
 		}
 		note("%s run %d: %d calls on %d cores: a packet costs %.1f µs of CPU (%.3f %% lost, p50 %v p99 %v)%s",
 			c.name, run+1, calls, cores, 1e6*m.cost, m.LossPercent(), m.Delay(0.5), m.Delay(0.99), behind(m.paced))
+		if !m.comparable() {
+			note("%s run %d: no ratio to one core: %d calls were not borne on %d", c.name, run+1, calls, cores)
+			return nil
+		}
 		b.out.note(page.Figure{Bench: c.name, Metric: "packet_us", Unit: "µs", Cores: cores}, 1e6*m.cost)
 		if cores == 1 {
 			single = m.cost
@@ -301,18 +289,21 @@ func (b *bench) weigh(ctx context.Context, c contest, run int) error {
 	if b.quick {
 		n = 20
 	}
-	a, err := s.attempt(ctx, n, b.window())
+	if _, err := s.measure(ctx, n, b.window()); err != nil {
+		return err
+	}
+	full, err := s.kibPerCall()
 	goroutines, err2 := s.goroutines(ctx)
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	b.out.add(c.name, "kib_per_call", "KiB", a.kib)
+	b.out.add(c.name, "kib_per_call", "KiB", full)
 	b.out.add(c.name, "goroutines_per_call", "goroutines", float64(goroutines-s.idle)/float64(n))
 	if b.quick || run > 0 { // to wait until all are forgotten takes long
 		return nil
 	}
 	after, err := s.leave(ctx)
-	note("%s: %d calls take %.0f KiB each, %.0f KiB each are left when all are over", c.name, n, a.kib, after)
+	note("%s: %d calls take %.0f KiB each, %.0f KiB each are left when all are over", c.name, n, full, after)
 	b.out.add(c.name, "kib_after", "KiB", after)
 	return err
 }
@@ -330,8 +321,13 @@ func (s *stage) leave(ctx context.Context) (float64, error) {
 		}
 	}
 	time.Sleep(10 * settleFor) // Go gives back a little at a time
-	after, err := s.resident()
-	return (after - s.empty) / 1024 / float64(s.calls), err
+	return s.kibPerCall()
+}
+
+// kibPerCall is how much more memory than before the first call is in use, in KiB a call.
+func (s *stage) kibPerCall() (float64, error) {
+	now, err := s.resident()
+	return (now - s.empty) / 1024 / float64(s.calls), err
 }
 
 // givenBackIn is how long after the last call SIP has forgotten it (RFC 3261: 32 s).

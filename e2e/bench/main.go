@@ -32,6 +32,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -68,7 +69,6 @@ type bench struct {
 	toPage    string // file to write; "" for none
 	from      string // file of figures
 	about     page.About
-	rated     int // calls a second that setup_answer found; 0: it was not run
 }
 
 func main() {
@@ -102,6 +102,9 @@ func serveRival(kind, host string) error {
 // names are the benchmarks that there are, in the order in which all of them are run.
 var names = []string{"accept", "bridge_rtp", "bridge_srtp", "offer", "overload", "setup_answer", "setup_bridge", "voicemail"}
 
+// ofPeers are those of them that ask of a server no more than it says over SIP.
+var ofPeers = []string{"bridge_rtp", "offer", "overload", "setup_answer", "setup_bridge"}
+
 // options are the arguments of the command.
 func (b *bench) options(args []string) (chosen []string, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -118,7 +121,7 @@ func (b *bench) options(args []string) (chosen []string, err error) {
 	flags.StringVar(&b.from, "from", "", "measure nothing: make the page from a file of lines that benches have printed")
 	flags.StringVar(&b.about.Commit, "commit", "", "what was measured, for the page")
 	flags.StringVar(&b.about.Date, "date", "", "when, for the page")
-	flags.StringVar(&b.about.Machine, "machine", machine(), "on what, for the page")
+	flags.StringVar(&b.about.Machine, "machine", "", "on what, for the page; this machine is named where nothing else is said")
 	if err := flags.Parse(args); err != nil {
 		return nil, flag.ErrHelp // it was printed
 	}
@@ -134,11 +137,16 @@ func (b *bench) options(args []string) (chosen []string, err error) {
 		b.runs = 1
 	}
 	b.about.Quick = b.quick
+	if b.from == "" { // what was measured before was perhaps measured elsewhere
+		b.about.Machine = cmp.Or(b.about.Machine, machine())
+	}
 	switch {
 	case b.runs < 1 || b.cores < 1:
 		return nil, errors.New("at least one run on one core is needed")
-	case b.peer.IsValid() && len(flags.Args()) == 0:
-		return nil, errors.New("name what is to be measured of the peer: bridge_rtp, offer, overload, setup_answer, setup_bridge")
+	case b.peer.IsValid() && slices.ContainsFunc(chosen, func(name string) bool { return !slices.Contains(ofPeers, name) }):
+		return nil, fmt.Errorf("name what is to be measured of the peer; it can be %v", ofPeers)
+	case b.peer.IsValid() && (b.profile != "" || b.cores > 1):
+		return nil, errors.New("--profile and --cores are for a server of ours, not for a peer")
 	case b.from != "" && b.toPage == "":
 		return nil, errors.New("--from makes a page: say with --page where")
 	}

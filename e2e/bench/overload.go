@@ -55,7 +55,10 @@ func (b *bench) overload(ctx context.Context) error {
 		note("overload run %d: %d calls/s come, %.0f are borne: %.0f answered in time, p99 %v; %d refused, %d late, %d never answered; %d calls talk: %.3f %% lost (%.3f before), p99 %v (%v), memory %+.0f %%, %v%s",
 			run+1, offered, peak, f.goodput, f.at(0.99), f.refused, f.late, f.silent, talking, f.talk.LossPercent(), before.LossPercent(),
 			f.talk.Delay(0.99), before.Delay(0.99), f.grown, f.core, behind(f.paced))
-		b.out.add("overload", "offered_per_second", "calls/s", float64(offered))
+		if !f.paced && !b.quick {
+			continue
+		}
+		b.out.add("overload", "offered_per_second", "calls/s", float64(f.all)/d.Seconds())
 		b.out.add("overload", "peak_per_second", "calls/s", peak)
 		b.out.add("overload", "goodput_per_second", "calls/s", f.goodput)
 		b.out.add("overload", "goodput_of_peak", "ratio", f.goodput/peak)
@@ -74,13 +77,10 @@ func (b *bench) overload(ctx context.Context) error {
 	return b.out.print()
 }
 
-// peak is how many calls a second the node bears, measured a moment ago or said by --calls, and how many it is therefore given.
+// peak is how many calls a second the node bears, measured now, and how many it is therefore given.
 func (b *bench) peak(ctx context.Context, n *node, phone *load.Phone) (peak float64, offered, talking int, d time.Duration, err error) {
 	if b.quick {
 		return 100, 200, 10, time.Second, nil
-	}
-	if b.calls > 0 {
-		return float64(b.calls), min(mostOffered, int(tooMuch*float64(b.calls))), liveCalls, overloadFor, nil
 	}
 	t := &dial{bench: b, node: n, phone: phone, name: "overload", user: "answer", d: 3 * time.Second, tried: map[int]rates{}}
 	rate, err := search{steps: rateLadder, tries: 2}.largest(func(rate int) (bool, error) { r, err := t.try(ctx, rate); return r.borne(), err })

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -32,6 +33,40 @@ func TestTheLargestLoadIsFoundToATenth(t *testing.T) {
 			t.Fatalf("%d attempts", tried)
 		}
 	})
+}
+
+func TestOfAPeerOnlyWhatItCanDoIsMeasured(t *testing.T) {
+	t.Parallel()
+	for args, fine := range map[string]bool{
+		"bridge_rtp offer overload setup_answer setup_bridge": true,
+		"":                             false, // all of them
+		"accept":                       false,
+		"setup_answer voicemail":       false,
+		"bridge_srtp":                  false,
+		"--profile /tmp setup_answer":  false,
+		"--cores 2 bridge_rtp":         false,
+		"--cores 1 --quick bridge_rtp": true,
+	} {
+		_, err := new(bench).options(append([]string{"--peer", "192.0.2.1:5060"}, strings.Fields(args)...))
+		if (err == nil) != fine {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func TestFiguresOfBeforeAreNotSaidToBeOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--from old --page new":                   "",
+		"--from old --page new --machine another": "another",
+		"--machine another":                       "another",
+		"accept":                                  machine(),
+	} {
+		var b bench
+		if _, err := b.options(strings.Fields(args)); err != nil || b.about.Machine != want {
+			t.Errorf("%q: %q, %v", args, b.about.Machine, err)
+		}
+	}
 }
 
 func TestALoadThatFailsIsTriedAgain(t *testing.T) {

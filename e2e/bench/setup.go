@@ -73,6 +73,7 @@ func (b *bench) setUp(ctx context.Context, name, user string) error {
 	if b.quick {
 		t.d, where = time.Second, search{steps: []int{25, 50}}
 	}
+	rated := 0
 	for run := range b.runs {
 		t.run, t.tried = run, map[int]rates{}
 		rate, err := where.largest(func(rate int) (bool, error) { r, err := t.try(ctx, rate); return r.borne(), err })
@@ -88,14 +89,11 @@ func (b *bench) setUp(ctx context.Context, name, user string) error {
 			return err
 		}
 		t.tell()
-		if name != "setup_answer" { // whose sweep is drawn
-			where = where.again(rate)
-		}
-		b.rated = rate
+		rated = rate
 	}
 	if b.profile != "" {
 		wait := b.record(n.process, name)
-		if _, err := n.callAt(ctx, phone, user, max(1, b.rated*4/5), profileS*time.Second); err != nil {
+		if _, err := n.callAt(ctx, phone, user, max(1, rated*4/5), profileS*time.Second); err != nil {
 			return err
 		}
 		wait()

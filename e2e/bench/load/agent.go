@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"holdfast/deploy/schema/demo"
@@ -17,11 +16,10 @@ import (
 // Agent is the far end of calls that the server dials on: it answers whoever calls it at once, and lets them go. It sends
 // no audio.
 type Agent struct {
-	conn     *net.UDPConn
-	local    netip.AddrPort
-	media    func(caller string) netip.AddrPort
-	wait     sync.WaitGroup
-	answered atomic.Int64
+	conn  *net.UDPConn
+	local netip.AddrPort
+	media func(caller string) netip.AddrPort
+	wait  sync.WaitGroup
 
 	mu   sync.Mutex
 	rang map[string]rang // by the caller's number
@@ -56,9 +54,6 @@ func (a *Agent) Close() {
 	_ = a.conn.Close()
 	a.wait.Wait()
 }
-
-// Answered is how many INVITEs were answered, repeated ones too.
-func (a *Agent) Answered() int { return int(a.answered.Load()) }
 
 func (a *Agent) read() {
 	buf := make([]byte, 65535)
@@ -106,7 +101,6 @@ func (a *Agent) take(m []byte, now time.Time) []byte {
 	if !bytes.Equal(method, []byte("INVITE")) {
 		return append(b, "Content-Length: 0\r\n\r\n"...)
 	}
-	a.answered.Add(1)
 	caller := userOf(header(m, "From"))
 	a.ring(caller, rang{now, mediaOf(m)})
 	offer := describe(a.media(caller))

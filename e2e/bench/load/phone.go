@@ -40,8 +40,6 @@ type Call struct {
 	AnsweredAt time.Time      // of the 200; zero: none came
 	Media      netip.AddrPort // where the server wants audio, by its SDP
 	Status     int            // final status; 0: none came
-	ID         string         // X-Holdfast-Call of the 200
-	Repeated   int            // INVITEs that had to be sent again
 	Later      bool           // a refusal said when to come again (Retry-After)
 	GivenUp    bool           // a request was never answered
 
@@ -212,7 +210,6 @@ func (p *Phone) again(c *Call, now time.Time) {
 		p.send(c, "BYE", 2, "")
 	default:
 		c.waits *= 2
-		c.Repeated++
 		p.send(c, "INVITE", 1, c.offer)
 	}
 }
@@ -259,7 +256,6 @@ func (p *Phone) take(m []byte, now time.Time) {
 		c.Status, c.remote = status, string(header(m, "To"))
 		if status == 200 {
 			c.AnsweredAt = now
-			c.ID = string(header(m, "X-Holdfast-Call"))
 			c.Media = mediaOf(m)
 			if uri := header(m, "Contact"); len(uri) > 2 {
 				c.target = string(bytes.Trim(uri, "<>"))

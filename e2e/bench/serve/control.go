@@ -30,10 +30,9 @@ type Figures struct {
 	Goroutines int `json:"goroutines"`
 }
 
-// control serves /figures, /debug/pprof/profile, /debug/pprof/heap and what handle adds on host, until standard input ends.
+// control serves /figures, /debug/pprof/heap and what handle adds on host, until standard input ends.
 func control(host string, handle map[string]func(n int, body string) (string, error)) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.Handle("GET /debug/pprof/heap", pprof.Handler("heap"))
 	mux.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(Figures{Goroutines: runtime.NumGoroutine()}) // a client that left
