@@ -111,8 +111,7 @@ func TestACallOfOursRingsIsAnsweredHeardAndHungUp(t *testing.T) {
 	if a, b := k.WaitDigit(patience), k.WaitDigit(patience); a != '5' || b != '#' {
 		t.Errorf("keys %c %c", a, b)
 	}
-	c := &caller{p: p, id: invite.CallID().Value(), tag: "them", branch: "z9hG4bK-re", seq: 1, transport: "UDP", uri: "sip:x@127.0.0.1", to: "sip:x@127.0.0.1"}
-	c.toTag, _ = invite.From().Params.Get("tag")
+	c := theirs(p, invite, "them")
 	c.next("INVITE", offer(k.Addr().String(), "a=sendonly\r\n"))
 	c.answered("")
 	event(t, events, media.Held)
@@ -145,8 +144,7 @@ func TestTheCalledPartyHangsUp(t *testing.T) {
 	if ack := p.request(sip.ACK); len(ack.GetHeaders("Route")) != 2 || !strings.Contains(value(ack, "Route"), p.addr()) {
 		t.Errorf("the ACK's way: %v", values(ack, "Route"))
 	}
-	c := &caller{p: p, id: invite.CallID().Value(), tag: "them", branch: "z9hG4bK-bye", seq: 1, transport: "UDP", uri: "sip:x@127.0.0.1", to: "sip:x@127.0.0.1"}
-	c.toTag, _ = invite.From().Params.Get("tag")
+	c := theirs(p, invite, "them")
 	c.next("BYE", "")
 	p.response(sip.BYE, 200)
 	ended(t, leg, events, "bye", 0)

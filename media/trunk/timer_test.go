@@ -200,8 +200,7 @@ func TestACallOfOursAgreesOnATimer(t *testing.T) {
 	p.says(invite, 200, "them", offer("", ""), "Session-Expires: 600;refresher=uas", "Allow: UPDATE")
 	p.request(sip.ACK)
 	event(t, events, media.Connected)
-	c := &caller{p: p, id: invite.CallID().Value(), tag: "them", branch: "z9hG4bK-re", seq: 1, transport: "UDP", uri: "sip:x@127.0.0.1", to: "sip:x@127.0.0.1"}
-	c.toTag, _ = invite.From().Params.Get("tag")
+	c := theirs(p, invite, "them")
 	c.next("UPDATE", offer("", "a=inactive\r\n"), "Supported: timer", "Session-Expires: 600;refresher=uas") // ours from now on
 	if res := p.response(sip.UPDATE, 200); !strings.Contains(string(res.Body()), "a=inactive") {
 		t.Errorf("%s", res)
