@@ -3,6 +3,7 @@ package desk_test
 import (
 	"testing"
 
+	"holdfast/deploy/schema/demo"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/desk"
 	"holdfast/e2e/harness"
@@ -14,7 +15,7 @@ func TestTheDeskSaysThatNothingIsHeardOfTheCaller(t *testing.T) {
 	n := harness.Start(t)
 	for _, words := range []struct{ language, who, unheard, more string }{
 		{"en", ada, "You cannot hear the caller", "say that you do not hear them"},
-		{"hu", "ben@harbor.example", "A hívó nem hallható", "mondja meg neki, hogy Ön nem hallja"},
+		{"hu", demo.Ben, "A hívó nem hallható", "mondja meg neki, hogy Ön nem hallja"},
 	} {
 		t.Run(words.language, func(t *testing.T) {
 			ready(t)

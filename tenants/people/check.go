@@ -23,6 +23,7 @@ const (
 // Problem is one thing that is wrong with what somebody entered, for the form that shows it.
 type Problem struct {
 	Field string // "name", "methods[2].value"
+	Code  string // stable, for translation; "": the field says enough, "not_" and its name
 	Text  string // what is wrong and what would be right, in plain words
 	About string // whom it is about: the ID of a person that the field names; ""
 }

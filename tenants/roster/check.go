@@ -34,15 +34,15 @@ func (s *Schedule) Check(known func(tenants.PersonID) bool) error {
 	}
 	c.line("name", s.Name)
 	if _, ok := loadZone(s.Zone); !ok {
-		c.add("zone", "%q is not a time zone such as Europe/Budapest", s.Zone)
+		c.coded("zone", "not_a_zone", "%q is not a time zone such as Europe/Budapest", s.Zone)
 	}
 	if s.CatchAll == "" {
 		c.add("catch_all", "is empty: somebody must answer when nobody is planned")
 	} else {
 		c.person("catch_all", s.CatchAll)
 	}
-	c.most("layers", len(s.Layers), mostLayers)
-	c.most("overrides", len(s.Overrides), mostOverrides)
+	c.most("layers", "too_many_layers", len(s.Layers), mostLayers)
+	c.most("overrides", "too_many", len(s.Overrides), mostOverrides)
 	ids := make(map[string]bool)
 	for i := range s.Layers {
 		at := fmt.Sprintf("layers[%d].", i)
@@ -74,13 +74,16 @@ type checker struct {
 	found []error
 }
 
-func (c *checker) add(field, format string, args ...any) {
-	c.found = append(c.found, &people.Problem{Field: field, Text: fmt.Sprintf(format, args...)})
+func (c *checker) add(field, format string, args ...any) { c.coded(field, "", format, args...) }
+
+// coded is add with a code where the field has none of its own: see people.Problem.
+func (c *checker) coded(field, code, format string, args ...any) {
+	c.found = append(c.found, &people.Problem{Field: field, Code: code, Text: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) most(field string, n, most int) {
+func (c *checker) most(field, code string, n, most int) {
 	if n > most {
-		c.add(field, "are %d, at most %d are possible", n, most)
+		c.coded(field, code, "are %d, at most %d are possible", n, most)
 	}
 }
 
@@ -126,18 +129,18 @@ func (c *checker) layer(at string, l *Layer) {
 	if len(l.Participants) == 0 {
 		c.add(at+"participants", "are none: a turn is somebody's")
 	}
-	c.most(at+"participants", len(l.Participants), mostParticipants)
+	c.most(at+"participants", "", len(l.Participants), mostParticipants)
 	for i, turn := range l.Participants {
 		field := fmt.Sprintf("%sparticipants[%d]", at, i)
 		if len(turn) == 0 {
 			c.add(field, "is empty: a turn is somebody's")
 		}
-		c.most(field, len(turn), mostAtOnce)
+		c.most(field, "", len(turn), mostAtOnce)
 		for k, id := range turn {
 			c.person(fmt.Sprintf("%s[%d]", field, k), id)
 		}
 	}
-	c.most(at+"windows", len(l.Windows), mostWindows)
+	c.most(at+"windows", "", len(l.Windows), mostWindows)
 	for i, w := range l.Windows {
 		if err := w.Check(fmt.Sprintf("%swindows[%d]", at, i)); err != nil {
 			c.found = append(c.found, err)

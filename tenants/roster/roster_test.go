@@ -205,6 +205,17 @@ func TestASchedulesProblemsAreNamed(t *testing.T) {
 	if !errors.As(err, &p) || p.Field != "catch_all" {
 		t.Errorf("%+v", p)
 	}
+	for code, spoil := range map[string]func(*roster.Schedule){
+		"not_a_zone":      func(s *roster.Schedule) { s.Zone = "Mars/Olympus" },
+		"too_many_layers": func(s *roster.Schedule) { s.Layers = make([]roster.Layer, 21) },
+		"too_many":        func(s *roster.Schedule) { s.Overrides = make([]roster.Override, 1001) },
+	} {
+		s := roster.Schedule{ID: s.ID, Account: s.Account, Name: s.Name, Zone: s.Zone, CatchAll: id(1)}
+		spoil(&s)
+		if err := s.Check(nil); !errors.As(err, &p) || p.Code != code {
+			t.Errorf("%s: %+v", code, p)
+		}
+	}
 }
 
 func TestAScheduleIsTheSameAfterJSON(t *testing.T) {

@@ -127,13 +127,30 @@ func TestATrunkIsNotAddedOverAnother(t *testing.T) {
 		return got.Body.String()
 	}
 	add(`{"name":"carrier","signal":["192.0.2.1"],"create":true,"tls":{"name":"carrier.example"},"encryption":"required"}`, 201)
-	if got := add(`{"name":"carrier","signal":["192.0.2.9"],"create":true}`, 409); !strings.Contains(got, `"about":"carrier","code":"taken","field":"name"`) {
+	if got := add(`{"name":"carrier","signal":["192.0.2.9"],"create":true}`, 409); !strings.Contains(got, `"about":"carrier","code":"trunk_taken","field":"name"`) {
 		t.Errorf("the answer does not say that the name is taken: %s", got)
 	}
 	if got := w.trunks; len(got) != 1 || got[0].TLS == nil {
 		t.Errorf("the trunk that was there: %+v", got)
 	}
 	add(`{"name":"carrier","signal":["192.0.2.9"]}`, 201) // replaced, on purpose
+}
+
+func TestWhatCannotBeSoWithATrunkIsSaidOfItsField(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for body, want := range map[string]string{
+		`"signal":["192.0.2.0/28","carrier"]`:                         `"code":"not_networks","field":"signal[1]"`,
+		`"signal":["192.0.2.0/28"],"media":["0.0.0.0/0"]`:             `"about":"0.0.0.0/0","code":"too_wide","field":"media"`,
+		`"signal":["2001::/16"]`:                                      `"about":"2001::/16","code":"too_wide","field":"signal"`,
+		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example"`:   `"code":"not_host_port","field":"options"`,
+		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example:0"`: `"code":"not_host_port","field":"options"`,
+	} {
+		got := w.do("POST", "/api/v1/trunks", "platform/platform", `{"name":"carrier",`+body+`}`)
+		if got.Code != 400 || !strings.Contains(got.Body.String(), want) {
+			t.Errorf("%s: %d %s", body, got.Code, got.Body)
+		}
+	}
 }
 
 func TestABodyOfUnknownLengthIsLimitedToo(t *testing.T) {

@@ -124,14 +124,18 @@ func takenTrunk(name string, cause error) *fault {
 	return &fault{
 		status: http.StatusConflict, code: "taken", title: "There is a trunk of this name already.",
 		detail: "Nothing was changed. Remove it first, or send all of its settings without create.", cause: cause,
-		errors: []FieldError{{Field: "name", Code: "taken", Text: "is the name of another trunk", About: &name}},
+		errors: []FieldError{{Field: "name", Code: "trunk_taken", Text: "is the name of another trunk", About: &name}},
 	}
 }
 
-// wrongTrunk says what cannot be so with a trunk.
-func wrongTrunk(field, code, text string) *fault {
-	f := badRequest(field+": "+text+".", nil)
-	f.errors = []FieldError{{Field: field, Code: code, Text: text}}
+// wrongTrunk says what cannot be so with a trunk. About is the network that it says it of, as it was read; "" elsewhere.
+func wrongTrunk(field, code, text, about string, cause error) *fault {
+	f := badRequest(field+": "+text+".", cause)
+	e := FieldError{Field: field, Code: code, Text: text}
+	if about != "" {
+		e.About = &about
+	}
+	f.errors = []FieldError{e}
 	return f
 }
 
@@ -152,7 +156,7 @@ func trunkFrom(c TrunkChange) (routing.Trunk, error) {
 		return t, err
 	}
 	if t.Options != "" && !hostPort(t.Options) {
-		return t, badRequest("options: write it as HOST:PORT.", nil)
+		return t, wrongTrunk("options", "not_host_port", "write it as HOST:PORT", "", nil)
 	}
 	if err := encryption(&t, c); err != nil || c.Out == nil {
 		return t, err
@@ -167,10 +171,10 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 		t.TLS = &routing.TLS{CA: value(s.Ca), Name: value(s.Name), Mutual: value(s.Mutual)}
 		t.Encryption = routing.EncryptionRequired
 		if t.TLS.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.TLS.CA)) {
-			return wrongTrunk("tls.ca", "not_a_certificate", "no certificate in PEM is in it")
+			return wrongTrunk("tls.ca", "not_a_certificate", "no certificate in PEM is in it", "", nil)
 		}
 		if t.TLS.Mutual && t.TLS.CA == "" && t.TLS.Name == "" && (c.Out == nil || value(c.Out.Domain) == "") {
-			return wrongTrunk("tls.name", "any_certificate", "whoever has any certificate could call. Say for which name it must be, or who signs it")
+			return wrongTrunk("tls.name", "any_certificate", "whoever has any certificate could call. Say for which name it must be, or who signs it", "", nil)
 		}
 	}
 	if c.Encryption != nil {
@@ -184,7 +188,7 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 	}
 	t.ClearKeys = value(c.ClearKeys)
 	if t.Encryption != routing.EncryptionOff && t.TLS == nil && !t.ClearKeys {
-		return wrongTrunk("clear_keys", "keys_in_clear", "without TLS the keys could be read on their way. Use TLS, or say that you accept it")
+		return wrongTrunk("clear_keys", "keys_in_clear", "without TLS the keys could be read on their way. Use TLS, or say that you accept it", "", nil)
 	}
 	return nil
 }
@@ -221,13 +225,13 @@ const (
 
 func prefixes(field string, in []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, s := range in {
+	for i, s := range in {
 		p, err := parsePrefix(s)
 		if err != nil {
-			return nil, badRequest(fmt.Sprintf("%s: each entry is an address or a CIDR such as 192.0.2.0/28.", field), err)
+			return nil, wrongTrunk(fmt.Sprintf("%s[%d]", field, i), "not_networks", "each entry is an address or a CIDR such as 192.0.2.0/28", "", err)
 		}
 		if p.Addr().Is4() && p.Bits() < widest4 || p.Addr().Is6() && p.Bits() < widest6 {
-			return nil, badRequest(fmt.Sprintf("%s: %s is wider than any carrier. Write the range the carrier gave you.", field, p), nil)
+			return nil, wrongTrunk(field, "too_wide", p.String()+" is wider than any carrier. Write the range the carrier gave you", p.String(), nil)
 		}
 		out = append(out, p)
 	}

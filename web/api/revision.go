@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
@@ -67,7 +68,7 @@ func fieldErrors(err error) []FieldError {
 		}
 		found = append(found, e)
 	case errors.As(err, &person):
-		e := FieldError{Field: person.Field, Code: "not_" + leaf(person.Field), Text: person.Text}
+		e := FieldError{Field: person.Field, Code: cmp.Or(person.Code, "not_"+leaf(person.Field)), Text: person.Text}
 		if person.About != "" {
 			e.About = &person.About
 		}

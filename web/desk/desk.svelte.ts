@@ -56,7 +56,6 @@ export class DeskStore {
   /** Another page of this operator was on this duty when this one came: it is closed now, and that is said. */
   tookOver = $state(false);
   private fresh = false;
-  private first = false;
   /** An earlier try of this page to connect failed on our side: the server may still count its socket. */
   private retried = false;
   speakingSince = $state(0);
@@ -153,7 +152,6 @@ export class DeskStore {
     this.stage = 'before';
     this.check = null;
     this.recheck = this.fresh = this.tookOver = false;
-    this.first = true;
     this.retried = false;
     this.happen({ is: 'reset', now: Date.now() });
     this.socket.start();
@@ -212,10 +210,7 @@ export class DeskStore {
     this.happen({ is: 'message', message, now: Date.now() });
     const duty = message.duty;
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
-    if (duty && this.first) {
-      this.first = false;
-      this.tookOver = !!duty.took_over && !this.retried;
-    }
+    if (duty?.took_over && !this.retried) this.tookOver = true;
     if (duty && this.fresh) {
       // A duty that another page began was proven there; this machine's line was not.
       this.fresh = false;

@@ -30,7 +30,10 @@ it('says that a number was not taken away where the numbers are, and blames no f
 
 it('asks the server for a new trunk only, and shows at the name that it is taken', async () => {
   const POST = vi.fn(async () =>
-    answered(409, { code: 'taken', errors: [{ field: 'name', code: 'taken', text: 'is taken', about: 'carrier' }] }),
+    answered(409, {
+      code: 'taken',
+      errors: [{ field: 'name', code: 'trunk_taken', text: 'is taken', about: 'carrier' }],
+    }),
   );
   const api = { GET: async () => answered(200, { items: [], next: null }), POST };
   render(Trunks, { store: { api } as unknown as PortalStore });
@@ -41,6 +44,23 @@ it('asks the server for a new trunk only, and shows at the name that it is taken
   expect(await form.findByText(/^There is a trunk carrier\./)).toBeTruthy();
   expect(document.activeElement).toBe(form.getByLabelText('Name'));
   expect(POST).toHaveBeenCalledWith('/trunks', { body: expect.objectContaining({ create: true, name: 'carrier' }) });
+});
+
+it('shows a network and an address that cannot be used at their fields', async () => {
+  const signal = { field: 'signal', code: 'too_wide', text: 'is wider', about: '0.0.0.0/0' };
+  const media = { field: 'media[1]', code: 'not_networks', text: 'is none' };
+  const options = { field: 'options', code: 'not_host_port', text: 'write it' };
+  const POST = async () => answered(400, { code: 'bad_request', errors: [signal, media, options] });
+  const api = { GET: async () => answered(200, { items: [], next: null }), POST };
+  render(Trunks, { store: { api } as unknown as PortalStore });
+  await fireEvent.input(screen.getByLabelText('Name'), { target: { value: 'carrier' } });
+  await fireEvent.input(screen.getByLabelText('SIP from'), { target: { value: '0.0.0.0/0' } });
+  await fireEvent.click(screen.getByRole('button', { name: 'Add' }));
+  await screen.findByText(/^0\.0\.0\.0\/0 is wider than any carrier\./);
+  expect(screen.getByText(/^2: Write networks such as/)).toBeTruthy();
+  for (const label of ['SIP from', 'Media from', 'OPTIONS to'])
+    expect(screen.getByLabelText(label).getAttribute('aria-invalid')).toBe('true');
+  expect(screen.queryByText(/write it|is none/)).toBeNull();
 });
 
 it('asks for TLS and encryption of a new trunk, and shows at its field what cannot be', async () => {
@@ -85,4 +105,10 @@ it('tells who runs the platform of alarms, and not of callers that they do not h
   render(Headline, { store: store as unknown as PortalStore });
   expect(screen.getByText('1 alarm is open.')).toBeTruthy();
   expect(screen.queryByText(/Callers hear/)).toBeNull();
+});
+
+it('says once to who runs the platform that it is connecting', () => {
+  const store = { board: null, me: { tenant: 'platform' }, connection: { state: 'connecting', since: 1 } };
+  render(Headline, { store: { ...store, may: () => true, local: () => 0 } as unknown as PortalStore });
+  expect(screen.getAllByText(/Connecting/)).toHaveLength(1);
 });

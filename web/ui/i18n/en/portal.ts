@@ -307,8 +307,6 @@ export const portal = {
   'tenants.none': 'No tenants.',
   'tenant.live': 'Live',
   'tenant.standby': 'Standby',
-  'wrong.taken':
-    'There is a trunk {about}. This form knows only half of its settings: change it with “holdfast trunk add {about}”, or remove it first.',
   'numbers.add': 'Lead a number to an account',
   'numbers.add.more': 'Callers of this emergency number reach the account at once.',
   'numbers.number': 'Emergency number',

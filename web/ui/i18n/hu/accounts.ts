@@ -32,7 +32,7 @@ export const accounts: Record<keyof typeof en, string> = {
   'wrong.emergency_number': 'Ez vészhelyzeti szám, nem az ügyfél saját száma.',
   'wrong.not_its_own': 'Csak az ügyfél valamelyik száma lehet.',
   'wrong.not_a_language': 'Ez nem nyelvkód, mint a hu vagy az en.',
-  'wrong.not_a_zone': 'Ez nem időzóna, mint az Europe/Budapest.',
+  'wrong.not_a_zone': 'Ilyen időzóna nincs. Helyes például: Europe/Budapest.',
   'wrong.not_a_country': 'Két betűt írjon, például HU vagy US.',
   'wrong.not_an_address': 'Ez nem e-mail-cím.',
   'wrong.claimed': 'Ez a szám már máshoz vezet: {about}. Előbb ott távolítsa el.',

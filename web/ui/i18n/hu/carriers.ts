@@ -30,12 +30,18 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.srtp.pick.preferred': 'Ahol tudja; a többit megjelöljük',
   'trunks.srtp.pick.required': 'Mindig; a többit elutasítjuk',
   'trunks.tls.name': 'Név a tanúsítványában',
-  'trunks.tls.name.hint': 'Például sip.carrier.example; üresen: a kimenő hívások célja',
+  'trunks.tls.name.hint':
+    'Például sip.carrier.example; kell, ha be kell mutatnia a tanúsítványát, hacsak lent meg nem adja az aláíróját',
   'trunks.tls.ca': 'Ki írja alá a tanúsítványát',
   'trunks.tls.ca.hint': 'PEM szöveg; üresen: akiben ez a rendszer megbízik',
   'trunks.tls.mutual': 'Híváskor be kell mutatnia a tanúsítványát',
   'trunks.clear.accept': 'Elfogadom, hogy aki a SIP-üzeneteket látja, bele is hallgathat',
   'trunks.clear.hint': 'TLS nélkül a hangot titkosító kulcsok útközben olvashatók.',
+  'wrong.trunk_taken':
+    'Már van {about} nevű trönk. Ez az űrlap csak a beállításai felét ismeri: módosítsa a „holdfast trunk add {about}” paranccsal, vagy előbb távolítsa el.',
+  'wrong.not_networks': 'Hálózatokat vagy egyes címeket írjon, például 203.0.113.0/28.',
+  'wrong.too_wide': '{about} túl széles egy szolgáltatónak. A tőle kapott tartományt írja be.',
+  'wrong.not_host_port': 'Gépet és portot írjon, például sip.carrier.example:5060.',
   'wrong.not_a_certificate': 'Ebben a szövegben nincs tanúsítvány. -----BEGIN CERTIFICATE----- a kezdete.',
   'wrong.any_certificate':
     'Bárki hívhatna, akinek van valamilyen tanúsítványa. Adja meg a benne álló nevet vagy az aláíróját.',

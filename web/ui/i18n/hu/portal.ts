@@ -133,7 +133,7 @@ export const portal: Record<keyof typeof en, string> = {
   'alarm.is.greetings': 'Egy felvett üdvözlés nincs ezen a gépen; a hívók az általánosat hallják.',
   'alarm.is.routing_copy': 'A másolat arról, hogy melyik szám kihez vezet, nem tárolható ennek a gépnek a lemezén.',
   'alarm.is.calls_refused': 'Hívásokat utasítunk el: ez a gép már a megengedett legtöbbet kezeli.',
-  'alarm.is.calls_while_standby': 'Hívások érkeznek, pedig a szolgálat nincs aktiválva: a hívók hangüzenetet hagynak.',
+  'alarm.is.calls_while_standby': 'Hívások érkeznek, pedig a szolgálat nincs élesítve: a hívók hangüzenetet hagynak.',
   'alarm.is.call_panic': 'Egy hívás a rendszer hibájába ütközött, és a következő biztonságos lépésnél folytatódott.',
   'alarm.is.journal_disk': 'A napló lemeze akadozik vagy hibás; az események a memóriában várnak.',
   'alarm.is.journal_damaged': 'A napló egy része megsérült, és félre lett téve.',
@@ -143,9 +143,10 @@ export const portal: Record<keyof typeof en, string> = {
   'alarm.is.certificate': 'A pult és a portál tanúsítványa hamarosan lejár, már lejárt, vagy nem olvasható.',
   'alarm.is.certificate_sip': 'A TLS feletti SIP tanúsítványa hamarosan lejár, már lejárt, vagy nem olvasható.',
   'alarm.is.draining': 'Ez a gép leáll: a folyamatban lévő hívások befejeződhetnek, újat nem fogad.',
-  'alarm.is.trunk_down': '{about} trönk szolgáltatója nem válaszol: lehet, hogy a hívásai nem érnek el bennünket.',
+  'alarm.is.trunk_down':
+    'Nem válaszol a szolgáltató ezen a trönkön: {about}. Lehet, hogy a hívásai nem érnek el bennünket.',
   'alarm.is.trunk_in_clear':
-    '{about} trönkön egy hívásnak titkosítva kellett volna érkeznie, de nem úgy jött: elutasítottuk.',
+    'Titkosítatlan hívás jött, pedig titkosítottnak kellett volna lennie; elutasítottuk. Trönk: {about}.',
   'alarm.is.disk_recordings': 'A hangfelvételek lemeze majdnem megtelt.',
   'alarm.is.disk_recordings_2': 'A hangfelvételek második lemeze majdnem megtelt.',
   'alarm.is.disk_journal': 'A napló lemeze majdnem megtelt.',
@@ -312,8 +313,6 @@ export const portal: Record<keyof typeof en, string> = {
   'tenants.none': 'Nincsenek bérlők.',
   'tenant.live': 'Éles',
   'tenant.standby': 'Készenlét',
-  'wrong.taken':
-    'Már van {about} nevű trönk. Ez az űrlap csak a beállításai felét ismeri: módosítsa a „holdfast trunk add {about}” paranccsal, vagy előbb távolítsa el.',
   'numbers.add': 'Szám hozzárendelése ügyfélhez',
   'numbers.add.more': 'Ennek a vészhelyzeti számnak a hívói azonnal az ügyfélhez jutnak.',
   'numbers.number': 'Vészhelyzeti szám',
