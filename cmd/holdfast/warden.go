@@ -31,14 +31,17 @@ type warden struct {
 	disks []watchedDisk
 	space func(dir string) (record.Space, error)
 	calls func() int // live
-	files *limits    // nil: not measured
-	certs []*renewed // what HTTPS and SIP over TLS show
-	now   func() time.Time
-	raise func(key, text string, severity journal.Severity)
-	clear func(key string)
-	log   *slog.Logger
+	// refused counts the requests that were refused since the start because too many came at once.
+	refused func() uint64
+	files   *limits    // nil: not measured
+	certs   []*renewed // what HTTPS and SIP over TLS show
+	now     func() time.Time
+	raise   func(key, text string, severity journal.Severity)
+	clear   func(key string)
+	log     *slog.Logger
 
-	peak   int // most calls at once so far
+	peak   int    // most calls at once so far
+	before uint64 // refused, at the last look
 	told   map[string]lastSaid
 	quit   chan struct{}
 	once   sync.Once
@@ -80,8 +83,9 @@ func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
 		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
-		raise: func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
-		clear: func(key string) { j.Clear(tenants.Platform, key) },
+		refused: func() uint64 { return n.answering.trunks.Dropped()["overload"] },
+		raise:   func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
+		clear:   func(key string) { j.Clear(tenants.Platform, key) },
 	}
 	seen := map[uint64]bool{} // one alarm a disk
 	for _, f := range []watchedDisk{
@@ -127,12 +131,22 @@ func (w *warden) look() {
 		w.files.measure()
 	}
 	w.peak = max(w.peak, w.calls())
+	w.crowd()
 	for _, c := range w.certs {
 		c.look(w)
 	}
 	for _, d := range w.disks {
 		w.disk(d)
 	}
+}
+
+// crowd raises the alarm of more new calls at once than this node can answer in time. It fades when none has been refused for long.
+func (w *warden) crowd() {
+	now := w.refused()
+	if more := now - w.before; more > 0 {
+		w.raise("crowd", fmt.Sprintf("more comes at once than this node can take: %d requests were refused within %v (%d since the start)", more, wardenEvery, now), journal.Critical)
+	}
+	w.before = now
 }
 
 // disk raises the alarm of a disk that is nearly full, or has no room for two hours of what this node has seen.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,8 +22,9 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	w := &warden{
 		disks: []watchedDisk{{"disk_recordings", "/data/recordings", "recordings"}},
 		space: func(string) (record.Space, error) { return space, nil }, calls: func() int { return calls },
-		raise: func(key, text string, severity journal.Severity) { open[key], said = severity, text },
-		clear: func(key string) { delete(open, key) }, now: time.Now,
+		refused: func() uint64 { return 0 },
+		raise:   func(key, text string, severity journal.Severity) { open[key], said = severity, text },
+		clear:   func(key string) { delete(open, key) }, now: time.Now,
 	}
 	for _, is := range []struct {
 		free  uint64
@@ -50,6 +52,26 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	}
 }
 
+// What was refused for want of time is told of at each look that finds more, with how many.
+func TestACrowdIsToldOf(t *testing.T) {
+	t.Parallel()
+	refused, said := uint64(0), ""
+	w := &warden{
+		calls: func() int { return 0 }, refused: func() uint64 { return refused }, now: time.Now,
+		raise: func(key, text string, severity journal.Severity) { said = fmt.Sprint(key, " ", severity, ": ", text) },
+	}
+	for _, is := range []struct {
+		refused uint64
+		said    string
+	}{{0, ""}, {12, "12 requests"}, {12, ""}, {20, "8 requests were refused within 1s (20 since"}} {
+		refused, said = is.refused, ""
+		w.look()
+		if (said == "") != (is.said == "") || !strings.Contains(said, is.said) || said != "" && !strings.HasPrefix(said, "crowd critical") {
+			t.Errorf("%d refused: the alarm says %q", refused, said)
+		}
+	}
+}
+
 // A certificate is told of in time, and a new one is used without a restart.
 func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	t.Parallel()
@@ -68,7 +90,7 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	former := r.pair.Load()
 	ends, now, count, text := former.Leaf.NotAfter, time.Now(), 0, ""
 	w := &warden{
-		certs: []*renewed{r}, calls: func() int { return 0 }, now: func() time.Time { return now },
+		certs: []*renewed{r}, calls: func() int { return 0 }, refused: func() uint64 { return 0 }, now: func() time.Time { return now },
 		raise: func(_, said string, _ journal.Severity) { count, text = count+1, said }, clear: func(string) { text = "" },
 	}
 	for _, is := range []struct {

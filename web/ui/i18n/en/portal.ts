@@ -131,6 +131,7 @@ export const portal = {
   'alarm.is.greetings': 'A recorded greeting is not on this node; callers hear the general one.',
   'alarm.is.routing_copy': 'The copy of who answers which number cannot be kept on this node’s disk.',
   'alarm.is.calls_refused': 'Calls are refused: this node carries as many as it may.',
+  'alarm.is.crowd': 'Calls are refused: more come at once than this node can answer in time.',
   'alarm.is.calls_while_standby': 'Calls arrive, and the service is not activated: their callers leave voicemails.',
   'alarm.is.call_panic': 'A call met a defect and was taken to the next safe step.',
   'alarm.is.journal_disk': 'The journal’s disk stalls or fails; events wait in memory.',

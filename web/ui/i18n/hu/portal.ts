@@ -133,6 +133,7 @@ export const portal: Record<keyof typeof en, string> = {
   'alarm.is.greetings': 'Egy felvett üdvözlés nincs ezen a gépen; a hívók az általánosat hallják.',
   'alarm.is.routing_copy': 'A másolat arról, hogy melyik szám kihez vezet, nem tárolható ennek a gépnek a lemezén.',
   'alarm.is.calls_refused': 'Hívásokat utasítunk el: ez a gép már a megengedett legtöbbet kezeli.',
+  'alarm.is.crowd': 'Hívásokat utasítunk el: több jön egyszerre, mint amennyit ez a gép időben fogadni tud.',
   'alarm.is.calls_while_standby': 'Hívások érkeznek, pedig a szolgálat nincs élesítve: a hívók hangüzenetet hagynak.',
   'alarm.is.call_panic': 'Egy hívás a rendszer hibájába ütközött, és a következő biztonságos lépésnél folytatódott.',
   'alarm.is.journal_disk': 'A napló lemeze akadozik vagy hibás; az események a memóriában várnak.',
