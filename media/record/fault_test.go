@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,6 +108,69 @@ func TestAFullFirstFolderSendsTakesToTheSecond(t *testing.T) {
 	}
 }
 
+// rested makes all that failed in a store's folders so long ago that the alarm may end.
+func rested(s *Store) {
+	for _, p := range s.places {
+		p.mu.Lock()
+		p.failedAt = p.failedAt.Add(-restFor)
+		p.mu.Unlock()
+	}
+}
+
+func TestATakeThatFailsAmongOthersIsOneAlarmAndOneLine(t *testing.T) {
+	t.Parallel()
+	var bad atomic.Pointer[string]
+	alarms, failed := make(chan bool, 20), make(chan struct{}, 1000)
+	files := faulty{onWrite: func(path string, b []byte) (int, error) {
+		if id := bad.Load(); id != nil && strings.Contains(path, *id) {
+			failed <- struct{}{}
+			return 0, syscall.EIO
+		}
+		return len(b), nil
+	}}
+	var log lines
+	s := newStore(t, Config{
+		Files: files.open, Alarm: func(open bool, _ string) { alarms <- open }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	ill := create(t, s, Limits{Longest: time.Minute}, nil)
+	id := string(ill.id)
+	bad.Store(&id)
+	said := noise(1, chunkBytes)
+	for i := range 3 {
+		say(ill, media.PCMU, uint32(i*chunkBytes), said)
+		<-failed
+		sound := create(t, s, Limits{Longest: time.Minute}, nil)
+		say(sound, media.PCMU, 0, said)
+		if _, err := sound.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.look()
+	if open := <-alarms; !open || len(alarms) > 0 || log.errors.Load() != 1 {
+		t.Errorf("alarm %v, %d more, %d errors in the log", open, len(alarms), log.errors.Load())
+	}
+	bad.Store(nil)
+	if _, err := ill.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.look()
+	if len(alarms) > 0 {
+		t.Error("it ended although something failed a moment ago")
+	}
+	rested(s)
+	if open := <-alarms; open {
+		t.Error("it did not end")
+	}
+}
+
+// lines is a log that counts its errors.
+type lines struct{ errors atomic.Int64 }
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.errors.Add(int64(bytes.Count(b, []byte("level=ERROR"))))
+	return len(b), nil
+}
+
 // TestATakeThatFailsEverywhereIsNotTriedWithoutPause: both folders refuse one take's file and keep those of others well.
 func TestATakeThatFailsEverywhereIsNotTriedWithoutPause(t *testing.T) {
 	t.Parallel()
@@ -120,7 +185,7 @@ func TestATakeThatFailsEverywhereIsNotTriedWithoutPause(t *testing.T) {
 			return len(b), nil
 		}
 		for _, p := range s.places { // another take's file was synced there
-			s.recovered(p)
+			p.succeeds()
 		}
 		return 0, syscall.EIO
 	}}
@@ -176,6 +241,7 @@ func TestAFullOnlyFolderIsTriedToTheEndAndStopTellsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustHear(t, s, take.id, said)
+	rested(s)
 	if <-alarm {
 		t.Error("the alarm did not end")
 	}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +61,8 @@ const (
 	tick = 100 * time.Millisecond
 	// retryAfter is the pause before a failed file is tried again.
 	retryAfter = 500 * time.Millisecond
-	// restFor is how long a folder that failed is avoided where there is another.
+	// restFor is how long a folder that failed is avoided where there is another, and how long nothing may fail in it before
+	// the alarm ends.
 	restFor = 10 * time.Second
 	// giveUpAfter is how long after its end a take is kept in memory for a disk that does not take it.
 	giveUpAfter = 10 * time.Minute
@@ -84,12 +87,13 @@ type Store struct {
 
 // place is a folder for recordings.
 type place struct {
-	dir     string
-	mu      sync.Mutex
-	stalled int       // writers that hang in it
-	full    bool      // new takes go elsewhere
-	failing bool      // the last thing done there failed
-	avoid   time.Time // until then others are preferred
+	dir      string
+	mu       sync.Mutex
+	stalled  int       // writers that hang in it
+	full     bool      // new takes go elsewhere
+	failing  bool      // the last thing done there failed
+	failedAt time.Time // last
+	avoid    time.Time // until then others are preferred
 }
 
 // New returns a store that writes nothing before Start. It makes no folder and touches no disk.
@@ -260,6 +264,7 @@ func (s *Store) look() {
 		t.checkSilence(now)
 		s.again(t, real)
 	}
+	s.calm(real)
 }
 
 // again brings t back to its writer where work is left, and lets go of it when its disk has been away for too long.
@@ -284,9 +289,14 @@ func (s *Store) again(t *Take, real time.Time) {
 	s.mu.Unlock()
 }
 
-// trouble raises the alarm; well ends it.
-func (s *Store) trouble(text string, err error) {
-	s.cfg.Log.Error("record: "+text, "error", err)
+// trouble raises the alarm, and writes an error to the log where it is news: a thousand takes on a disk that is full fail two
+// thousand times a second.
+func (s *Store) trouble(news bool, text string, err error) {
+	level := slog.LevelDebug
+	if news {
+		level = slog.LevelError
+	}
+	s.cfg.Log.Log(context.Background(), level, "record: "+text, "error", err)
 	s.mu.Lock()
 	first := !s.alarmed
 	s.alarmed = true
@@ -296,12 +306,32 @@ func (s *Store) trouble(text string, err error) {
 	}
 }
 
-func (s *Store) well() {
-	s.mu.Lock()
-	ended := s.alarmed
-	s.alarmed = false
+// calm ends the alarm when every folder is well again. One success in a folder says little: where one take's file fails again
+// and again, others are written well in between.
+func (s *Store) calm(now time.Time) {
+	s.mu.Lock() // what fails meanwhile raises it anew
+	ended := s.alarmed && !slices.ContainsFunc(s.places, func(p *place) bool { return p.troubled(now) })
+	if ended {
+		s.alarmed = false
+	}
 	s.mu.Unlock()
 	if ended {
 		s.cfg.Alarm(false, "")
 	}
+}
+
+// troubled says whether something failed there lately, and nothing succeeded since or it is too early to tell.
+func (p *place) troubled(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failing || now.Sub(p.failedAt) < restFor
+}
+
+// fails notes that something failed there, and says whether that is news.
+func (p *place) fails(now time.Time) (news bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	news = !p.failing && now.Sub(p.failedAt) >= restFor
+	p.failing, p.failedAt, p.avoid = true, now, now.Add(restFor)
+	return news
 }

@@ -212,9 +212,8 @@ func (s *Store) checkWriter(w *writer, now time.Time) {
 	}
 	a.place.mu.Lock()
 	a.place.stalled++
-	a.place.failing = true
-	a.place.avoid = now.Add(restFor)
 	a.place.mu.Unlock()
+	news := a.place.fails(now)
 	t.mu.Lock()
 	if t.attempt == a {
 		t.attempt = nil
@@ -227,7 +226,7 @@ func (s *Store) checkWriter(w *writer, now time.Time) {
 		t.once(Failed)
 	}
 	s.startWriter(w.queue)
-	s.trouble("the disk does not answer", fmt.Errorf("%s: no answer in %v", a.place.dir, s.cfg.Stall))
+	s.trouble(news, "the disk does not answer", fmt.Errorf("%s: no answer in %v", a.place.dir, s.cfg.Stall))
 }
 
 // hasWork says whether something of t is not on the disk. Under t.mu.
@@ -277,25 +276,16 @@ func (s *Store) progressed(t *Take, a *attempt) {
 		t.first += drop
 	}
 	t.mu.Unlock()
-	s.recovered(a.place)
+	a.place.succeeds()
 }
 
-// recovered ends the alarm when every folder is well again.
-func (s *Store) recovered(p *place) {
+// succeeds notes that something went well there.
+func (p *place) succeeds() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.stalled == 0 {
 		p.failing, p.avoid = false, time.Time{}
 	}
-	p.mu.Unlock()
-	for _, p := range s.places {
-		p.mu.Lock()
-		failing := p.failing
-		p.mu.Unlock()
-		if failing {
-			return
-		}
-	}
-	s.well()
 }
 
 // finish gives the sealed file its name for good.
@@ -333,7 +323,7 @@ func (s *Store) finish(t *Take, a *attempt, summary Summary) error {
 		}
 	}
 	s.forget(t)
-	s.recovered(a.place)
+	a.place.succeeds()
 	if late {
 		t.once(TooLate)
 	}
@@ -343,10 +333,7 @@ func (s *Store) finish(t *Take, a *attempt, summary Summary) error {
 // failed decides how t goes on after an error: in another place, by cutting off a torn chunk, or with a new file.
 func (s *Store) failed(t *Take, a *attempt, cause error) {
 	now := time.Now()
-	a.place.mu.Lock()
-	a.place.failing = true
-	a.place.avoid = now.Add(restFor)
-	a.place.mu.Unlock()
+	news := a.place.fails(now)
 	_, rank := s.best(now, a.place)
 	other := rank >= well // a place that newAttempt prefers to this one
 	t.mu.Lock()
@@ -366,7 +353,7 @@ func (s *Store) failed(t *Take, a *attempt, cause error) {
 	if replaced && a.file != nil {
 		_ = a.file.Close()
 	}
-	s.trouble("the disk fails", fmt.Errorf("%s: %w", a.place.dir, cause))
+	s.trouble(news, "the disk fails", fmt.Errorf("%s: %w", a.place.dir, cause))
 	if lost {
 		t.once(Failed)
 	}
