@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	ports "holdfast/media/udp"
 	"holdfast/tenants/routing"
 )
 
@@ -202,6 +203,18 @@ func bindPair(addr *net.UDPAddr) (*net.UDPConn, *net.TCPListener, error) {
 	}
 }
 
+// widen makes room for a burst of INVITEs to wait in the kernel, not be lost: 4 MiB hold about 4,000 of them.
+func (s *Server) widen(udp *net.UDPConn) {
+	var kept error
+	raw, err := udp.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { kept = ports.KeepIn(int(fd), 4<<20) })
+	}
+	if err = errors.Join(err, kept); err != nil {
+		s.cfg.Log.Warn("a burst of calls may be lost", "err", err)
+	}
+}
+
 // bind opens both sockets on the same port, which the system chooses when it is 0.
 func (s *Server) bind() error {
 	addr, err := net.ResolveUDPAddr("udp", s.cfg.Listen)
@@ -213,8 +226,7 @@ func (s *Server) bind() error {
 		return err
 	}
 	bound := udp.LocalAddr().(*net.UDPAddr)
-	// A burst of INVITEs must wait in the kernel, not be lost: 4 MiB hold about 4,000 of them. The system may give less.
-	_ = udp.SetReadBuffer(4 << 20)
+	s.widen(udp)
 	s.udp, s.tcp = packets{udp, s, &source{}}, &connections{tcp, s}
 	public := s.cfg.Public
 	if !public.IsValid() {

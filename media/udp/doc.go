@@ -7,7 +7,8 @@
 // # Rounds
 //
 // A poller sleeps until something comes, and then takes all that has come, from whichever ports, in rounds. Waking up costs
-// more than relaying does, so what counts is that many packets share one wake-up, those of both directions of a call too:
-// for that the browsers' port is read by the same pollers as the calls'. What a round sends through a shared port
-// ([Port.Post]) leaves together at its end, by one system call; it never waits for anything else, and no clock runs for it.
+// more than relaying does, so what counts is that many packets share one wake-up. On one core all ports have one poller, and
+// those of both directions of a call share it too; on several, the browsers' port, to which half of all packets come, soon has
+// one of its own. What a round sends through a shared port ([Port.Post]) leaves together at its end, by one system call; it
+// never waits for anything else, and no clock runs for it.
 package udp

@@ -15,7 +15,7 @@ const MaxPacket = 2048
 // in a flood.
 const gather = 16
 
-// inbox is where packets are read to. SRTP is opened into a buffer of its session, so that nothing is needed behind them.
+// inbox is where packets are read to. Who opens SRTP does it into a buffer of its own, so that nothing is needed behind them.
 type inbox struct {
 	messages [gather]message
 	vectors  [gather]unix.Iovec

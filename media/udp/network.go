@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrStopped says that the network was stopped and opens no more ports.
@@ -59,10 +57,8 @@ func (net *Network) OpenShared(at netip.AddrPort) (*Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, option := range []int{unix.SO_RCVBUF, unix.SO_SNDBUF} {
-		if err := unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, option, sharedBuffer); err != nil {
-			net.log.Warn("a port that is shared has small buffers", "port", at, "err", err)
-		}
+	if err := errors.Join(KeepIn(p.fd, sharedBuffer), keepOut(p.fd, sharedBuffer)); err != nil {
+		net.log.Warn("a port that is shared has small buffers", "port", at, "err", err)
 	}
 	p.outbox = &outbox{}
 	p.outbox.init()

@@ -12,8 +12,8 @@ import (
 // waits for less than a tenth of a millisecond's work.
 const bundle = 8
 
-// MaxPost is the longest packet that Post takes, in bytes: what fits an Ethernet frame.
-const MaxPost = 1500
+// maxPost is the longest packet that waits, in bytes: what fits an Ethernet frame.
+const maxPost = 1500
 
 // outbox is where packets wait for the end of a round.
 type outbox struct {
@@ -22,7 +22,7 @@ type outbox struct {
 	messages [bundle]message
 	vectors  [bundle]unix.Iovec
 	targets  [bundle]unix.RawSockaddrInet6
-	packets  [bundle][MaxPost]byte
+	packets  [bundle][maxPost]byte
 }
 
 func (out *outbox) init() {
@@ -47,11 +47,12 @@ func (out *outbox) put(to netip.AddrPort, packet []byte, four bool) bool {
 	return true
 }
 
-// Post sends one packet with the others of this round; outside a round, or where the port is not shared, at once. It keeps
-// nothing of packet. What the kernel has no room for then is lost, as it might be a hop further on.
+// Post sends one packet with the others of this round; outside a round, where the port is not shared, or where it is longer than
+// an Ethernet frame (1,500 bytes), at once. It keeps nothing of packet. What the kernel has no room for then is lost, as it might
+// be a hop further on.
 func (s *Port) Post(to netip.AddrPort, packet []byte) error {
 	out := s.outbox
-	if out == nil || len(packet) == 0 || len(packet) > MaxPost {
+	if out == nil || len(packet) == 0 || len(packet) > maxPost {
 		return s.Send(to, packet)
 	}
 	out.mu.Lock()

@@ -22,7 +22,7 @@ const (
 )
 
 // poller reads many ports on one goroutine. A packet that comes while it sleeps wakes it; it takes all that has come by
-// then, from whichever ports, and hands each packet to the session of its port, which sends it on there and then. Waking up
+// then, from whichever ports, and hands each packet to who listens to its port, which sends it on there and then. Waking up
 // costs more than relaying, so what counts is that many packets share one wake-up, that none wakes a poller which is
 // awake, and that none passes from goroutine to goroutine. Without ports it does not run.
 type poller struct {
@@ -170,7 +170,8 @@ func (p *poller) settle() bool {
 
 // look takes the packets that have come, and lets others go on in between: calls are set up by them. It is idle only once
 // nothing has come since it had its turn again. Where all cores are busy Go looks at what became readable once in 10 ms, if
-// that, so that who sleeps there is late; who yields has a turn within milliseconds. A panic, which sessions survive by themselves, costs the rest of one round.
+// that, so that who sleeps there is late; who yields has a turn within milliseconds. A panic, from which listeners recover by
+// themselves, costs the rest of one round.
 func (p *poller) look() {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -221,7 +222,7 @@ func (p *poller) find() (n int) {
 	return n
 }
 
-// read hands one port's packets to its session, as many as the inbox holds. An edge is told once: what is left is read in
+// read hands one port's packets to who listens to it, as many as the inbox holds. An edge is told once: what is left is read in
 // the next round.
 func (p *poller) read(s *Port) {
 	n, errno := p.inbox.fill(s.fd)
