@@ -1,7 +1,7 @@
 // Package codec converts the two companding laws of ITU-T G.711 into each other and into linear samples.
 //
 // Callers mostly speak one law and browsers the other, so the common work is one table look-up a byte: [Convert].
-// [Decode], [Encode] and [Level] are for those who must understand the sound: prompts, recordings, meters. Every
+// [Decode], [Encode], [Level] and [Energy] are for those who must understand the sound: prompts, recordings, meters. Every
 // function appends to the caller's buffer; with enough capacity nothing is allocated.
 package codec
 
@@ -80,12 +80,17 @@ func Level(c media.Codec, payload []byte) float64 {
 	if len(payload) == 0 {
 		return Floor
 	}
-	linear, sum := linearOf(c), 0.0
+	return max(Floor, 10*math.Log10(Energy(c, payload)/float64(len(payload))/(32768*32768)))
+}
+
+// Energy is the sum of a payload's squared samples, each of which is from -32,768 to 32,767.
+func Energy(c media.Codec, payload []byte) (sum float64) {
+	linear := linearOf(c)
 	for _, b := range payload {
 		s := float64(linear[b])
 		sum += s * s
 	}
-	return max(Floor, 10*math.Log10(sum/float64(len(payload))/(32768*32768)))
+	return sum
 }
 
 func linearOf(c media.Codec) *[256]int16 {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"holdfast/media"
+	"holdfast/media/codec"
 	"holdfast/tenants"
 )
 
@@ -137,9 +139,7 @@ func inspect(sl *seal, b []byte) (summary Summary, end int, whole bool) {
 			break
 		}
 		hash.Write(plain)
-		for _, sample := range plain {
-			loud += squares[sample]
-		}
+		loud += codec.Energy(media.PCMU, plain)
 		samples += int64(len(plain))
 		number, at = number+1, at+n
 		if len(plain) < chunkBytes {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/media"
+	"holdfast/media/codec"
 	"holdfast/tenants"
 )
 
@@ -37,11 +38,7 @@ func build(t testing.TB, audio []byte) (*seal, []byte) {
 		take.digest([][]byte{rest[:n]}, number, false)
 		rest = rest[n:]
 	}
-	var loud float64
-	for _, s := range audio {
-		loud += squares[s]
-	}
-	sum := summarise(int64(len(audio)), take.digest(nil, number, true), loud, false)
+	sum := summarise(int64(len(audio)), take.digest(nil, number, true), codec.Energy(media.PCMU, audio), false)
 	return sl, sl.add(b, trailerChunk, number, sum.trailer())
 }
 

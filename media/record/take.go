@@ -29,15 +29,6 @@ const (
 // quietSquare is the mean square of samples at quietLevel.
 var quietSquare = 32768 * 32768 * math.Pow(10, quietLevel/10.0)
 
-// squares holds each µ-law byte's sample squared.
-var squares = func() (t [256]float64) {
-	for i := range t {
-		s := float64(codec.Decode(nil, media.PCMU, []byte{byte(i)})[0])
-		t[i] = s * s
-	}
-	return t
-}()
-
 // Event is something a take notices by itself. The take goes on until it is stopped.
 type Event uint8
 
@@ -187,9 +178,7 @@ func (t *Take) add(c media.Codec, payload []byte) (sum float64) {
 		at := len(t.current)
 		n := min(chunkBytes-at, len(payload))
 		t.current = codec.Convert(t.current, media.PCMU, c, payload[:n])
-		for _, b := range t.current[at:] {
-			sum += squares[b]
-		}
+		sum += codec.Energy(media.PCMU, t.current[at:])
 		payload = payload[n:]
 		t.samples += int64(n)
 		if len(t.current) == chunkBytes {

@@ -1,7 +1,6 @@
 package rtp
 
 import (
-	"math"
 	"time"
 
 	"holdfast/media"
@@ -15,24 +14,10 @@ const (
 	hushLook = 100 * time.Millisecond
 )
 
-// hushSquare is the mean square of samples at hushLevel.
-var hushSquare = uint64(32768 * 32768 * math.Pow(10, hushLevel/10.0))
-
-// squares holds the square of each byte's sample, for µ-law and for A-law.
-var squares = func() (t [2][256]uint64) {
-	for i := range 256 {
-		for law, c := range []media.Codec{media.PCMU, media.PCMA} {
-			s := int64(codec.Decode(nil, c, []byte{byte(i)})[0])
-			t[law][i] = uint64(s * s) //nolint:gosec // a square
-		}
-	}
-	return t
-}()
-
 // hush knows since when a peer's packets have had no sound in them: a gateway that lost one direction, or a handset that is
 // muted. The zero value knows nothing yet.
 type hush struct {
-	since  time.Time // zero: the packet that was listened to last had sound in it
+	since  time.Time // zero: the last packet had sound in it, or comfort noise instead
 	looked time.Time
 	told   bool
 }
@@ -43,8 +28,8 @@ func (h *hush) take(c media.Codec, payload []byte, now time.Time) (again bool) {
 		return false
 	}
 	h.looked = now
-	switch sounds := sounds(c, payload); {
-	case sounds:
+	switch {
+	case codec.Level(c, payload) > hushLevel:
 		again = h.told
 		h.since, h.told = time.Time{}, false
 	case h.since.IsZero():
@@ -62,17 +47,10 @@ func (h *hush) lasts(now time.Time, long time.Duration) bool {
 	return true
 }
 
-// sounds says whether a payload is louder than hushLevel. Speech is after a sample or two.
-func sounds(c media.Codec, payload []byte) bool {
-	t := &squares[0]
-	if c == media.PCMA {
-		t = &squares[1]
+// comfort notes comfort noise (RFC 3389): a peer that sends it listens, and hears nobody speak. That is no sound, but no lack of
+// it either: nothing is lost or muted, somebody is quiet.
+func (h *hush) comfort() {
+	if !h.told {
+		h.since = time.Time{}
 	}
-	most, sum := hushSquare*uint64(len(payload)), uint64(0)
-	for _, b := range payload {
-		if sum += t[b]; sum > most {
-			return true
-		}
-	}
-	return false
 }

@@ -135,8 +135,12 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 	r.count(h, now)
 	if kind != audioKind || len(payload) == 0 {
 		r.skipped++
-		if kind == eventKind {
+		switch kind {
+		case eventKind:
 			got.digit, _ = r.digits.Feed(payload, h.timestamp, h.marker)
+		case comfortKind:
+			r.hush.comfort()
+		case unknownKind, audioKind:
 		}
 		return none
 	}

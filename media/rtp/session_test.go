@@ -307,6 +307,27 @@ func TestComfortNoiseAndEmptyPacketsKeepALegAlive(t *testing.T) {
 	}
 }
 
+func TestComfortNoiseIsNoLackOfSound(t *testing.T) {
+	t.Parallel()
+	k := open(t, engine(t, 1, nil), media.PCMU)
+	comfort := func(p *pion.Packet) { p.PayloadType = comfortNoise }
+	k.peer.Send(k.Addr(), k.peer.Packet(bytes.Repeat([]byte{media.PCMU.Silence()}, media.FrameBytes), nil))
+	k.peer.Send(k.Addr(), k.peer.Packet([]byte{70}, comfort))
+	k.peer.Send(k.Addr(), k.peer.Packet([]byte{70}, comfort))
+	look := time.NewTicker(media.FrameTime)
+	defer look.Stop()
+	for over := time.After(limit); k.Stats().Received < 3; {
+		select {
+		case <-look.C:
+		case <-over:
+			t.Fatal("the packets did not come")
+		}
+	}
+	if _, hushed, _ := k.in.quiet(time.Now().Add(time.Minute), time.Hour, time.Second, time.Hour); hushed {
+		t.Error("who listens was taken for who cannot be heard")
+	}
+}
+
 func TestACodecUnderTheirNumberIsUnderstoodAndSpoken(t *testing.T) {
 	t.Parallel()
 	e := engine(t, 1, nil)
