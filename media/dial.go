@@ -10,11 +10,13 @@ var (
 
 // Destination is whom to call, and as whom.
 type Destination struct {
-	To       string // E.164
+	To       string // E.164; with Registered, the user that a telephone has registered as
 	From     string // E.164: the caller id that the called party sees
 	FromName string // shown beside it; may be empty
 	Trunk    string // the only carrier to be asked; empty: whichever takes calls from us
-	Call     string // the id of the call on whose behalf this is done, for traces
+	// Registered says that To is a telephone that registered here: it is called where it is. Trunk is not looked at.
+	Registered bool
+	Call       string // the id of the call on whose behalf this is done, for traces
 }
 
 // Dialer places calls to the outside through a carrier.

@@ -58,7 +58,7 @@ func dials(book *routing.Book) func() bool {
 // bell lets the queue and the switchboard know each other: the queue is made first.
 type bell struct{ *switchboard.Switchboard }
 
-func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book switchboard.Book, clips *numbers.Clips, tickets switchboard.Tickets, cert *renewed) (*answering, error) {
+func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *record.Store, book *routing.Book, clips *numbers.Clips, tickets switchboard.Tickets, cert *renewed) (*answering, error) {
 	a := &answering{
 		network: udp.New(log),
 		player:  prompt.NewPlayer(prompt.Config{Log: log}), mixer: bridge.NewMixer(bridge.Config{Log: log}),
@@ -95,7 +95,8 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		shown = cert.current
 	}
 	if a.trunks, err = trunk.New(trunk.Config{
-		TLS: s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
+		Phones: newTelephones(book, a.board, tapes.Keys(), log),
+		TLS:    s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
 		Changed: func(now trunk.Status) {
 			if now.Up {

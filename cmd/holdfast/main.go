@@ -32,6 +32,7 @@ type commands struct {
 	Call     callCmd     `cmd:"" help:"Place a test call."`
 	Operator operatorCmd `cmd:"" help:"Work a test duty."`
 	Trunk    trunkCmd    `cmd:"" help:"Say who may send us calls."`
+	Phone    phoneCmd    `cmd:"" help:"Give operators SIP telephones."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

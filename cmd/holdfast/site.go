@@ -84,7 +84,7 @@ func newSite(n *node) (*site, error) {
 		Ports: api.Ports{
 			Sessions: people, Tickets: people, Boards: w.boards, Book: n.book, Calls: ledger, Voicemails: ledger, Alarms: ledger,
 			Desk: n.tickets, Archive: st.tickets, Notices: st.notices, Recordings: api.Opened(n.openRecording), Explainer: api.Routes{Book: n.book},
-			Staff:    n.staff,
+			Staff: n.staff, Telephones: newTelephoneService(n),
 			Listings: directory.NewEditor(directorysql.New(st.db), administration{n}.changed, time.Now),
 			Trunks:   administration{n}, Accounts: newAccounts(n, w.boards), Greetings: greetings{n.clips, accountsql.Store{DB: st.db}}, Directory: &n.directory,
 			Schedules: schedules{administration{n}}, Interim: n.interim, SignedOut: w.sockets.SignedOut,

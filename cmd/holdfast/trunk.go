@@ -37,6 +37,9 @@ type platform struct {
 	URL      string `help:"Where Holdfast is; default: the public URL of this machine's settings."`
 	SignIn   string `help:"E-mail of a platform administrator; on loopback the demonstration's." placeholder:"EMAIL"`
 	Password string `help:"Password; better in HOLDFAST_PASSWORD, which other users of the machine do not see." env:"HOLDFAST_PASSWORD"`
+
+	match string // If-Match of the next requests; "": none
+	tag   string // ETag of the last answer
 }
 
 // trunkAdd is "holdfast trunk add".
@@ -309,11 +312,15 @@ func (p *platform) send(token, method, path string, body, out any) error {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	if p.match != "" {
+		r.Header.Set("If-Match", p.match)
+	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return fmt.Errorf("no Holdfast answers: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }() // read to the end or of no interest
+	p.tag = response.Header.Get("ETag")
 	answer, err := io.ReadAll(io.LimitReader(response.Body, trunkAnswer))
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)

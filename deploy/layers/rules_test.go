@@ -12,7 +12,7 @@ var floors = map[string]int{
 	"media/mediatest": 13,
 
 	"services/journal": 20, "services/acd": 23, "services/intake": 23, "services/ticket": 23, "services/oncall": 23, "services/interim": 23,
-	"services/directory": 23, "services/notify": 22, "services/numbers": 23, "services/identity": 23, "services/accounts": 23, "services/spend": 23,
+	"services/directory": 23, "services/notify": 22, "services/numbers": 23, "services/identity": 23, "services/accounts": 23, "services/telephone": 23, "services/spend": 23,
 
 	"services/dispatch": 30, "services/voicemail": 30, "services/handback": 30,
 
@@ -39,6 +39,7 @@ var adapters = map[string]string{
 	"services/directory/directorysql":   "services/directory",
 	"services/acd/acdredis":             "services/acd",
 	"services/accounts/accountsql":      "services/accounts",
+	"services/telephone/telephonesql":   "services/telephone",
 	"services/activation/activationsql": "services/activation",
 	"services/oncall/oncallsql":         "services/oncall",
 	"services/interim/interimsql":       "services/interim",
@@ -58,7 +59,7 @@ var forbidden = []struct {
 	{from: "services...", to: "media/bridge", reason: "cmd hands the switchboard what joins two legs"},
 	{from: "services...", to: "media/prompt", reason: "cmd hands the switchboard what plays"},
 	{from: "services...", to: "media/record", reason: "cmd hands the switchboard what records"},
-	{from: "services...", to: "tenants/store", but: []string{"services/identity/identitysql", "services/numbers/numbersql", "services/accounts/accountsql", "services/directory/directorysql", "services/journal/journalsql", "services/notify/notifysql", "services/ticket/ticketsql", "services/voicemail/voicemailsql"}, reason: "callers are answered without the database: only adapters speak to it"},
+	{from: "services...", to: "tenants/store", but: []string{"services/identity/identitysql", "services/numbers/numbersql", "services/accounts/accountsql", "services/telephone/telephonesql", "services/directory/directorysql", "services/journal/journalsql", "services/notify/notifysql", "services/ticket/ticketsql", "services/voicemail/voicemailsql"}, reason: "callers are answered without the database: only adapters speak to it"},
 	{from: "web...", to: "media...", reason: "pages ask the switchboard; only it commands media"},
 	{from: "services...", to: "web...", reason: "commands come in by sockets and events go out, never the other way about"},
 	{from: "services...", to: "deploy...", reason: "how it is run is not what it does"},
@@ -86,7 +87,7 @@ var libraries = []struct {
 	{"github.com/pressly/goose", []string{"deploy/schema"}, "one place changes the schema"},
 	{"database/sql", []string{"deploy/schema"}, "pgx alone speaks to PostgreSQL; goose wants this one"},
 	{"github.com/jackc/pgx", append([]string{"tenants/store", "deploy/schema", "deploy/backup", "deploy/schema/demo", "deploy/servers", "deploy/servers/serverstest", "deploy/servers/containers"},
-		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql", "services/directory/directorysql",
+		"services/identity/identitysql", "services/journal/journalsql", "services/numbers/numbersql", "services/voicemail/voicemailsql", "services/ticket/ticketsql", "services/notify/notifysql", "services/accounts/accountsql", "services/telephone/telephonesql", "services/directory/directorysql",
 		"services/activation/activationsql", "services/oncall/oncallsql", "services/interim/interimsql"), "the store is the only door to PostgreSQL"},
 	{"github.com/redis/go-redis", []string{"services/acd/acdredis", "deploy/servers", "deploy/servers/containers", "cmd/holdfast"}, "Redis is an index: one adapter knows its words"},
 	{"github.com/wneessen/go-mail", []string{"services/notify/smtp"}, "a mail is words until it travels"},

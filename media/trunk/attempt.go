@@ -40,7 +40,7 @@ type attempt struct {
 
 func newAttempt(o *outgoing, t routing.Trunk, to netip.AddrPort) *attempt {
 	return &attempt{
-		o: o, trunk: t, to: to, via: transportOf(t), acks: make(map[string]*sip.Request), opened: make(map[string]*early),
+		o: o, trunk: t, to: to, via: o.over(t), acks: make(map[string]*sip.Request), opened: make(map[string]*early),
 		callID: sip.GenerateTagN(24) + "@" + o.s.local.Addr().String(), tag: sip.GenerateTagN(16),
 		digest: digest{way: t.Out, name: t.Name, unseal: o.s.cfg.Unseal},
 	}
@@ -219,7 +219,7 @@ func (a *attempt) dialogOf(res *sip.Response) *dialog {
 	remote, _ := res.To().Params.Get("tag")
 	d := &dialog{
 		s: a.o.s, id: dialogID{a.callID, a.tag, remote}, callID: a.o.callID, transport: a.via, source: a.to.String(), trunk: a.trunk.Name,
-		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq,
+		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq, pinned: a.o.phone != nil,
 	}
 	a.mu.Lock()
 	if e := a.opened[remote]; e != nil { // the same dialog, confirmed: its numbers go on

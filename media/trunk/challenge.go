@@ -90,17 +90,33 @@ func (d *door) once(nonce string, count uint64, until time.Time) bool {
 	return true
 }
 
-// check judges an INVITE's credentials: it may come in, or is to be asked; stale: its credentials are right and only its
+// proven is what a request must prove that its sender knows.
+type proven struct {
+	user, realm string
+	algorithms  []string                 // that will do, the best first; they are asked for
+	ha1         func(a algorithm) string // the hash of user, realm and password
+}
+
+// ofTrunk is what the calls of a trunk must prove. Without a password they are only asked.
+func ofTrunk(c *routing.Challenge, password string) proven {
+	p := proven{user: c.User, realm: c.Realm, algorithms: asked[:1], ha1: func(a algorithm) string { return a.ha1(c.User, c.Realm, password) }}
+	if c.MD5 {
+		p.algorithms = asked
+	}
+	return p
+}
+
+// check judges a request's credentials: it may come in, or is to be asked; stale: its credentials are right and only its
 // nonce is not good, or not any more: another node gave it, or this one before it started anew. A caller's side that is not
 // told so takes its password for wrong and gives up (RFC 7616 section 3.3). Whoever it names, the same is computed and the same is answered.
-func (d *door) check(req *sip.Request, c *routing.Challenge, trunk string, from netip.Addr, password string) (in, stale bool) {
+func (d *door) check(req *sip.Request, who proven, trunk string, from netip.Addr) (in, stale bool) {
 	for _, text := range values(req, "Authorization") {
 		p, ok := parseProof(text)
-		if !ok || !strings.EqualFold(p.realm, c.Realm) || p.algorithm.name == "MD5" && !c.MD5 {
+		if !ok || !strings.EqualFold(p.realm, who.realm) || !slices.Contains(who.algorithms, p.algorithm.name) {
 			continue
 		}
 		until, known := d.ours(p.nonce, trunk, from)
-		right := p.proves(c.User, c.Realm, password, string(req.Method))
+		right := p.proves(who.user, who.ha1(p.algorithm), string(req.Method))
 		if !right || !sameUser(p.uri, req) {
 			return false, false
 		}
@@ -145,23 +161,19 @@ func parseProof(text string) (p proof, ok bool) {
 	return p, err == nil && len(p.nc) == 8 && parts["qop"] == "auth" && slices.Contains(asked, p.algorithm.name)
 }
 
-// proves says whether the response is that of this user and password. It takes as long for any.
-func (p proof) proves(user, realm, password, method string) bool {
-	want := p.algorithm.response(credentials{user: user, password: password, method: method, uri: p.uri}, realm, p.nonce, p.nc, p.cnonce, "auth")
+// proves says whether the response is that of this user, by the hash of who it is and the password. It takes as long for any.
+func (p proof) proves(user, ha1, method string) bool {
+	want := p.algorithm.response(ha1, method, p.uri, p.nonce, p.nc, p.cnonce, "auth")
 	same := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(p.response)))
 	return same&subtle.ConstantTimeCompare([]byte(user), []byte(p.user)) == 1
 }
 
 // ask is the 401.
-func (d *door) ask(c *routing.Challenge, trunk string, from netip.Addr, stale bool) answer {
+func (d *door) ask(who proven, trunk string, from netip.Addr, stale bool) answer {
 	a := answer{status: 401, reason: "Unauthorized"}
 	nonce := d.nonce(trunk, from)
-	names := asked
-	if !c.MD5 {
-		names = names[:1]
-	}
-	for _, name := range names {
-		text := fmt.Sprintf(`Digest realm=%s, nonce="%s", qop="auth", algorithm=%s`, quote(c.Realm), nonce, name)
+	for _, name := range who.algorithms {
+		text := fmt.Sprintf(`Digest realm=%s, nonce="%s", qop="auth", algorithm=%s`, quote(who.realm), nonce, name)
 		if stale {
 			text += ", stale=true"
 		}
@@ -176,7 +188,7 @@ func (s *Server) enter(req *sip.Request, tx *sip.ServerTx, t routing.Trunk, from
 		return true
 	}
 	if req.GetHeader("Authorization") == nil { // as each call begins: no password need be opened for it
-		s.brush(req, tx, s.door.ask(t.Ask, t.Name, from, false))
+		s.brush(req, tx, s.door.ask(ofTrunk(t.Ask, ""), t.Name, from, false))
 		return false
 	}
 	password, err := []byte(nil), errNoCredentials
@@ -186,11 +198,12 @@ func (s *Server) enter(req *sip.Request, tx *sip.ServerTx, t routing.Trunk, from
 	if err != nil { // nobody can prove anything: the trunk is set up wrongly, and stays shut
 		s.cfg.Log.Error("a trunk's password cannot be opened, so its calls are refused", "trunk", t.Name, "error", clean(err.Error()))
 	}
-	in, stale := s.door.check(req, t.Ask, t.Name, from, string(password))
+	who := ofTrunk(t.Ask, string(password))
+	in, stale := s.door.check(req, who, t.Name, from)
 	if in && err == nil {
 		return true
 	}
-	s.brush(req, tx, s.door.ask(t.Ask, t.Name, from, stale))
+	s.brush(req, tx, s.door.ask(who, t.Name, from, stale))
 	return false
 }
 

@@ -25,6 +25,7 @@ type dialog struct {
 	trunk     string // its name; until a call of ours is answered under mu, for it changes with each that is tried
 	sips      bool   // the INVITE asked for TLS all the way
 	source    string // HOST:PORT the INVITE came from
+	pinned    bool   // the peer is reached at source alone, whatever it says: a registered telephone, perhaps behind a NAT
 	us, them  sip.Uri
 	usName    string
 	themName  string

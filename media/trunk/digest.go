@@ -52,15 +52,24 @@ func algorithmOf(parts map[string]string) (index int, named bool) {
 	return len(algorithms), true
 }
 
-// response computes what shows that the password is known (RFC 7616 section 3.4.1); nonce is all that goes between the two
+// proof computes what shows that the password is known (RFC 7616 section 3.4.1); nonce is all that goes between the two
 // inner hashes.
-func (a algorithm) response(c credentials, realm string, nonce ...string) string {
-	sum := func(parts ...string) string {
-		h := a.hash()
-		_, _ = h.Write([]byte(strings.Join(parts, ":")))
-		return hex.EncodeToString(h.Sum(nil))
-	}
-	return sum(sum(c.user, realm, c.password), strings.Join(nonce, ":"), sum(c.method, c.uri))
+func (a algorithm) proof(c credentials, realm string, nonce ...string) string {
+	return a.response(a.ha1(c.user, realm, c.password), c.method, c.uri, nonce...)
+}
+
+// response is the proof of whoever has only the hash of user, realm and password.
+func (a algorithm) response(ha1, method, uri string, nonce ...string) string {
+	return a.sum(ha1, strings.Join(nonce, ":"), a.sum(method, uri))
+}
+
+// ha1 is that hash (RFC 7616 section 3.4.2), hexadecimal.
+func (a algorithm) ha1(user, realm, password string) string { return a.sum(user, realm, password) }
+
+func (a algorithm) sum(parts ...string) string {
+	h := a.hash()
+	_, _ = h.Write([]byte(strings.Join(parts, ":")))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // digestParts reads the parameters of a challenge or its answer, by their names in small letters; ok is false for all but
@@ -208,9 +217,9 @@ func (g given) credentials(c credentials) string {
 	if g.auth {
 		count := fmt.Sprintf("%08x", g.count)
 		_, _ = fmt.Fprintf(&b, `, response="%s", cnonce="%s", nc=%s, qop=auth`,
-			algorithm.response(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
+			algorithm.proof(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
 	} else {
-		_, _ = fmt.Fprintf(&b, `, response="%s"`, algorithm.response(c, g.realm, g.nonce))
+		_, _ = fmt.Fprintf(&b, `, response="%s"`, algorithm.proof(c, g.realm, g.nonce))
 	}
 	if g.named {
 		_, _ = fmt.Fprintf(&b, `, algorithm=%s`, algorithm.name)

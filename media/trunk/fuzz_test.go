@@ -27,6 +27,8 @@ func messages() []string {
 		c.text("INVITE", 1, "z9hG4bK-6", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--", "Content-Type: multipart/mixed;boundary=b"),
 		"SIP/2.0 183 Ringing\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK\r\nFrom: <sip:x>;tag=1\r\nTo: <sip:y>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nRequire: 100rel\r\nRSeq: 4294967295\r\n\r\n",
 		ipv6Call(nil, ""),
+		registering("r", 1, "Contact: \"A\" <sip:ada@10.0.0.7:5060;transport=tcp?x=y>;expires=120;q=0.5, <sips:b@[2001:db8::1]>", "Expires: 600"),
+		registering("r", 2, "Contact: *", "Expires: 0"),
 		c.text("INVITE", 1, "z9hG4bK-7", "", "Supported: timer", "Session-Expires: 10"), // refused before anything is granted
 		"OPTIONS sip:x SIP/7.0\r\nv: SIP/2.0/UDP x\r\nf: \"\\\r\nt:\r\ni:\r\nCSeq: 99999999999 \r\nl: -1\r\n\r\n",
 	}
@@ -43,7 +45,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	s := &Server{cfg: Config{Now: time.Now}, door: newDoor(time.Now)}
-	from := netip.MustParseAddrPort("127.0.0.1:5060")
+	from, noon := netip.MustParseAddrPort("127.0.0.1:5060"), time.Now()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		refusal := string(unread(data))
 		if head, _, _ := strings.Cut(refusal, "\r\n\r\n"); strings.ContainsFunc(strings.ReplaceAll(head, "\r\n", ""), func(r rune) bool { return r == '\r' || r == '\n' || r == 0 }) {
@@ -75,6 +77,15 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("%+v grants %+v", w, granted)
 		}
 		_, _ = sdpOf(req)
+		if r, a := registrationOf(req, "u", from); a.status == 0 {
+			is, a := settle(nil, r, noon)
+			if is != nil && (is.until.Sub(noon) < shortestStay || is.until.Sub(noon) > longestStay || strings.ContainsAny(is.contact.String(), " \r\n\t\x00<>")) {
+				t.Errorf("registered %+v", is)
+			}
+			if a.status != 200 && a.status != 423 {
+				t.Errorf("%d to a REGISTER", a.status)
+			}
+		}
 		inv := s.facts(req, from, "t")
 		for _, text := range []string{inv.SIPCallID, inv.From.Display, inv.From.User, inv.To.User, inv.RequestURI.User, inv.UserAgent, inv.Privacy} {
 			if len(text) > maxText || !utf8.ValidString(text) || strings.ContainsAny(text, "\r\n\x00") {
@@ -83,7 +94,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		for _, text := range values(req, "Authorization") {
 			if p, ok := parseProof(text); ok {
-				p.proves("u", "ours", "p", "INVITE")
+				p.proves("u", p.algorithm.ha1("u", "ours", "p"), "INVITE")
 			}
 		}
 	})

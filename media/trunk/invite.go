@@ -23,6 +23,9 @@ func (a *attempt) request(body []byte) *sip.Request {
 	if domain == a.to.Addr().String() {
 		whom.Port = int(a.to.Port())
 	}
+	if o.phone != nil {
+		whom = *o.phone.contact.Clone()
+	}
 	us := a.us()
 	req := sip.NewRequest(sip.INVITE, whom)
 	hops, callID := sip.MaxForwardsHeader(70), sip.CallIDHeader(a.callID)

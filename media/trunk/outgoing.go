@@ -34,6 +34,7 @@ const (
 type outgoing struct {
 	*dialog
 	to        media.Destination
+	phone     *binding // the registered telephone that is called; nil: a number, by the carriers
 	carriers  []routing.Trunk
 	withdrawn context.Context // done: somebody hung up before the answer
 	withdraw  context.CancelFunc
@@ -57,10 +58,10 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 	}
 	o := &outgoing{to: to, settled: make(chan struct{})}
 	o.withdrawn, o.withdraw = context.WithCancel(context.Background())
-	for _, t := range *s.trunks.Load() {
-		if t.Out != nil && (to.Trunk == "" || to.Trunk == t.Name) {
-			o.carriers = append(o.carriers, t)
-		}
+	if to.Registered {
+		o.phone, o.carriers = s.reach(to.To)
+	} else {
+		o.carriers = s.carriers(to.Trunk)
 	}
 	if len(o.carriers) == 0 {
 		return nil, fmt.Errorf("call out: %w", media.ErrNoRoute)
@@ -73,6 +74,7 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 		s: s, callID: cmp.Or(to.Call, sip.GenerateTagN(16)), transport: "UDP", session: session,
 		sdpID: uint64(s.cfg.Now().UnixMicro()), version: 1, //nolint:gosec // after 1970
 	}
+	o.pinned = o.phone != nil
 	o.prepare()
 	o.leave = o.part
 	s.mu.Lock()
@@ -88,9 +90,27 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 	return o, nil
 }
 
+// carriers are the trunks that take calls from us, or the one of a name.
+func (s *Server) carriers(name string) (all []routing.Trunk) {
+	for _, t := range *s.trunks.Load() {
+		if t.Out != nil && (name == "" || name == t.Name) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// over is the transport by which a trunk is called.
+func (o *outgoing) over(t routing.Trunk) string {
+	if o.phone != nil {
+		return o.phone.transport
+	}
+	return transportOf(t)
+}
+
 // fit says whether a destination can be written into an INVITE; its name is made fit (shown).
 func fit(to media.Destination) bool {
-	return callable(to.To) && (to.From == "" || callable(to.From)) && !strings.ContainsFunc(to.Call, unfit) && len(to.Call) <= maxText
+	return (to.Registered || callable(to.To)) && (to.From == "" || callable(to.From)) && !strings.ContainsFunc(to.Call, unfit) && len(to.Call) <= maxText
 }
 
 // callable says whether a text may be the user of a URI as it is: a number, or the name of a line.
@@ -182,7 +202,7 @@ func (o *outgoing) try(t routing.Trunk, ring <-chan time.Time) (media.Ending, ve
 		from = t.Signal
 	}
 	o.mu.Lock()
-	o.secure, o.trunk = secureOf(t, transportOf(t)), t.Name
+	o.secure, o.trunk = secureOf(t, o.over(t)), t.Name
 	impossible := o.secure.Policy == sdp.Require && o.secure.Keys == nil
 	o.mu.Unlock()
 	if impossible {

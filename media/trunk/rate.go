@@ -28,14 +28,17 @@ var tooMany = answer{status: 503, reason: "Too Many Calls", headers: []sip.Heade
 
 // within takes one call from a trunk's contract; false: it has none left, so that one carrier's flood does not take the
 // node from the others.
-func (s *Server) within(t routing.Trunk) bool {
-	now, rate := s.cfg.Now(), float64(cmp.Or(t.Rate, usualRate))
+func (s *Server) within(t routing.Trunk) bool { return s.left(t.Name, cmp.Or(t.Rate, usualRate)) }
+
+// left takes one from a bucket that fills at so many a second.
+func (s *Server) left(bucket string, perSecond int) bool {
+	now, rate := s.cfg.Now(), float64(perSecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.contracts[t.Name]
+	c := s.contracts[bucket]
 	if c == nil {
 		c = &contract{left: rate * burst, at: now}
-		s.contracts[t.Name] = c
+		s.contracts[bucket] = c
 	}
 	c.left = min(rate*burst, c.left+max(0, now.Sub(c.at).Seconds())*rate)
 	c.at = now

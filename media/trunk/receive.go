@@ -102,6 +102,8 @@ func (s *Server) request(req *sip.Request, tx *sip.ServerTx) {
 		s.invited(req, tx)
 	case sip.OPTIONS:
 		s.options(req, tx)
+	case sip.REGISTER:
+		s.register(req, tx)
 	case sip.BYE, sip.INFO, sip.UPDATE:
 		if e := s.earlyDialog(req); e != nil && req.Method == sip.UPDATE && s.dialogOf(req) == nil {
 			e.update(req, tx)

@@ -168,7 +168,7 @@ func (d *dialog) nextHop(hop sip.Uri) string {
 		}
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(hop.Host, "["), "]")
-	if _, err := netip.ParseAddr(host); err != nil {
+	if _, err := netip.ParseAddr(host); err != nil || d.pinned {
 		return d.source
 	}
 	port := hop.Port

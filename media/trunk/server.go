@@ -41,6 +41,8 @@ type Config struct {
 	Changed func(Status)
 
 	Unseal func(trunk string, sealed []byte) ([]byte, error) // opens routing.WayOut.Sealed; nil: no challenge is answered
+
+	Phones Phones // the telephones that may register; nil: none, and REGISTER is refused
 }
 
 // timing is how long things take, and how many may wait; only tests change it.
@@ -73,6 +75,7 @@ type Server struct {
 	dropped  counts
 	door     *door
 	crowd    *crowd
+	registry registry
 	busy     atomic.Int64 // requests in work
 
 	tp    *sip.TransportLayer
@@ -192,6 +195,9 @@ func (s *Server) Start() error {
 	s.spawn(func() { s.serving("tls", s.tp.ServeTLS(s.tls)) })
 	if s.tls.listener != nil {
 		s.spawn(s.tls.listen)
+	}
+	if s.cfg.Phones != nil {
+		s.spawn(s.sweep)
 	}
 	s.spawn(func() {
 		if s.listening() {

@@ -18,11 +18,11 @@ const (
 	infoTypes = "application/dtmf-relay, application/dtmf"
 )
 
-// understood are the methods of allowed; known are those that exist beside them: 405 rather than 501.
+// understood are the methods of allowed, and REGISTER, which only who registers telephones answers; known are those that exist beside them: 405 rather than 501.
 var (
 	understood = map[sip.RequestMethod]bool{
 		sip.INVITE: true, sip.ACK: true, sip.CANCEL: true, sip.BYE: true, sip.OPTIONS: true, sip.INFO: true,
-		sip.UPDATE: true, sip.PRACK: true,
+		sip.UPDATE: true, sip.PRACK: true, sip.REGISTER: true,
 	}
 	known = map[sip.RequestMethod]bool{
 		sip.REGISTER: true, sip.SUBSCRIBE: true, sip.NOTIFY: true, sip.REFER: true, sip.MESSAGE: true,

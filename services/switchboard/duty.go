@@ -29,7 +29,8 @@ type liveDuty struct {
 	seq    uint64
 	timers *timers
 	seat   *Seat
-	phone  *telephone // in place of a seat; nil: the operator has a page
+	phone  *telephone    // in place of a seat; nil: the operator has a page. Set before the duty is known
+	over   chan struct{} // closed when another duty of the operator may begin
 	leg    atomic.Pointer[openLeg]
 	known  bool   // to the queue, as it is
 	was    bool   // answerable, as the queue was told
@@ -99,7 +100,7 @@ func newDuty(b *Switchboard, who duty.Who) *liveDuty {
 	d := &liveDuty{
 		board: b, who: who,
 		log:  b.log.With("duty", string(who.Duty), "operator", string(who.Operator)),
-		mail: newMailbox[any](),
+		mail: newMailbox[any](), over: make(chan struct{}),
 	}
 	d.timers = newTimers(func(name string, generation uint64) { d.mail.post(timerDue{name, generation}) })
 	return d
@@ -375,4 +376,5 @@ func (d *liveDuty) release() {
 		delete(b.duties, d.who.Operator)
 	}
 	b.mu.Unlock()
+	close(d.over)
 }

@@ -2,6 +2,8 @@ package switchboard
 
 import (
 	"errors"
+	"strings"
+	"time"
 
 	"holdfast/media"
 	"holdfast/services/duty"
@@ -9,16 +11,17 @@ import (
 )
 
 // Phone is an operator who has a telephone instead of a page: it rings when a call is offered, picking it up accepts the
-// call, and hanging it up ends the call. Who answers from it is on duty as long as this node is. No message is written
-// there, so none is opened for its callers.
+// call, and hanging it up ends the call. Who answers from it is on duty until UnseatPhone, or as long as this node is. No message is
+// written there, so none is opened for its callers.
 type Phone struct {
-	Who   duty.Who // Duty is chosen here
-	To    string   // the user to be dialled
-	Trunk string   // through which it is dialled; "": whichever takes calls from us
+	Who        duty.Who // Duty is chosen here
+	To         string   // the user to be dialled
+	Trunk      string   // through which it is dialled; "": whichever takes calls from us
+	Registered bool     // To has registered with us and is dialled where it is; Trunk is not looked at
 }
 
 // Seat opens the duty of an operator with a telephone, who is available at once. It wants a Dialer. ErrDraining when this
-// node shuts down; another error when the operator is on duty already.
+// node shuts down; ErrTaken when the operator is on duty already.
 func (b *Switchboard) Seat(p Phone) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,7 +29,7 @@ func (b *Switchboard) Seat(p Phone) error {
 		return ErrDraining
 	}
 	if b.duties[p.Who.Operator] != nil {
-		return errTaken
+		return ErrTaken
 	}
 	p.Who.Duty = tenants.DutyID(tenants.NewID())
 	d := newDuty(b, p.Who)
@@ -41,8 +44,54 @@ func (b *Switchboard) Seat(p Phone) error {
 	return nil
 }
 
-// errTaken says that an operator is on duty already.
-var errTaken = errors.New("this operator is on duty already")
+// SeatOperator is Seat for an operator of the routing copies, whose telephone has registered as user. ErrNoOperator when there is no
+// such operator.
+func (b *Switchboard) SeatOperator(tenant tenants.TenantID, id tenants.OperatorID, user string) error {
+	who, err := b.who(tenants.Actor{Tenant: tenant, User: id})
+	if err != nil {
+		return err
+	}
+	return b.Seat(Phone{Who: who, To: user, Registered: true})
+}
+
+// UnseatPhone ends the duty that somebody has with the telephone that registered as user, and that is gone: at once, or after the
+// call that goes on. Whoever is on duty with a page stays.
+func (b *Switchboard) UnseatPhone(user string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range b.duties {
+		if d.phone != nil && d.phone.Registered && d.phone.To == user {
+			d.post(duty.Event{Type: duty.HomeAsked})
+		}
+	}
+}
+
+var (
+	// ErrTaken says that an operator is on duty already.
+	ErrTaken = errors.New("this operator is on duty already")
+	// ErrOnPhone says that an operator has a call at the telephone, and cannot begin with a page before it is over.
+	ErrOnPhone = errors.New("this operator is in a call at the telephone")
+)
+
+// putDown is how long a telephone that is not in a call may take to go off duty.
+const putDown = time.Second
+
+// handOver ends the duty that an operator has with a telephone, so that one with a page may begin.
+func (b *Switchboard) handOver(id tenants.OperatorID) error {
+	d := b.duty(id)
+	if d == nil || d.phone == nil {
+		return nil
+	}
+	d.post(duty.Event{Type: duty.HomeAsked})
+	limit := time.NewTimer(putDown)
+	defer limit.Stop()
+	select {
+	case <-d.over:
+		return nil
+	case <-limit.C:
+		return ErrOnPhone
+	}
+}
 
 // telephone plays the part of the page for its duty. All of it belongs to the duty's goroutine.
 type telephone struct {
@@ -90,7 +139,10 @@ func (t *telephone) dial(c *duty.Card) (media.Leg, error) {
 	if dialer == nil {
 		return nil, media.ErrNoRoute
 	}
-	to := media.Destination{To: t.To, Trunk: t.Trunk, From: c.Caller, FromName: c.CallerName, Call: string(c.Call)}
+	to := media.Destination{To: t.To, Trunk: t.Trunk, Registered: t.Registered, From: c.Caller, FromName: c.CallerName, Call: string(c.Call)}
+	if t.Registered { // its display is all that tells whom to answer for
+		to.FromName = strings.TrimSuffix(c.Account+": "+c.CallerName, ": ")
+	}
 	leg, err := dialer.Dial(to)
 	if errors.Is(err, media.ErrNumber) {
 		to.From = ""

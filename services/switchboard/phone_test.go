@@ -183,8 +183,81 @@ func TestAHundredCallersAreAnsweredByFiftyTelephonesInTheOrderTheyCame(t *testin
 		if len(used) != 50 {
 			t.Errorf("%d telephones were of use", len(used))
 		}
-		if err := h.board.Seat(Phone{Who: duty.Who{Tenant: "harbor", Operator: "a01"}, To: "a01"}); !errors.Is(err, errTaken) {
+		if err := h.board.Seat(Phone{Who: duty.Who{Tenant: "harbor", Operator: "a01"}, To: "a01"}); !errors.Is(err, ErrTaken) {
 			t.Errorf("twice on duty: %v", err)
 		}
+	})
+}
+
+// registered puts ada on duty with a telephone that has registered.
+func (h *house) registered() {
+	h.t.Helper()
+	if err := h.board.SeatOperator("harbor", "ada", "ada.harbor"); err != nil {
+		h.t.Fatal(err)
+	}
+	h.pass(0)
+}
+
+func TestATelephoneThatRegisteredRingsForWhomItAnswersAndNoLongerOnceItIsGone(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.home.Accounts[0].WrapUp = 0
+		h.registered()
+		c := h.dial("+16085550101")
+		_, far, to := h.rings()
+		if to.To != "ada.harbor" || !to.Registered || to.FromName != "Lakeside Cardiology" || to.From != "+16085550177" {
+			t.Errorf("rings %+v", to)
+		}
+		far.Emit(media.Event{Kind: media.Connected})
+		h.pass(time.Second)
+		h.board.UnseatPhone("ada.harbor") // its registration is over, and the call goes on
+		h.pass(time.Second)
+		if s := h.story(c); s.Phase != call.Talking || s.OperatorName != "Ada Novak" || over(far) {
+			t.Fatalf("%s with %q", s.Phase, s.OperatorName)
+		}
+		c.leg.Leave()
+		h.pass(time.Second)
+		next := h.dial("+16085550101")
+		h.pass(0)
+		if n, _, _ := h.rings(); n != 1 || h.story(next).Phase == call.Talking {
+			t.Errorf("%d calls were placed: a telephone that is gone is counted on", n)
+		}
+		if err := h.board.SeatOperator("harbor", "nobody", "nobody.harbor"); !errors.Is(err, ErrNoOperator) {
+			t.Errorf("somebody whom the plan does not name: %v", err)
+		}
+	})
+}
+
+func TestWhoeverOpensADeskIsNotRungAtTheTelephone(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.registered()
+		ada := h.ready("ada") // the page takes over from a telephone that is not in a call
+		if err := h.board.SeatOperator("harbor", "ada", "ada.harbor"); !errors.Is(err, ErrTaken) {
+			t.Errorf("seated twice: %v", err)
+		}
+		h.board.UnseatPhone("ada.harbor")
+		h.pass(0)
+		h.dial("+16085550101")
+		ada.want(duty.Offered)
+		if len(h.line.legs) != 0 {
+			t.Error("the telephone rings too")
+		}
+	})
+	inHouse(t, func(h *house) {
+		h.home.Accounts[0].WrapUp = 0
+		h.registered()
+		c := h.dial("+16085550101")
+		_, far, _ := h.rings()
+		far.Emit(media.Event{Kind: media.Connected})
+		h.pass(time.Second)
+		actor := tenants.Actor{Tenant: "harbor", User: "ada", Role: tenants.RoleOperator}
+		if _, err := h.board.SignOn(actor, "", func(duty.State) {}, func(string) {}); !errors.Is(err, ErrOnPhone) {
+			t.Errorf("a page in the middle of a call: %v", err)
+		}
+		if s := h.story(c); s.Phase != call.Talking {
+			t.Fatalf("the caller is %s", s.Phase)
+		}
+		far.Leave()
+		h.pass(time.Second)
+		h.ready("ada").want(duty.Available)
 	})
 }

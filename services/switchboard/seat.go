@@ -24,15 +24,20 @@ type Seat struct {
 // SignOn opens the operator's duty, or takes it over, for a page. resume is the duty of an earlier connection, by its
 // secret: the line was checked then. A node that shuts down begins no duty, but whoever has one here may come back to it.
 // show is told every new state and bye why the server lets go of the page; both are
-// called on the duty's goroutine and must not block.
+// called on the duty's goroutine and must not block. A duty with a telephone ends for the page, but not in a call: ErrOnPhone.
 func (b *Switchboard) SignOn(actor tenants.Actor, resume tenants.DutyID, show func(duty.State), bye func(string)) (*Seat, error) {
 	who, err := b.who(actor)
 	if err != nil {
 		return nil, err
 	}
+	if err := b.handOver(who.Operator); err != nil {
+		return nil, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if d := b.duties[who.Operator]; d != nil {
+	if d := b.duties[who.Operator]; d != nil && d.phone != nil {
+		return nil, ErrOnPhone // it registered anew in this very moment
+	} else if d != nil {
 		seat := &Seat{duty: d, show: show, bye: bye}
 		if d.mail.post(glance{seat}) {
 			return seat, nil

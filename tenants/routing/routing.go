@@ -133,6 +133,7 @@ type Operator struct {
 	// Accounts this operator may answer; nil: all of the tenant's. None is something else than all, in the copy on disk too.
 	Accounts []tenants.AccountID `json:"accounts,omitzero"`
 	Rights   []tenants.Right     `json:"rights,omitempty"`
+	Phone    *Phone              `json:"phone,omitempty"` // that rings while it is registered and no page is open; nil: none
 }
 
 // Has reports whether the operator has a right, by name or by role.

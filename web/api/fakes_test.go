@@ -61,7 +61,7 @@ func newWorld(t *testing.T, change ...func(*world, *api.Config)) *world {
 	cfg := api.Config{
 		Ports: api.Ports{
 			Sessions: w, Tickets: w, Boards: w.boards, Book: book{}, Calls: w, Voicemails: w, Recordings: w, Alarms: w,
-			Desk: ticketDesk(t), Archive: w, Listings: listings{}, Staff: staff{},
+			Desk: ticketDesk(t), Archive: w, Listings: listings{}, Staff: staff{}, Telephones: phones{},
 			Explainer: w, Activator: w, Entrance: w, Trunks: w, Accounts: w, Greetings: w, SignedOut: func(s string) { w.sessions = append(w.sessions, s) },
 		},
 		PublicURL: "http://127.0.0.1:8080", MetricsToken: "scrape-me", Metrics: http.NotFoundHandler(),

@@ -1610,6 +1610,43 @@ type SignInLink struct {
 	Token string `json:"token"`
 }
 
+// Telephone defines model for Telephone.
+type Telephone struct {
+	Email string `json:"email"`
+
+	// Md5 It is asked for MD5; else for SHA-256
+	Md5 bool `json:"md5"`
+
+	// RegisteredUntil On this node; null: it is not
+	RegisteredUntil *time.Time `json:"registered_until"`
+
+	// SignIn What it registers as: its name, a dot, the tenant
+	SignIn string `json:"sign_in"`
+
+	// User Its own name
+	User     string `json:"user"`
+	UserID   string `json:"user_id"`
+	UserName string `json:"user_name"`
+}
+
+// TelephoneChange defines model for TelephoneChange.
+type TelephoneChange struct {
+	// Md5 For a telephone that does not know SHA-256 (RFC 8760)
+	Md5 *bool `json:"md5,omitempty"`
+
+	// Password 12 to 64 characters; only a hash of it is kept
+	Password string `json:"password"`
+
+	// User Small letters, digits, - and _; left out: made of the e-mail
+	User *string `json:"user,omitempty"`
+}
+
+// TelephoneList defines model for TelephoneList.
+type TelephoneList struct {
+	Items []Telephone `json:"items"`
+	Next  *string     `json:"next"`
+}
+
 // Tenant defines model for Tenant.
 type Tenant struct {
 	Accounts int    `json:"accounts"`
@@ -2171,6 +2208,20 @@ type PatchUserParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// DeleteTelephoneParams defines parameters for DeleteTelephone.
+type DeleteTelephoneParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutTelephoneParams defines parameters for PutTelephone.
+type PutTelephoneParams struct {
+	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+	// is there now. So two people never undo each other's work unknowingly.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListVoicemailsParams defines parameters for ListVoicemails.
 type ListVoicemailsParams struct {
 	State *VoicemailState `form:"state,omitempty" json:"state,omitempty"`
@@ -2254,6 +2305,9 @@ type PostUserJSONRequestBody = UserChange
 
 // PatchUserJSONRequestBody defines body for PatchUser for application/json ContentType.
 type PatchUserJSONRequestBody = UserChange
+
+// PutTelephoneJSONRequestBody defines body for PutTelephone for application/json ContentType.
+type PutTelephoneJSONRequestBody = TelephoneChange
 
 // PatchVoicemailJSONRequestBody defines body for PatchVoicemail for application/json ContentType.
 type PatchVoicemailJSONRequestBody = VoicemailChange
@@ -2443,6 +2497,9 @@ type ServerInterface interface {
 	// EnterByLink Takes the link of an invitation or of a forgotten password, sets the password, and signs in
 	// (POST /sessions/welcome)
 	EnterByLink(ctx echo.Context) error
+	// ListTelephones All SIP telephones of the tenant, by what they sign in as
+	// (GET /telephones)
+	ListTelephones(ctx echo.Context) error
 	// GetTenant What holds for all accounts of the tenant
 	// (GET /tenant)
 	GetTenant(ctx echo.Context) error
@@ -2482,6 +2539,15 @@ type ServerInterface interface {
 	// PostInvitation Sends a new link; the one before opens nothing any more
 	// (POST /users/{id}/invitation)
 	PostInvitation(ctx echo.Context, id UUID) error
+	// DeleteTelephone Takes the telephone away; a call that goes on is finished
+	// (DELETE /users/{id}/telephone)
+	DeleteTelephone(ctx echo.Context, id UUID, params DeleteTelephoneParams) error
+	// GetTelephone The user's SIP telephone, with the tag that a change must show
+	// (GET /users/{id}/telephone)
+	GetTelephone(ctx echo.Context, id UUID) error
+	// PutTelephone Gives the user a SIP telephone, or another one
+	// (PUT /users/{id}/telephone)
+	PutTelephone(ctx echo.Context, id UUID, params PutTelephoneParams) error
 	// ListVoicemails Voicemails, newest first
 	// (GET /voicemails)
 	ListVoicemails(ctx echo.Context, params ListVoicemailsParams) error
@@ -3911,6 +3977,15 @@ func (w *ServerInterfaceWrapper) EnterByLink(ctx echo.Context) error {
 	return err
 }
 
+// ListTelephones converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTelephones(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTelephones(ctx)
+	return err
+}
+
 // GetTenant converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTenant(ctx echo.Context) error {
 	var err error
@@ -4100,6 +4175,94 @@ func (w *ServerInterfaceWrapper) PostInvitation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PostInvitation(ctx, id)
+	return err
+}
+
+// DeleteTelephone converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteTelephone(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteTelephoneParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteTelephone(ctx, id, params)
+	return err
+}
+
+// GetTelephone converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTelephone(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTelephone(ctx, id)
+	return err
+}
+
+// PutTelephone converts echo context to params.
+func (w *ServerInterfaceWrapper) PutTelephone(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutTelephoneParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutTelephone(ctx, id, params)
 	return err
 }
 
@@ -4293,6 +4456,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/users/:id", wrapper.PatchUser, options.OperationMiddlewares["patchUser"]...)
 	router.DELETE(options.BaseURL+"/users/:id/invitation", wrapper.DeleteInvitation, options.OperationMiddlewares["deleteInvitation"]...)
 	router.POST(options.BaseURL+"/users/:id/invitation", wrapper.PostInvitation, options.OperationMiddlewares["postInvitation"]...)
+	router.DELETE(options.BaseURL+"/users/:id/telephone", wrapper.DeleteTelephone, options.OperationMiddlewares["deleteTelephone"]...)
+	router.GET(options.BaseURL+"/users/:id/telephone", wrapper.GetTelephone, options.OperationMiddlewares["getTelephone"]...)
+	router.PUT(options.BaseURL+"/users/:id/telephone", wrapper.PutTelephone, options.OperationMiddlewares["putTelephone"]...)
+	router.GET(options.BaseURL+"/telephones", wrapper.ListTelephones, options.OperationMiddlewares["listTelephones"]...)
 	router.GET(options.BaseURL+"/operators", wrapper.ListOperators, options.OperationMiddlewares["listOperators"]...)
 	router.GET(options.BaseURL+"/queue", wrapper.GetQueue, options.OperationMiddlewares["getQueue"]...)
 	router.GET(options.BaseURL+"/alarms", wrapper.ListAlarms, options.OperationMiddlewares["listAlarms"]...)
@@ -6844,6 +7011,44 @@ func (response EnterByLinkdefaultApplicationProblemPlusJSONResponse) VisitEnterB
 	return err
 }
 
+type ListTelephonesRequestObject struct {
+}
+
+type ListTelephonesResponseObject interface {
+	VisitListTelephonesResponse(w http.ResponseWriter) error
+}
+
+type ListTelephones200JSONResponse TelephoneList
+
+func (response ListTelephones200JSONResponse) VisitListTelephonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTelephonesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTelephonesdefaultApplicationProblemPlusJSONResponse) VisitListTelephonesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTenantRequestObject struct {
 }
 
@@ -7382,6 +7587,136 @@ func (response PostInvitationdefaultApplicationProblemPlusJSONResponse) VisitPos
 	return err
 }
 
+type DeleteTelephoneRequestObject struct {
+	ID     UUID `json:"id"`
+	Params DeleteTelephoneParams
+}
+
+type DeleteTelephoneResponseObject interface {
+	VisitDeleteTelephoneResponse(w http.ResponseWriter) error
+}
+
+type DeleteTelephone204Response struct {
+}
+
+func (response DeleteTelephone204Response) VisitDeleteTelephoneResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteTelephonedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteTelephonedefaultApplicationProblemPlusJSONResponse) VisitDeleteTelephoneResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTelephoneRequestObject struct {
+	ID UUID `json:"id"`
+}
+
+type GetTelephoneResponseObject interface {
+	VisitGetTelephoneResponse(w http.ResponseWriter) error
+}
+
+type GetTelephone200ResponseHeaders struct {
+	ETag string
+}
+
+type GetTelephone200JSONResponse struct {
+	Body    Telephone
+	Headers GetTelephone200ResponseHeaders
+}
+
+func (response GetTelephone200JSONResponse) VisitGetTelephoneResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTelephonedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTelephonedefaultApplicationProblemPlusJSONResponse) VisitGetTelephoneResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutTelephoneRequestObject struct {
+	ID     UUID `json:"id"`
+	Params PutTelephoneParams
+	Body   *PutTelephoneJSONRequestBody
+}
+
+type PutTelephoneResponseObject interface {
+	VisitPutTelephoneResponse(w http.ResponseWriter) error
+}
+
+type PutTelephone200ResponseHeaders struct {
+	ETag string
+}
+
+type PutTelephone200JSONResponse struct {
+	Body    Telephone
+	Headers PutTelephone200ResponseHeaders
+}
+
+func (response PutTelephone200JSONResponse) VisitPutTelephoneResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutTelephonedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutTelephonedefaultApplicationProblemPlusJSONResponse) VisitPutTelephoneResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListVoicemailsRequestObject struct {
 	Params ListVoicemailsParams
 }
@@ -7766,6 +8101,9 @@ type StrictServerInterface interface {
 	// EnterByLink Takes the link of an invitation or of a forgotten password, sets the password, and signs in
 	// (POST /sessions/welcome)
 	EnterByLink(ctx context.Context, request EnterByLinkRequestObject) (EnterByLinkResponseObject, error)
+	// ListTelephones All SIP telephones of the tenant, by what they sign in as
+	// (GET /telephones)
+	ListTelephones(ctx context.Context, request ListTelephonesRequestObject) (ListTelephonesResponseObject, error)
 	// GetTenant What holds for all accounts of the tenant
 	// (GET /tenant)
 	GetTenant(ctx context.Context, request GetTenantRequestObject) (GetTenantResponseObject, error)
@@ -7805,6 +8143,15 @@ type StrictServerInterface interface {
 	// PostInvitation Sends a new link; the one before opens nothing any more
 	// (POST /users/{id}/invitation)
 	PostInvitation(ctx context.Context, request PostInvitationRequestObject) (PostInvitationResponseObject, error)
+	// DeleteTelephone Takes the telephone away; a call that goes on is finished
+	// (DELETE /users/{id}/telephone)
+	DeleteTelephone(ctx context.Context, request DeleteTelephoneRequestObject) (DeleteTelephoneResponseObject, error)
+	// GetTelephone The user's SIP telephone, with the tag that a change must show
+	// (GET /users/{id}/telephone)
+	GetTelephone(ctx context.Context, request GetTelephoneRequestObject) (GetTelephoneResponseObject, error)
+	// PutTelephone Gives the user a SIP telephone, or another one
+	// (PUT /users/{id}/telephone)
+	PutTelephone(ctx context.Context, request PutTelephoneRequestObject) (PutTelephoneResponseObject, error)
 	// ListVoicemails Voicemails, newest first
 	// (GET /voicemails)
 	ListVoicemails(ctx context.Context, request ListVoicemailsRequestObject) (ListVoicemailsResponseObject, error)
@@ -9815,6 +10162,29 @@ func (sh *strictHandler) EnterByLink(ctx echo.Context) error {
 	return nil
 }
 
+// ListTelephones operation middleware
+func (sh *strictHandler) ListTelephones(ctx echo.Context) error {
+	var request ListTelephonesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTelephones(ctx.Request().Context(), request.(ListTelephonesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTelephones")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTelephonesResponseObject); ok {
+		return validResponse.VisitListTelephonesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTenant operation middleware
 func (sh *strictHandler) GetTenant(ctx echo.Context) error {
 	var request GetTenantRequestObject
@@ -10236,6 +10606,106 @@ func (sh *strictHandler) PostInvitation(ctx echo.Context, id UUID) error {
 		return err
 	} else if validResponse, ok := response.(PostInvitationResponseObject); ok {
 		return validResponse.VisitPostInvitationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteTelephone operation middleware
+func (sh *strictHandler) DeleteTelephone(ctx echo.Context, id UUID, params DeleteTelephoneParams) error {
+	var request DeleteTelephoneRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteTelephone(ctx.Request().Context(), request.(DeleteTelephoneRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteTelephone")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteTelephoneResponseObject); ok {
+		return validResponse.VisitDeleteTelephoneResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTelephone operation middleware
+func (sh *strictHandler) GetTelephone(ctx echo.Context, id UUID) error {
+	var request GetTelephoneRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTelephone(ctx.Request().Context(), request.(GetTelephoneRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTelephone")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTelephoneResponseObject); ok {
+		return validResponse.VisitGetTelephoneResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutTelephone operation middleware
+func (sh *strictHandler) PutTelephone(ctx echo.Context, id UUID, params PutTelephoneParams) error {
+	var request PutTelephoneRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body PutTelephoneJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutTelephone(ctx.Request().Context(), request.(PutTelephoneRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutTelephone")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutTelephoneResponseObject); ok {
+		return validResponse.VisitPutTelephoneResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

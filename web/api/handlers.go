@@ -35,6 +35,7 @@ type Ports struct {
 	Listings   Listings
 	Notices    Notices
 	Staff      Staff
+	Telephones Telephones
 	Recordings Recordings
 	Alarms     EndedAlarms
 	Explainer  Explainer

@@ -12,6 +12,7 @@ import (
 	"holdfast/services/directory"
 	"holdfast/services/identity"
 	"holdfast/services/notify"
+	"holdfast/services/telephone"
 	"holdfast/services/ticket"
 	"holdfast/tenants"
 	"holdfast/tenants/people"
@@ -126,6 +127,14 @@ type Staff interface {
 	Change(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, tag string, edit func(identity.Member) identity.Member) (identity.Member, error)
 	Forgot(ctx context.Context, email, address, language string) error
 	Enter(ctx context.Context, token, password string) (identity.Tokens, error)
+}
+
+// Telephones are operators' SIP telephones: telephone.Service, with its errors.
+type Telephones interface {
+	List(ctx context.Context, actor tenants.Actor) ([]telephone.Telephone, error)
+	Get(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) (telephone.Telephone, error)
+	Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, email, password string) (telephone.Telephone, error)
+	Remove(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, revision int64) error
 }
 
 // Notices is who was told of what: services/notify/notifysql has it.

@@ -107,6 +107,8 @@ func faultOf(err error) *fault {
 		return listingFault(err)
 	case staffFault(err) != nil:
 		return staffFault(err)
+	case telephoneFault(err) != nil:
+		return telephoneFault(err)
 	case len(fieldErrors(err)) > 0:
 		return invalid(fieldErrors(err), err)
 	case errors.Is(err, interim.ErrForbidden):

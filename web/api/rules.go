@@ -91,6 +91,10 @@ var rules = map[string]rule{
 	"patchUser":        {least: tenants.RoleAdmin},
 	"postInvitation":   {least: tenants.RoleAdmin},
 	"deleteInvitation": {least: tenants.RoleAdmin},
+	"listTelephones":   {least: tenants.RoleAdmin},
+	"getTelephone":     {least: tenants.RoleAdmin},
+	"putTelephone":     {least: tenants.RoleAdmin},
+	"deleteTelephone":  {least: tenants.RoleAdmin},
 
 	"postActivation": {least: tenants.RoleAdmin},
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"holdfast/services/identity"
+	"holdfast/services/telephone"
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
 	"holdfast/web/api"
@@ -68,6 +69,33 @@ func (staff) Enter(_ context.Context, token, _ string) (identity.Tokens, error) 
 		return identity.Tokens{}, identity.ErrRefused
 	}
 	return identity.Tokens{Access: "a", Refresh: "r"}, nil
+}
+
+// phones is the telephone of that user.
+type phones struct{}
+
+func (phones) List(_ context.Context, actor tenants.Actor) ([]telephone.Telephone, error) {
+	t, err := phones{}.Get(context.Background(), actor, harborPerson)
+	if err != nil {
+		return nil, nil //nolint:nilerr // mesa has none
+	}
+	return []telephone.Telephone{t}, nil
+}
+
+func (phones) Get(_ context.Context, actor tenants.Actor, id tenants.OperatorID) (telephone.Telephone, error) {
+	if actor.Tenant != "harbor" || id != harborPerson {
+		return telephone.Telephone{}, telephone.ErrNotFound
+	}
+	return telephone.Telephone{Operator: id, Name: "Ada of Harbor", Email: "ada@harbor.example", User: "ada", Revision: 1}, nil
+}
+
+func (p phones) Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, _, _ string) (telephone.Telephone, error) {
+	return p.Get(ctx, actor, t.Operator)
+}
+
+func (p phones) Remove(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, _ int64) error {
+	_, err := p.Get(ctx, actor, id)
+	return err
 }
 
 func TestAnEditOfAUserSaysWhyItIsRefused(t *testing.T) {

@@ -27,6 +27,8 @@ func (s Switchboard) SignOn(_ context.Context, actor tenants.Actor, resume tenan
 		return nil, &Problem{Code: "away", Text: "This server is shutting down. The page reconnects by itself in a moment."}
 	case errors.Is(err, switchboard.ErrNoOperator):
 		return nil, &Problem{Code: "forbidden", Text: "This user cannot take calls. Ask an administrator to make you an operator."}
+	case errors.Is(err, switchboard.ErrOnPhone):
+		return nil, &Problem{Code: "away", Text: "You are in a call at your telephone. Open the desk again when it is over."}
 	case err != nil:
 		return nil, err
 	}

@@ -154,12 +154,20 @@ func numbersOf(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routi
 }
 
 func operators(ctx context.Context, tx pgx.Tx, tenant tenants.TenantID) ([]routing.Operator, error) {
-	rows, err := tx.Query(ctx, `SELECT user_id::text, name, email, role, languages, accounts, rights FROM users
-		WHERE tenant_id = $1 AND NOT disabled AND NOT invited ORDER BY user_id`, tenant)
+	rows, err := tx.Query(ctx, `SELECT u.user_id::text, name, email, role, languages, accounts, rights, coalesce(t.sip_user, ''), coalesce(t.md5, false), t.sealed
+		FROM users u LEFT JOIN telephones t USING (tenant_id, user_id)
+		WHERE tenant_id = $1 AND NOT disabled AND NOT invited ORDER BY u.user_id`, tenant)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[routing.Operator])
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o routing.Operator, err error) {
+		var p routing.Phone
+		err = row.Scan(&o.ID, &o.Name, &o.Email, &o.Role, &o.Languages, &o.Accounts, &o.Rights, &p.User, &p.MD5, &p.Sealed)
+		if p.User != "" {
+			o.Phone = &p
+		}
+		return o, err
+	})
 }
 
 // Recording implements numbers.Source.

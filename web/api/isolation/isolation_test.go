@@ -32,6 +32,8 @@ import (
 	"holdfast/services/notify/notifysql"
 	"holdfast/services/numbers"
 	"holdfast/services/numbers/numbersql"
+	"holdfast/services/telephone"
+	"holdfast/services/telephone/telephonesql"
 	"holdfast/services/ticket"
 	"holdfast/services/ticket/ticketsql"
 	"holdfast/services/voicemail/voicemailsql"
@@ -133,7 +135,14 @@ func newHouse(t *testing.T) *house {
 			Sessions: api.People{Service: people}, Tickets: api.People{Service: people}, Boards: boards, Book: book, Calls: ledger,
 			Voicemails: ledger, Alarms: ledger, Desk: desk, Archive: archive, Notices: notifysql.Queries{DB: db}, Explainer: api.Routes{Book: book}, Accounts: plan,
 			Listings: directory.NewEditor(directorysql.New(db), nil, nil), Interim: interim.New(interim.Config{Node: "n1", Journal: j, Book: book}), SignedOut: sockets.SignedOut,
-			Staff:     identity.NewStaff(identity.StaffConfig{Service: people, Members: rows}),
+			Staff: identity.NewStaff(identity.StaffConfig{Service: people, Members: rows}),
+			Telephones: telephone.New(telephone.Config{
+				Store: telephonesql.Store{DB: db}, Until: func(string) time.Time { return time.Time{} },
+				Seal: func(_ string, secret []byte) []byte { return secret },
+				Done: func(ctx context.Context, _ tenants.Actor, _ string, _ map[string]any) error {
+					return compiler.Check(ctx)
+				},
+			}),
 			Activator: activations, Entrance: api.Doors{Links: activations, People: people},
 		},
 		PublicURL: origin, PortalSocket: sockets.PortalSocket(),
@@ -289,6 +298,7 @@ var asked = map[string][]string{
 		"/accounts/lakeside-cardiology/directory", "/accounts/lakeside-cardiology/directory?q=ortiz", "/accounts/lakeside-cardiology/directory?q=r&wide=true",
 	},
 	"/users/{id}":                    {"/users/USER"},
+	"/users/{id}/telephone":          {"/users/USER/telephone"},
 	"/accounts/{id}/people":          {"/accounts/lakeside-cardiology/people", "/accounts/lakeside-cardiology/people?q=lee"},
 	"/accounts/{id}/people.csv":      {"/accounts/lakeside-cardiology/people.csv"},
 	"/accounts/{id}/people/{person}": {"/accounts/lakeside-cardiology/people/PERSON"},
@@ -408,6 +418,62 @@ func TestMesaChangesNoAccountOfHarborsAndTheirNumbersStayTheirs(t *testing.T) {
 	}
 	if got := h.do("GET", "/api/v1/route?to=%2B16085550101", h.tokens["admin@harbor.example"], ""); !strings.Contains(got.Body.String(), `"account":"lakeside-cardiology"`) {
 		t.Errorf("harbor's emergency number leads elsewhere: %s", got.Body)
+	}
+}
+
+func TestAnAdministratorGivesTelephonesToOwnOperatorsOnly(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	path := "/api/v1/users/" + h.user + "/telephone"
+	const chosen, other = `{"user":"desk-1","password":"a long enough secret"}`, `{"user":"desk-2","password":"another long secret","md5":true}`
+	for _, email := range []string{"admin@mesa.example", "noc@holdfast.example"} {
+		if got := h.do("PUT", path, h.tokens[email], chosen); got.Code != 404 {
+			t.Errorf("%s: %d %s", email, got.Code, got.Body)
+		}
+	}
+	boss := h.tokens["admin@harbor.example"]
+	for _, c := range []struct {
+		method, body, match string
+		status              int
+		says                string
+	}{
+		{"DELETE", "", `"1"`, 404, ""},
+		{"PUT", `{"user":"desk.1","password":"short"}`, "", 422, "12 to 64"},
+		{"PUT", chosen, "", 200, `"sign_in":"desk-1.harbor"`},
+		{"PUT", other, "", 428, "revision_needed"},
+		{"PUT", other, `"7"`, 412, `desk-1`},
+		{"PUT", other, `"1"`, 200, `"md5":true`},
+		{"GET", "", "", 200, `"registered_until":null`},
+	} {
+		var match []string
+		if c.match != "" {
+			match = append(match, c.match)
+		}
+		got := h.do(c.method, path, boss, c.body, match...)
+		if got.Code != c.status || !strings.Contains(got.Body.String(), c.says) || strings.Contains(got.Body.String(), "secret") {
+			t.Errorf("%s %s %s: %d %s", c.method, c.body, c.match, got.Code, got.Body)
+		}
+	}
+	if home, o, ok := h.book.Phone("desk-2.harbor"); !ok || home.Tenant != "harbor" || string(o.ID) != h.user || !o.Phone.MD5 || len(o.Phone.Sealed) != 32 {
+		t.Errorf("compiled: %v %+v", ok, o.Phone)
+	}
+	// The same name is another tenant's too, and nobody hears of it.
+	mesas := "/api/v1/users/" + string(h.book.Copy("mesa").Operators[0].ID) + "/telephone"
+	if got := h.do("PUT", mesas, h.tokens["admin@mesa.example"], other); got.Code != 200 {
+		t.Errorf("mesa: %d %s", got.Code, got.Body)
+	}
+	list := h.do("GET", "/api/v1/telephones", h.tokens["admin@mesa.example"], "").Body.String()
+	if !strings.Contains(list, "desk-2.mesa") || strings.Contains(list, "harbor") {
+		t.Error(list)
+	}
+	if got := h.do("DELETE", path, h.tokens["admin@mesa.example"], "", `"2"`); got.Code != 404 {
+		t.Errorf("mesa takes harbor's away: %d", got.Code)
+	}
+	if got := h.do("DELETE", path, boss, "", `"2"`); got.Code != 204 {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	if _, _, ok := h.book.Phone("desk-2.harbor"); ok {
+		t.Error("it is compiled still")
 	}
 }
 

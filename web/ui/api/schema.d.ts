@@ -877,6 +877,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/{id}/telephone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        /** The user's SIP telephone, with the tag that a change must show */
+        get: operations["getTelephone"];
+        /**
+         * Gives the user a SIP telephone, or another one
+         * @description It registers from an address of a trunk, by digest in the realm `holdfast`, and its user is on duty as long as it is registered
+         *     and no desk is open. The one that is there is replaced only with If-Match, and has to register anew.
+         */
+        put: operations["putTelephone"];
+        post?: never;
+        /** Takes the telephone away; a call that goes on is finished */
+        delete: operations["deleteTelephone"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/telephones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All SIP telephones of the tenant, by what they sign in as */
+        get: operations["listTelephones"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operators": {
         parameters: {
             query?: never;
@@ -1217,6 +1259,34 @@ export interface components {
         };
         UserList: {
             items: components["schemas"]["User"][];
+            next: string | null;
+        };
+        Telephone: {
+            user_id: string;
+            user_name: string;
+            email: string;
+            /** @description Its own name */
+            user: string;
+            /** @description What it registers as: its name, a dot, the tenant */
+            sign_in: string;
+            /** @description It is asked for MD5; else for SHA-256 */
+            md5: boolean;
+            /**
+             * Format: date-time
+             * @description On this node; null: it is not
+             */
+            registered_until: string | null;
+        };
+        TelephoneChange: {
+            /** @description Small letters, digits, - and _; left out: made of the e-mail */
+            user?: string;
+            /** @description 12 to 64 characters; only a hash of it is kept */
+            password: string;
+            /** @description For a telephone that does not know SHA-256 (RFC 8760) */
+            md5?: boolean;
+        };
+        TelephoneList: {
+            items: components["schemas"]["Telephone"][];
             next: string | null;
         };
         TicketRequest: {
@@ -4104,6 +4174,112 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getTelephone: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The telephone */
+            200: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Telephone"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    putTelephone: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TelephoneChange"];
+            };
+        };
+        responses: {
+            /** @description The telephone */
+            200: {
+                headers: {
+                    ETag: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Telephone"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteTelephone: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
+                 *     is there now. So two people never undo each other's work unknowingly.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["UUID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listTelephones: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Telephones */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TelephoneList"];
+                };
             };
             default: components["responses"]["Problem"];
         };

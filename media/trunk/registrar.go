@@ -1,0 +1,172 @@
+package trunk
+
+import (
+	"bytes"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"holdfast/tenants/routing"
+)
+
+// mostRegistered is how many REGISTERs a second a trunk may bring: a thousand telephones that come back after a power cut are in
+// within seconds, and passwords are not guessed at that speed.
+const mostRegistered = 100
+
+// Phones are the telephones that may register here, from addresses of a trunk: whoever is in none gets no byte, with or without a
+// password.
+type Phones interface {
+	// Phone finds the telephone that registers as user.
+	Phone(user string) (routing.Phone, bool)
+	// Open opens a telephone's secret. It works as hard for the zero Phone, of which it knows nothing, and then fails.
+	Open(user string, p routing.Phone) (ha1 string, err error)
+	// Registered is told each time that a telephone registers, and until when it is there; the zero time: it is gone. It must
+	// neither block nor call the server.
+	Registered(user string, until time.Time)
+}
+
+// registry is where the telephones are.
+type registry struct {
+	mu    sync.Mutex
+	bound map[string]*binding // by user; one for each telephone that is known
+}
+
+// register takes a REGISTER (RFC 3261 section 10.3).
+func (s *Server) register(req *sip.Request, tx *sip.ServerTx) {
+	if s.cfg.Phones == nil {
+		s.reply(req, tx, refuseMethod(req.Method))
+		return
+	}
+	source, _ := netip.ParseAddrPort(req.Source())
+	t, known := s.trunkOf(source.Addr(), secured(req.Transport()))
+	switch {
+	case !known: // its trunk was taken away while its connection was open
+		s.dropped.stranger.Add(1)
+		tx.Terminate()
+		return
+	case s.draining.Load():
+		s.brush(req, tx, unavailable)
+		return
+	case !s.left("telephones of "+t.Name, mostRegistered):
+		s.dropped.rate.Add(1)
+		s.brush(req, tx, tooMany)
+		return
+	}
+	phone, a := s.identify(req, t.Name, source.Addr())
+	if a.status != 0 {
+		s.brush(req, tx, a)
+		return
+	}
+	r, a := registrationOf(req, req.To().Address.User, source)
+	if a.status == 0 {
+		r.secret = phone.Sealed
+		a = s.registry.take(r, s.cfg.Now(), s.cfg.Phones)
+	}
+	s.reply(req, tx, a)
+}
+
+// identify asks a telephone who it is, until it has proven that. Nobody is told which users there are: who is none is asked
+// the same, and the same is computed.
+func (s *Server) identify(req *sip.Request, trunk string, from netip.Addr) (routing.Phone, answer) {
+	user := req.To().Address.User
+	phone, known := s.cfg.Phones.Phone(user)
+	md5 := phone.MD5
+	if !known { // as steady a choice as that of a telephone
+		md5 = s.door.seal([]byte(user), "telephone", netip.Addr{})[0]&1 == 1
+	}
+	who := proven{user: user, realm: routing.PhoneRealm, algorithms: asked[:1]}
+	if md5 { // alone: telephones that know nothing else often give up at the sight of another
+		who.algorithms = asked[1:]
+	}
+	if req.GetHeader("Authorization") == nil {
+		return phone, s.door.ask(who, trunk, from, false)
+	}
+	ha1, err := s.cfg.Phones.Open(user, phone)
+	if err != nil && known {
+		s.cfg.Log.Error("a telephone's secret cannot be opened, so it cannot register", "user", clean(user), "error", clean(err.Error()))
+	}
+	who.ha1 = func(algorithm) string { return ha1 }
+	in, stale := s.door.check(req, who, trunk, from)
+	if in && known && err == nil {
+		return phone, answer{}
+	}
+	return phone, s.door.ask(who, trunk, from, stale && known && err == nil)
+}
+
+// take settles a REGISTER and tells of it.
+func (r *registry) take(wish registration, now time.Time, phones Phones) answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	have := r.bound[wish.user]
+	is, a := settle(have, wish, now)
+	switch {
+	case is == nil && have != nil:
+		delete(r.bound, wish.user)
+		phones.Registered(wish.user, time.Time{})
+	case is != nil && is != have:
+		if r.bound == nil {
+			r.bound = make(map[string]*binding)
+		}
+		r.bound[wish.user] = is
+		phones.Registered(wish.user, is.until)
+	}
+	return a
+}
+
+// sweep forgets telephones whose time is over, that were taken away, or that got another secret.
+func (s *Server) sweep() {
+	tick := time.NewTicker(s.timing.second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-tick.C:
+			s.forgetPhones()
+		}
+	}
+}
+
+func (s *Server) forgetPhones() {
+	defer s.recovered("telephones", nil)
+	now := s.cfg.Now()
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	for user, b := range s.registry.bound {
+		phone, known := s.cfg.Phones.Phone(user)
+		if known && b.until.After(now) && bytes.Equal(phone.Sealed, b.secret) {
+			continue
+		}
+		delete(s.registry.bound, user)
+		s.cfg.Phones.Registered(user, time.Time{})
+	}
+}
+
+// PhoneUntil is until when a telephone is registered; the zero time: it is not.
+func (s *Server) PhoneUntil(user string) time.Time {
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	if b := s.registry.bound[user]; b != nil {
+		return b.until
+	}
+	return time.Time{}
+}
+
+// reach finds a registered telephone, and the way to it as that of a carrier: back to where it registered from, as long as that is
+// an address of a trunk.
+func (s *Server) reach(user string) (*binding, []routing.Trunk) {
+	s.registry.mu.Lock()
+	b := s.registry.bound[user]
+	s.registry.mu.Unlock()
+	if b == nil || !b.until.After(s.cfg.Now()) {
+		return nil, nil
+	}
+	t, known := s.trunkOf(b.source.Addr(), secured(b.transport))
+	if !known {
+		return nil, nil
+	}
+	t.Out = &routing.WayOut{Target: b.source.String(), Domain: s.at(b.transport).Addr().String()}
+	return b, []routing.Trunk{t}
+}
