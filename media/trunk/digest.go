@@ -211,18 +211,18 @@ type credentials struct{ user, password, method, uri, cnonce string }
 
 // credentials computes the answer to a challenge (RFC 7616 section 3.4).
 func (g given) credentials(c credentials) string {
-	algorithm := algorithms[g.algorithm]
+	by := algorithms[g.algorithm]
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, `Digest username=%s, realm=%s, nonce=%s, uri=%s`, quote(c.user), quote(g.realm), quote(g.nonce), quote(c.uri))
 	if g.auth {
 		count := fmt.Sprintf("%08x", g.count)
 		_, _ = fmt.Fprintf(&b, `, response="%s", cnonce="%s", nc=%s, qop=auth`,
-			algorithm.proof(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
+			by.proof(c, g.realm, g.nonce, count, c.cnonce, "auth"), c.cnonce, count)
 	} else {
-		_, _ = fmt.Fprintf(&b, `, response="%s"`, algorithm.proof(c, g.realm, g.nonce))
+		_, _ = fmt.Fprintf(&b, `, response="%s"`, by.proof(c, g.realm, g.nonce))
 	}
 	if g.named {
-		_, _ = fmt.Fprintf(&b, `, algorithm=%s`, algorithm.name)
+		_, _ = fmt.Fprintf(&b, `, algorithm=%s`, by.name)
 	}
 	if g.opaque != "" {
 		_, _ = fmt.Fprintf(&b, `, opaque=%s`, quote(g.opaque))

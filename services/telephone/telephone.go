@@ -138,10 +138,9 @@ func HA1(signIn, password string, weak bool) []byte {
 }
 
 const (
-	// ShortestPassword and LongestPassword are in characters: nobody has to remember it, and some telephones hold no more.
-	ShortestPassword = 12
-	LongestPassword  = 64
-	longestName      = 32
+	// In characters: nobody has to remember a password, and some telephones hold no more.
+	shortestPassword, longestPassword = 12, 64
+	longestName                       = 32
 )
 
 // form is what a telephone may be called: no dot, which is what the tenant follows.
@@ -165,7 +164,7 @@ func check(t Telephone, password string) error {
 		found = append(found, &people.Problem{Field: "user", Text: "is up to 32 small letters, digits, - and _"})
 	}
 	n := utf8.RuneCountInString(password)
-	if n < ShortestPassword || n > LongestPassword || !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl) {
+	if n < shortestPassword || n > longestPassword || !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl) {
 		found = append(found, &people.Problem{Field: "password", Text: "is 12 to 64 characters long"})
 	}
 	return errors.Join(found...)

@@ -457,6 +457,10 @@ func TestAnAdministratorGivesTelephonesToOwnOperatorsOnly(t *testing.T) {
 	if home, o, ok := h.book.Phone("desk-2.harbor"); !ok || home.Tenant != "harbor" || string(o.ID) != h.user || !o.Phone.MD5 || len(o.Phone.Sealed) != 32 {
 		t.Errorf("compiled: %v %+v", ok, o.Phone)
 	}
+	bens := "/api/v1/users/" + string(h.book.Copy("harbor").Operators[1].ID) + "/telephone"
+	if got := h.do("PUT", bens, boss, other); got.Code != 409 {
+		t.Errorf("two telephones of one name: %d %s", got.Code, got.Body)
+	}
 	// The same name is another tenant's too, and nobody hears of it.
 	mesas := "/api/v1/users/" + string(h.book.Copy("mesa").Operators[0].ID) + "/telephone"
 	if got := h.do("PUT", mesas, h.tokens["admin@mesa.example"], other); got.Code != 200 {
