@@ -167,6 +167,14 @@ func TestAnOperatorAnswersFromATelephoneThatRegisters(t *testing.T) {
 	if kept.Result != "answered" || kept.Operator != "Ada Bennett" {
 		t.Errorf("the log says %s by %q", kept.Result, kept.Operator)
 	}
+	n.Kill() // and what comes after it still knows where the telephone is
+	n.Run()
+	n.Ready()
+	c = n.Call(lakeside, func(o *carrier.Options) { o.Tone = 0 })
+	n.Answered(c, offerSeenBar)
+	harness.Eventually(t, joinBar+offerSeenBar, "the caller hears the telephone after a new start", func() bool { return c.Heard(deskHz) })
+	c.Hangup()
+	n.Over(c, byeBar)
 	again.unplug(t)
 	if !sound.Has(again.heard(t), callerHz) {
 		t.Error("the telephone did not hear the caller")

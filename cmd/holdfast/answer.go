@@ -95,7 +95,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		shown = cert.current
 	}
 	if a.trunks, err = trunk.New(trunk.Config{
-		Phones: newTelephones(book, a.board, tapes.Keys(), log),
+		Phones: newTelephones(book, a.board, tapes.Keys(), log), PhonesFile: s.dir("run") + "/telephones",
 		TLS:    s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
 		Changed: func(now trunk.Status) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -29,8 +30,26 @@ type Phones interface {
 
 // registry is where the telephones are.
 type registry struct {
-	mu    sync.Mutex
-	bound map[string]*binding // by user; one for each telephone that is known
+	writing atomic.Bool // the file is being written
+
+	mu      sync.Mutex
+	bound   map[string]*binding // by user; one for each telephone that is known
+	changed bool                // since it was written down
+}
+
+// put and drop note where a telephone is, and tell of it. The caller holds mu.
+func (r *registry) put(b *binding, phones Phones) {
+	if r.bound == nil {
+		r.bound = make(map[string]*binding)
+	}
+	r.bound[b.user], r.changed = b, true
+	phones.Registered(b.user, b.until)
+}
+
+func (r *registry) drop(user string, phones Phones) {
+	delete(r.bound, user)
+	r.changed = true
+	phones.Registered(user, time.Time{})
 }
 
 // register takes a REGISTER (RFC 3261 section 10.3).
@@ -103,14 +122,9 @@ func (r *registry) take(wish registration, now time.Time, phones Phones) answer 
 	is, a := settle(have, wish, now)
 	switch {
 	case is == nil && have != nil:
-		delete(r.bound, wish.user)
-		phones.Registered(wish.user, time.Time{})
+		r.drop(wish.user, phones)
 	case is != nil && is != have:
-		if r.bound == nil {
-			r.bound = make(map[string]*binding)
-		}
-		r.bound[wish.user] = is
-		phones.Registered(wish.user, is.until)
+		r.put(is, phones)
 	}
 	return a
 }
@@ -125,6 +139,7 @@ func (s *Server) sweep() {
 			return
 		case <-tick.C:
 			s.forgetPhones()
+			s.writePhones()
 		}
 	}
 }
@@ -139,8 +154,7 @@ func (s *Server) forgetPhones() {
 		if known && b.until.After(now) && bytes.Equal(phone.Sealed, b.secret) {
 			continue
 		}
-		delete(s.registry.bound, user)
-		s.cfg.Phones.Registered(user, time.Time{})
+		s.registry.drop(user, s.cfg.Phones)
 	}
 }
 

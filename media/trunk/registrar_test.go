@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -164,6 +167,18 @@ func TestATelephoneProvesWhoItIsAndStrangersLearnNothing(t *testing.T) {
 			t.Errorf("a wrong password gets %s, a user who is none %s", shape(a), shape(b))
 		}
 	}
+	which := map[string]int{}
+	for i := range 20 { // what nobody's telephone is asked for says nothing either, and stays the same
+		e := n.dial(t, "udp", "127.0.0.1").extension(fmt.Sprintf("eve%d.harbor", i), "guess")
+		first, second := value(e.register("", deskContact), "WWW-Authenticate"), value(e.register("", deskContact), "WWW-Authenticate")
+		if strings.Contains(first, "MD5") != strings.Contains(second, "MD5") {
+			t.Errorf("%s, then %s", first, second)
+		}
+		which[first[strings.Index(first, "algorithm="):]]++
+	}
+	if len(which) != 2 {
+		t.Errorf("nobodies are asked for %v", which)
+	}
 	if o.opens != 2 {
 		t.Errorf("%d secrets were opened for two guesses", o.opens)
 	}
@@ -253,6 +268,43 @@ func TestATelephoneIsForgottenWhenItsTimeIsOverOrItIsTakenAway(t *testing.T) {
 	n.SetTrunks([]routing.Trunk{{Name: "t", Signal: []netip.Prefix{netip.MustParsePrefix("127.9.0.0/16")}}})
 	if _, err := n.Dial(media.Destination{To: "ada.harbor", Registered: true}); !errors.Is(err, media.ErrNoRoute) {
 		t.Errorf("called where no trunk is any more: %v", err)
+	}
+}
+
+func TestATelephoneIsKnownAfterANewStart(t *testing.T) {
+	t.Parallel()
+	o, file := newOffice(), filepath.Join(t.TempDir(), "telephones")
+	node := func(news string) *node {
+		n := newNode(t, func(s *Server) { s.cfg.Phones, s.cfg.PhonesFile = o, file })
+		if news != "" {
+			o.hears(t, news)
+		}
+		return n
+	}
+	first := node("")
+	ada, ben := first.dial(t, "udp", "127.0.0.1"), first.dial(t, "tcp", "127.0.0.1")
+	ada.extension("ada.harbor", "secret").in(deskContact)
+	ben.extension("ben.harbor", "secret").in(deskContact)
+	o.hears(t, "ada.harbor here")
+	o.hears(t, "ben.harbor here")
+	until := first.PhoneUntil("ada.harbor")
+	waitFor(t, func() bool { raw, _ := os.ReadFile(file); return bytes.Contains(raw, []byte("ada.harbor")) })
+	first.Stop()
+	second := node("ada.harbor here")
+	if !second.PhoneUntil("ada.harbor").Equal(until) || !second.PhoneUntil("ben.harbor").IsZero() {
+		t.Errorf("ada until %s, ben until %s", second.PhoneUntil("ada.harbor"), second.PhoneUntil("ben.harbor"))
+	}
+	if _, err := second.Dial(media.Destination{To: "ada.harbor", Registered: true}); err != nil {
+		t.Error(err)
+	}
+	second.Stop()
+	for _, spoilt := range []string{"", "{", `[{"user":"ada.harbor"}]`, `[{"user":"ada.harbor","contact":"sip:a@b","source":"127.0.0.1:9","until":"2999-01-01T00:00:00Z"}]`} {
+		if err := os.WriteFile(file, []byte(spoilt), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n := node(""); !n.PhoneUntil("ada.harbor").IsZero() || len(o.news) != 0 {
+			t.Errorf("%s is believed", spoilt)
+		}
 	}
 }
 

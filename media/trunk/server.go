@@ -42,7 +42,8 @@ type Config struct {
 
 	Unseal func(trunk string, sealed []byte) ([]byte, error) // opens routing.WayOut.Sealed; nil: no challenge is answered
 
-	Phones Phones // the telephones that may register; nil: none, and REGISTER is refused
+	Phones     Phones // the telephones that may register; nil: none, and REGISTER is refused
+	PhonesFile string // keeps where they are over a new start; "": nothing does
 }
 
 // timing is how long things take, and how many may wait; only tests change it.
@@ -197,6 +198,7 @@ func (s *Server) Start() error {
 		s.spawn(s.tls.listen)
 	}
 	if s.cfg.Phones != nil {
+		s.restorePhones()
 		s.spawn(s.sweep)
 	}
 	s.spawn(func() {
