@@ -33,6 +33,7 @@ export type ContactMethod = Schemas['ContactMethod'];
 export type Taken = Schemas['Message'];
 export type AlarmRow = Schemas['Alarm'];
 export type User = Schemas['User'];
+export type Telephone = Schemas['Telephone'];
 export type Activation = Schemas['Activation'];
 export type ForwardingRow = Schemas['ForwardingRow'];
 export type ForwardingSheet = Schemas['ForwardingSheet'];

@@ -345,6 +345,8 @@ export const portal = {
   'team.withdrawn': 'Invitation withdrawn',
   'team.disabled': 'Disabled: cannot sign in',
   'team.nolanguage': 'No languages: is offered no calls',
+  'team.phone.here': 'Telephone {name}: registered until {at}',
+  'team.phone.gone': 'Telephone {name}: not registered',
   'team.edit': 'Change',
   'team.edit.title': 'Change {name}',
   'team.save': 'Save',

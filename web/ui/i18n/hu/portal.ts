@@ -352,6 +352,8 @@ export const portal: Record<keyof typeof en, string> = {
   'team.withdrawn': 'A meghívó visszavonva',
   'team.disabled': 'Letiltva: nem jelentkezhet be',
   'team.nolanguage': 'Nincs nyelve: nem kap hívást',
+  'team.phone.here': 'Telefon ({name}): bejelentkezve eddig: {at}',
+  'team.phone.gone': 'Telefon ({name}): nincs bejelentkezve',
   'team.edit': 'Módosítás',
   'team.edit.title': '{name} adatai',
   'team.save': 'Mentés',
