@@ -96,7 +96,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	}
 	if a.trunks, err = trunk.New(trunk.Config{
 		Phones: newTelephones(book, a.board, tapes.Keys(), log), PhonesFile: s.dir("run") + "/telephones",
-		TLS:    s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
+		TLS: s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
 		Changed: func(now trunk.Status) {
 			if now.Up {

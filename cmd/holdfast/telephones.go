@@ -34,11 +34,12 @@ func sealPhone(keys *record.Keys) func(signIn string, secret []byte) []byte {
 	return func(signIn string, secret []byte) []byte { return keys.SealSecret("telephone "+signIn, secret) }
 }
 
-// Phone implements trunk.Phones: whoever was disabled has none, for the copies do not name them.
+// Phone implements trunk.Phones: whoever was disabled has none, for the copies do not name them. Who has none keeps the digest that
+// chance gave, on every node and after each new start, like those who have one.
 func (t *telephones) Phone(user string) (routing.Phone, bool) {
 	_, o, ok := t.book.Phone(user)
 	if !ok {
-		return routing.Phone{}, false
+		return routing.Phone{MD5: t.keys.Chance("telephone " + user)}, false
 	}
 	return *o.Phone, true
 }

@@ -35,6 +35,11 @@ func (k *Keys) OpenSecret(name string, sealed []byte) ([]byte, error) {
 	return secret, nil
 }
 
+// Chance is what a coin says that was tossed for a name: the same wherever the master key is, and foreseen by nobody without it.
+func (k *Keys) Chance(name string) bool {
+	return derive(k.master, []byte(name), "holdfast chance 1")[0]&1 == 1
+}
+
 // secrets is the box of all small secrets. AES-GCM's random nonces last for four billion of them.
 func (k *Keys) secrets() cipher.AEAD {
 	block, err := aes.NewCipher(derive(k.master, nil, "holdfast secrets key 1"))

@@ -8,6 +8,8 @@
 //
 // The answer to an INVITE is repeated until the caller acknowledges it, and a caller who never does is told BYE: acks.go.
 // What we ask of the peer ourselves is in request.go, and keepalive.go knows which carriers are there. tls.go makes and takes
-// connections that are secure and knows who is at their other end; encrypted.go says which calls must be encrypted. registrar.go takes operators' telephones in, and knows
-// where they are; what a REGISTER changes is decided in registration.go.
+// connections that are secure and knows who is at their other end; encrypted.go says which calls must be encrypted.
+//
+// registrar.go takes operators' telephones in, and knows where they are; what a REGISTER changes is decided in registration.go, and
+// kept.go keeps it over a new start.
 package trunk

@@ -108,7 +108,8 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 		if p.s.deaf.Load() {
 			continue
 		}
-		if _, ok := p.s.trunkOf(from.Addr(), false); !ok {
+		t, ok := p.s.trunkOf(from.Addr(), false)
+		if !ok {
 			p.s.dropped.stranger.Add(1)
 			continue
 		}
@@ -116,7 +117,7 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 			p.s.dropped.overload.Add(1)
 			continue
 		}
-		if p.s.crowded(b[:n], from) {
+		if p.s.flooded(b[:n], t) || p.s.crowded(b[:n], from) {
 			continue
 		}
 		p.last.at = from

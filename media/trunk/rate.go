@@ -28,10 +28,10 @@ var tooMany = answer{status: 503, reason: "Too Many Calls", headers: []sip.Heade
 
 // within takes one call from a trunk's contract; false: it has none left, so that one carrier's flood does not take the
 // node from the others.
-func (s *Server) within(t routing.Trunk) bool { return s.left(t.Name, cmp.Or(t.Rate, usualRate)) }
+func (s *Server) within(t routing.Trunk) bool { return s.left(t.Name, cmp.Or(t.Rate, usualRate), 1) }
 
-// left takes one from a bucket that fills at so many a second.
-func (s *Server) left(bucket string, perSecond int) bool {
+// left takes n, one or none, from a bucket that fills at so many a second; false: it has not even one.
+func (s *Server) left(bucket string, perSecond int, n float64) bool {
 	now, rate := s.cfg.Now(), float64(perSecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,6 +45,6 @@ func (s *Server) left(bucket string, perSecond int) bool {
 	if c.left < 1 {
 		return false
 	}
-	c.left--
+	c.left -= n
 	return true
 }

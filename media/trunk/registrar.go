@@ -3,6 +3,7 @@ package trunk
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,13 +14,31 @@ import (
 )
 
 // mostRegistered is how many REGISTERs a second a trunk may bring: a thousand telephones that come back after a power cut are in
-// within seconds, and passwords are not guessed at that speed.
+// within half a minute, and passwords are not guessed at that speed.
 const mostRegistered = 100
+
+// mayRegister takes n, one or none, from the REGISTERs of a trunk; false: there are none left for now.
+func (s *Server) mayRegister(t routing.Trunk, n float64) bool {
+	return s.left("telephones of "+t.Name, mostRegistered, n)
+}
+
+// flooded says whether a datagram is a REGISTER for which its trunk has none left. It is thrown away before anything of it is parsed,
+// for the calls' sake, and a telephone sends it again within a second (RFC 3261 section 17.1.2.2). What comes over a connection is
+// told so.
+func (s *Server) flooded(b []byte, t routing.Trunk) bool {
+	const start = "REGISTER "
+	if s.cfg.Phones == nil || len(b) < len(start) || !strings.EqualFold(string(b[:len(start)]), start) || s.mayRegister(t, 0) {
+		return false
+	}
+	s.dropped.rate.Add(1)
+	return true
+}
 
 // Phones are the telephones that may register here, from addresses of a trunk: whoever is in none gets no byte, with or without a
 // password.
 type Phones interface {
-	// Phone finds the telephone that registers as user.
+	// Phone finds the telephone that registers as user. Of a user who has none it returns what would be asked of one: always the
+	// same, so that nobody can tell.
 	Phone(user string) (routing.Phone, bool)
 	// Open opens a telephone's secret. It works as hard for the zero Phone, of which it knows nothing, and then fails.
 	Open(user string, p routing.Phone) (ha1 string, err error)
@@ -68,7 +87,7 @@ func (s *Server) register(req *sip.Request, tx *sip.ServerTx) {
 	case s.draining.Load():
 		s.brush(req, tx, unavailable)
 		return
-	case !s.left("telephones of "+t.Name, mostRegistered):
+	case !s.mayRegister(t, 1):
 		s.dropped.rate.Add(1)
 		s.brush(req, tx, tooMany)
 		return
@@ -91,12 +110,8 @@ func (s *Server) register(req *sip.Request, tx *sip.ServerTx) {
 func (s *Server) identify(req *sip.Request, trunk string, from netip.Addr) (routing.Phone, answer) {
 	user := req.To().Address.User
 	phone, known := s.cfg.Phones.Phone(user)
-	md5 := phone.MD5
-	if !known { // as steady a choice as that of a telephone
-		md5 = s.door.seal([]byte(user), "telephone", netip.Addr{})[0]&1 == 1
-	}
 	who := proven{user: user, realm: routing.PhoneRealm, algorithms: asked[:1]}
-	if md5 { // alone: telephones that know nothing else often give up at the sight of another
+	if phone.MD5 { // alone: telephones that know nothing else often give up at the sight of another
 		who.algorithms = asked[1:]
 	}
 	if req.GetHeader("Authorization") == nil {

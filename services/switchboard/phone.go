@@ -167,7 +167,9 @@ func (t *telephone) heard(it rung) {
 		e := duty.Event{Type: duty.HangUp, At: now, Call: t.call}
 		if t.duty.state.Phase == duty.Offered {
 			e = duty.Event{Type: duty.Decline, At: now, Call: t.call, Epoch: t.epoch}
-			if it.event.Ending.Reason == media.EndedNoAnswer { // it rang in vain, as its exchange says
+			if why := it.event.Ending.Reason; why == media.EndedNoAnswer || t.Registered && why == media.EndedUnreachable {
+				// It rang in vain, as its exchange says; or it has registered and is not there: it rests, so that callers do
+				// not wait for it one after the other.
 				t.duty.timers.clear(duty.TimerOffer)
 				e = duty.Event{Type: duty.TimerFired, At: now, Timer: duty.TimerOffer}
 			}

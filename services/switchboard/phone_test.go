@@ -227,6 +227,23 @@ func TestATelephoneThatRegisteredRingsForWhomItAnswersAndNoLongerOnceItIsGone(t 
 	})
 }
 
+func TestATelephoneThatRegisteredAndIsNotThereRests(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.registered()
+		h.dial("+16085550101")
+		_, far, _ := h.rings()
+		far.Hangup(media.Ending{By: media.ByError, Reason: media.EndedUnreachable})
+		h.pass(duty.MissPause - time.Second)
+		if n, _, _ := h.rings(); n != 1 {
+			t.Errorf("it was dialled %d times: callers wait for it one after the other", n)
+		}
+		h.pass(2 * time.Second)
+		if n, _, _ := h.rings(); n != 2 {
+			t.Errorf("it was dialled %d times: one that is there again is not counted on", n)
+		}
+	})
+}
+
 func TestWhoeverOpensADeskIsNotRungAtTheTelephone(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.registered()

@@ -27,9 +27,9 @@ func (b *Book) Phone(user string) (home *Copy, o Operator, ok bool) {
 	if home == nil || own == "" {
 		return nil, Operator{}, false
 	}
-	for _, o := range home.Operators {
-		if o.Phone != nil && o.Phone.User == own {
-			return home, o, true
+	for i := range home.Operators { // each telephone is looked at once a second: nothing is copied
+		if p := home.Operators[i].Phone; p != nil && p.User == own {
+			return home, home.Operators[i], true
 		}
 	}
 	return nil, Operator{}, false

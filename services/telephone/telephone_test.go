@@ -1,0 +1,70 @@
+package telephone_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/services/telephone"
+	"holdfast/tenants"
+)
+
+// drawer keeps the last secret.
+type drawer struct {
+	telephone.Store
+	user, sealed string
+}
+
+func (d *drawer) Put(_ context.Context, _ tenants.TenantID, t telephone.Telephone, sealed []byte, _ string) (telephone.Telephone, error) {
+	d.user, d.sealed = t.User, string(sealed)
+	return t, nil
+}
+
+func TestWhatIsKeptOfATelephoneIsWhatDigestNeeds(t *testing.T) {
+	t.Parallel()
+	const password = "correct horse battery"
+	d, told := &drawer{}, ""
+	s := telephone.New(telephone.Config{
+		Store: d, Until: func(string) time.Time { return time.Time{} },
+		Seal: func(name string, secret []byte) []byte { return []byte(name + " " + string(secret)) },
+		Done: func(_ context.Context, _ tenants.Actor, what string, data map[string]any) error {
+			for k, v := range data {
+				told += what + " " + k + "="
+				if text, ok := v.(string); ok {
+					told += text
+				}
+			}
+			return nil
+		},
+	})
+	put := func(user, email, password string, md5 bool) error {
+		_, err := s.Put(t.Context(), tenants.Actor{Tenant: "harbor"}, telephone.Telephone{Operator: "o", User: user, MD5: md5}, email, password)
+		return err
+	}
+	// By openssl dgst, of "ada-b.harbor:holdfast:correct horse battery".
+	for _, c := range []struct {
+		md5  bool
+		want string
+	}{
+		{false, "065ec3955277950a5d92cffb33eb9a515cb1cdfa9d10e5185e472d40fb12fd95"},
+		{true, "7519be87ee6599d35a6b5cacc9616b9f"},
+	} {
+		if err := put("", "Ada.B@harbor.example", password, c.md5); err != nil || d.user != "ada-b" || d.sealed != "ada-b.harbor "+c.want {
+			t.Errorf("%v: %q keeps %q", err, d.user, d.sealed)
+		}
+	}
+	if strings.Contains(told, "horse") || strings.Contains(told, d.sealed[len("ada-b.harbor "):]) {
+		t.Errorf("the secret is told: %s", told)
+	}
+	for _, wrong := range [][2]string{{"desk.1", password}, {"Desk", password}, {strings.Repeat("a", 33), password}, {"", "eleven char"}, {"", strings.Repeat("a", 65)}, {"", "twelve\ncharacters"}} {
+		d.user = ""
+		if err := put(wrong[0], "ada@harbor.example", wrong[1], false); err == nil || d.user != "" || strings.Contains(err.Error(), wrong[1]) {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+	if !errors.Is(&telephone.ChangedError{}, telephone.ErrChanged) {
+		t.Error("it is no ErrChanged")
+	}
+}
