@@ -12,58 +12,34 @@ import (
 func (q *Queue) look(now time.Time) (matches []Match, unstaffed []tenants.CallID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.calls) == 0 { // most looks: an operator is there, and nobody of ours waits
-		q.forget(nil, now)
-		return nil, nil
-	}
-	operators := q.operators()
-	q.forget(operators, now)
-	unstaffed = q.staffing(operators)
-	if !q.wanting() {
-		return nil, unstaffed
-	}
-	for i := range operators {
-		if _, busy := q.promised[operators[i].ID]; busy {
-			operators[i].Idle = false
+	q.forget(now)
+	unstaffed = q.staffing()
+	for _, t := range q.wanting() {
+		operators := q.operators(t)
+		for _, m := range Pick(q.waiting(t), operators, now) {
+			if e := q.calls[m.Call]; e != nil { // others are picked for by their own node
+				matches = append(matches, m)
+				q.promise(e, m, now)
+				operators = slices.DeleteFunc(operators, func(o *Operator) bool { return o.ID == m.Operator })
+			}
 		}
-	}
-	taken := map[tenants.OperatorID]bool{}
-	for _, m := range Pick(q.waiting(), operators, now) {
-		if e := q.calls[m.Call]; e != nil { // others are picked for by their own node
+		for _, m := range Pick(q.impatient(t, operators, now), operators, now) {
 			matches = append(matches, m)
-			q.promise(e, m, now)
-			taken[m.Operator] = true
+			q.promise(q.calls[m.Call], m, now)
 		}
-	}
-	if !q.wanting() {
-		return matches, unstaffed
-	}
-	operators = slices.DeleteFunc(operators, func(o Operator) bool { return taken[o.ID] })
-	for _, m := range Pick(q.impatient(operators, now), operators, now) {
-		matches = append(matches, m)
-		q.promise(q.calls[m.Call], m, now)
 	}
 	return matches, unstaffed
 }
 
-// anyone looks at operators where they are: there may be a thousand.
-func anyone(operators []Operator, is func(*Operator) bool) bool {
-	for i := range operators {
-		if is(&operators[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-// wanting says whether a call of ours waits for a proposal.
-func (q *Queue) wanting() bool {
+// wanting is the tenants with a call of ours that waits for a proposal.
+func (q *Queue) wanting() (all []tenants.TenantID) {
 	for _, e := range q.calls {
-		if !e.w.Offering {
-			return true
+		if !e.w.Offering && !slices.Contains(all, e.w.Tenant) {
+			all = append(all, e.w.Tenant)
 		}
 	}
-	return false
+	slices.Sort(all)
+	return all
 }
 
 // promise remembers that a proposal is on its way.
@@ -73,35 +49,36 @@ func (q *Queue) promise(e *entry, m Match, now time.Time) {
 	q.poke(q.changed)
 }
 
-// impatient returns the calls of ours that have waited long enough beside a free operator whom a foreign caller claims.
-func (q *Queue) impatient(operators []Operator, now time.Time) []Waiting {
-	var hungry []Waiting
+// impatient returns a tenant's calls of ours that have waited long enough beside a free operator whom a foreign caller claims.
+func (q *Queue) impatient(t tenants.TenantID, operators []*Operator, now time.Time) []*Waiting {
+	var hungry []*Waiting
 	for _, e := range q.calls {
-		free := !e.w.Offering && anyone(operators, func(o *Operator) bool { return o.free(now) && Eligible(&e.w, o) })
+		if e.w.Tenant != t {
+			continue
+		}
+		free := !e.w.Offering && slices.ContainsFunc(operators, func(o *Operator) bool { return o.free(now) && Eligible(&e.w, o) })
 		switch {
 		case !free:
 			e.hungry = time.Time{}
 		case e.hungry.IsZero():
 			e.hungry = now
 		case now.Sub(e.hungry) >= PatientFor:
-			hungry = append(hungry, e.w)
+			hungry = append(hungry, &e.w)
 		}
 	}
 	return hungry
 }
 
 // forget drops what is over: rests, lost proposals, offers that nobody ended.
-func (q *Queue) forget(operators []Operator, now time.Time) {
-	lost := map[tenants.OperatorID]bool{} // neither busy with the proposal after all that time, nor on the way to it
+func (q *Queue) forget(now time.Time) {
+	var lost map[tenants.OperatorID]bool // the proposal did not arrive in all that time
 	for id, until := range q.promised {
 		if !now.Before(until) {
 			delete(q.promised, id)
+			if lost == nil {
+				lost = map[tenants.OperatorID]bool{}
+			}
 			lost[id] = true
-		}
-	}
-	for _, o := range operators {
-		if !o.Idle {
-			delete(lost, o.ID)
 		}
 	}
 	for id, r := range q.rests {
@@ -110,40 +87,31 @@ func (q *Queue) forget(operators []Operator, now time.Time) {
 		}
 	}
 	for _, e := range q.calls {
-		if e.w.Offering && (lost[e.offered] || now.Sub(e.since) > offerLimit) {
+		if e.w.Offering && (lost[e.offered] && !q.busy(e.w.Tenant, e.offered) || now.Sub(e.since) > offerLimit) {
 			e.w.Offering, e.offered = false, ""
 		}
 	}
 }
 
-// operators is everybody on duty, here and elsewhere, with the rests that this node knows of; ours count before what
-// others announce of the same operator.
-func (q *Queue) operators() []Operator {
-	all := make([]Operator, 0, len(q.staff)+len(q.remote.operators))
-	for _, o := range q.staff {
-		all = append(all, *o)
-	}
-	for _, o := range q.remote.operators {
-		if _, ours := q.staff[o.ID]; !ours {
-			all = append(all, o)
+// busy says whether an operator is on duty and not idle: such as with a proposal.
+func (q *Queue) busy(t tenants.TenantID, id tenants.OperatorID) bool {
+	for o := range q.team(t) {
+		if o.ID == id && !o.Idle {
+			return true
 		}
 	}
-	for i := range all {
-		if r, ok := q.rests[all[i].ID]; ok && r.until.After(all[i].BackoffUntil) {
-			all[i].BackoffUntil = r.until
-		}
-	}
-	return all
+	return false
 }
 
-// waiting is every caller, here and elsewhere.
-func (q *Queue) waiting() []Waiting {
-	all := make([]Waiting, 0, len(q.calls)+len(q.remote.waiting))
+// waiting is every caller of a tenant, here and elsewhere.
+func (q *Queue) waiting(t tenants.TenantID) (all []*Waiting) {
 	for _, e := range q.calls {
-		all = append(all, e.w)
+		if e.w.Tenant == t {
+			all = append(all, &e.w)
+		}
 	}
-	for _, w := range q.remote.waiting {
-		if _, ours := q.calls[w.Call]; !ours {
+	for i := range q.remote.waiting {
+		if w := &q.remote.waiting[i]; w.Tenant == t && q.calls[w.Call] == nil {
 			all = append(all, w)
 		}
 	}
@@ -151,9 +119,14 @@ func (q *Queue) waiting() []Waiting {
 }
 
 // staffing finds calls of ours that lost the last operator who could take them.
-func (q *Queue) staffing(operators []Operator) (unstaffed []tenants.CallID) {
+func (q *Queue) staffing() (unstaffed []tenants.CallID) {
 	for id, e := range q.calls {
-		staffed := anyone(operators, func(o *Operator) bool { return Eligible(&e.w, o) })
+		staffed := false
+		for o := range q.team(e.w.Tenant) {
+			if staffed = Eligible(&e.w, o); staffed {
+				break
+			}
+		}
 		if e.staffed && !staffed {
 			unstaffed = append(unstaffed, id)
 		}
@@ -169,21 +142,13 @@ func (q *Queue) Staff(w Waiting) (onDuty, idle int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
-	count := func(o *Operator) {
+	for o := range q.team(w.Tenant) {
 		if !Eligible(&w, o) {
-			return
+			continue
 		}
 		onDuty++
-		if _, promised := q.promised[o.ID]; !promised && o.free(now) && !now.Before(q.rests[o.ID].until) {
+		if q.asOf(o).free(now) {
 			idle++
-		}
-	}
-	for _, o := range q.staff {
-		count(o)
-	}
-	for i := range q.remote.operators {
-		if o := &q.remote.operators[i]; q.staff[o.ID] == nil {
-			count(o)
 		}
 	}
 	return onDuty, idle
@@ -198,8 +163,8 @@ func (q *Queue) Place(call tenants.CallID) int {
 		return 0
 	}
 	place := 1
-	for _, w := range q.waiting() {
-		if w.Tenant == e.w.Tenant && w.Call != call && Before(w, e.w) < 0 {
+	for _, w := range q.waiting(e.w.Tenant) {
+		if w.Call != call && Before(w, &e.w) < 0 {
 			place++
 		}
 	}
@@ -210,9 +175,15 @@ func (q *Queue) Place(call tenants.CallID) int {
 func (q *Queue) Snapshot(tenant tenants.TenantID) ([]Waiting, []Operator) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	waiting := slices.DeleteFunc(q.waiting(), func(w Waiting) bool { return w.Tenant != tenant })
-	operators := slices.DeleteFunc(q.operators(), func(o Operator) bool { return o.Tenant != tenant })
-	slices.SortFunc(waiting, Before)
+	var waiting []Waiting
+	for _, w := range q.waiting(tenant) {
+		waiting = append(waiting, *w)
+	}
+	var operators []Operator
+	for _, o := range q.operators(tenant) {
+		operators = append(operators, *o)
+	}
+	slices.SortFunc(waiting, func(a, b Waiting) int { return Before(&a, &b) })
 	slices.SortFunc(operators, func(a, b Operator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return waiting, operators
 }

@@ -54,27 +54,30 @@ type Match struct {
 // Eligible reports whether the operator may be given the call at all: same tenant, permitted for the account, and
 // speaking a language that is wanted (a supervisor's choice goes over the language). Being busy or resting does not count.
 func Eligible(w *Waiting, o *Operator) bool {
-	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) {
-		return false
-	}
-	if w.Only != "" {
-		return w.Only == o.ID
-	}
-	_, _, ok := speaks(w, o)
+	_, ok := fit(w, o)
 	return ok
 }
 
-// speaks finds the first wanted language that the operator speaks: its place in the caller's wishes and the grade.
-func speaks(w *Waiting, o *Operator) (place int, grade routing.Grade, ok bool) {
+// fitness is how well an operator suits a caller, whoever else is there.
+type fitness struct {
+	place int // of the language in the caller's wishes
+	grade routing.Grade
+}
+
+// fit finds the first wanted language that the operator speaks, where the operator is eligible.
+func fit(w *Waiting, o *Operator) (fitness, bool) {
+	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) || w.Only != "" && w.Only != o.ID {
+		return fitness{}, false
+	}
 	if len(w.Languages) == 0 {
-		return 0, 0, true
+		return fitness{}, true
 	}
 	for i, lang := range w.Languages {
 		if g := o.Languages[lang]; g > 0 {
-			return i, g, true
+			return fitness{i, g}, true
 		}
 	}
-	return len(w.Languages), 0, false
+	return fitness{place: len(w.Languages)}, w.Only != ""
 }
 
 // free reports whether the operator may be proposed at now.
@@ -84,17 +87,17 @@ func (o *Operator) free(now time.Time) bool { return o.Idle && !now.Before(o.Bac
 // operators, the one who did not decline this call, speaks the earliest wanted language, at the best grade, has been idle
 // longest, and has the lowest id. No operator and no call is in two matches; no eligible free pair is left unmatched.
 // The arguments' order does not matter, and they are not changed.
-func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
+func Pick(waiting []*Waiting, operators []*Operator, now time.Time) []Match {
 	idle := make([]*Operator, 0, len(operators))
-	for i := range operators {
-		if o := &operators[i]; o.free(now) {
+	for _, o := range operators {
+		if o.free(now) {
 			idle = append(idle, o)
 		}
 	}
 	if len(idle) == 0 {
 		return nil
 	}
-	callers := make([]Waiting, 0, len(waiting))
+	callers := make([]*Waiting, 0, len(waiting))
 	for _, w := range waiting {
 		if !w.Offering {
 			callers = append(callers, w)
@@ -103,23 +106,16 @@ func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
 	slices.SortFunc(callers, Before)
 
 	var matches []Match
-	for i := range callers {
-		w := &callers[i]
+	for i, w := range callers {
 		if i > 0 && w.Call == callers[i-1].Call {
 			continue
 		}
-		best := -1
-		for k, o := range idle {
-			if o.ID != "" && Eligible(w, o) && (best < 0 || better(w, o, idle[best], now) < 0) {
-				best = k
-			}
-		}
-		if best < 0 {
+		best := choose(w, idle, now)
+		if best == nil {
 			continue
 		}
-		chosen := idle[best].ID
-		matches = append(matches, propose(w, idle[best], now))
-		idle = slices.DeleteFunc(idle, func(o *Operator) bool { return o.ID == chosen })
+		matches = append(matches, propose(w, best, now))
+		idle = slices.DeleteFunc(idle, func(o *Operator) bool { return o.ID == best.ID })
 		if len(idle) == 0 {
 			break
 		}
@@ -128,7 +124,7 @@ func Pick(waiting []Waiting, operators []Operator, now time.Time) []Match {
 }
 
 // Before orders callers: who lost an operator first, then by priority, by the first INVITE, by id.
-func Before(a, b Waiting) int {
+func Before(a, b *Waiting) int {
 	return cmp.Or(
 		-compareBool(a.Front, b.Front),
 		-cmp.Compare(a.Priority, b.Priority),
@@ -138,34 +134,45 @@ func Before(a, b Waiting) int {
 	)
 }
 
+// choose finds the best of the operators for a caller; nil: none is eligible.
+func choose(w *Waiting, operators []*Operator, now time.Time) (best *Operator) {
+	var fits fitness
+	for _, o := range operators {
+		if f, ok := fit(w, o); ok && o.ID != "" && (best == nil || better(w, o, best, f, fits, now) < 0) {
+			best, fits = o, f
+		}
+	}
+	return best
+}
+
 // better orders two eligible operators for one caller.
-func better(w *Waiting, a, b *Operator, now time.Time) int {
-	placeA, gradeA, _ := speaks(w, a)
-	placeB, gradeB, _ := speaks(w, b)
-	return cmp.Or(
+func better(w *Waiting, a, b *Operator, fitA, fitB fitness, now time.Time) int {
+	suits := cmp.Or(
 		compareBool(w.Declined[a.ID].After(now), w.Declined[b.ID].After(now)),
-		cmp.Compare(placeA, placeB),
-		-cmp.Compare(gradeA, gradeB),
+		cmp.Compare(fitA.place, fitB.place),
+		-cmp.Compare(fitA.grade, fitB.grade),
 		a.IdleSince.Compare(b.IdleSince),
-		cmp.Compare(a.ID, b.ID),
-		cmp.Compare(a.Node, b.Node),
-		cmp.Compare(a.Duty, b.Duty),
 	)
+	if suits != 0 { // nearly always
+		return suits
+	}
+	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Duty, b.Duty))
 }
 
 func propose(w *Waiting, o *Operator, now time.Time) Match {
 	m := Match{Call: w.Call, Tenant: w.Tenant, Operator: o.ID, Name: o.Name, Node: o.Node, Duty: o.Duty}
-	place, grade, ok := speaks(w, o)
+	f, _ := fit(w, o)
+	spoken := f.place < len(w.Languages)
 	switch {
 	case w.Only != "":
 		m.Why = "given by a supervisor"
-	case ok && len(w.Languages) > 0:
-		m.Why = w.Languages[place] + " grade " + string('0'+rune(grade))
+	case spoken:
+		m.Why = w.Languages[f.place] + " grade " + string('0'+rune(f.grade))
 	default:
 		m.Why = "any language"
 	}
-	if ok && len(w.Languages) > 0 {
-		m.Language = w.Languages[place]
+	if spoken {
+		m.Language = w.Languages[f.place]
 	}
 	m.Why += ", idle " + now.Sub(o.IdleSince).Truncate(time.Second).String()
 	return m

@@ -70,7 +70,8 @@ type Queue struct {
 
 	mu       sync.Mutex
 	calls    map[tenants.CallID]*entry
-	staff    map[tenants.OperatorID]*Operator // replaced, never changed
+	staff    map[tenants.OperatorID]*Operator // of this node; replaced, never changed
+	teams    teams                            // the same, by tenant
 	promised map[tenants.OperatorID]time.Time // proposed, not yet seen busy; until
 	rests    map[tenants.OperatorID]rest
 	remote   view
@@ -88,15 +89,15 @@ type rest struct {
 
 // view is what other nodes announce.
 type view struct {
-	waiting   []Waiting
-	operators []Operator
+	waiting []Waiting
+	teams   teams
 }
 
 // New returns a queue that proposes from Start on.
 func New(cfg Config) *Queue {
 	q := &Queue{
 		node: cfg.Node, offers: cfg.Offers, now: cfg.Now, log: cmp.Or(cfg.Log, slog.Default()),
-		calls: map[tenants.CallID]*entry{}, staff: map[tenants.OperatorID]*Operator{},
+		calls: map[tenants.CallID]*entry{}, staff: map[tenants.OperatorID]*Operator{}, teams: teams{},
 		promised: map[tenants.OperatorID]time.Time{}, rests: map[tenants.OperatorID]rest{},
 		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		quit: make(chan struct{}), gone: make(chan struct{}),
@@ -219,7 +220,11 @@ func (q *Queue) Present(o Operator, answerable bool) {
 	case (before == nil || !before.Idle) && q.rests[o.ID].why == WhyMissed:
 		delete(q.rests, o.ID) // asked for calls again: what the desk shows as available must be so
 	}
+	if before != nil && before.Tenant != o.Tenant {
+		q.teams.remove(before)
+	}
 	q.staff[o.ID] = &o
+	q.teams.put(&o)
 	q.nudge()
 }
 
@@ -227,7 +232,10 @@ func (q *Queue) Present(o Operator, answerable bool) {
 func (q *Queue) Gone(operator tenants.OperatorID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.staff, operator)
+	if o := q.staff[operator]; o != nil {
+		delete(q.staff, operator)
+		q.teams.remove(o)
+	}
 	delete(q.promised, operator)
 	q.nudge()
 }
@@ -235,10 +243,16 @@ func (q *Queue) Gone(operator tenants.OperatorID) {
 // Remote replaces what other nodes announce; the index calls it. Entries of this node are ignored, and so is an operator
 // whom this node holds too.
 func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
-	own := func(node string) bool { return node == q.node }
-	v := view{
-		waiting:   slices.DeleteFunc(slices.Clone(waiting), func(w Waiting) bool { return own(w.Node) }),
-		operators: slices.DeleteFunc(slices.Clone(operators), func(o Operator) bool { return own(o.Node) }),
+	v := view{teams: teams{}}
+	for _, w := range waiting {
+		if w.Node != q.node {
+			v.waiting = append(v.waiting, w)
+		}
+	}
+	for _, o := range operators {
+		if o.Node != q.node {
+			v.teams[o.Tenant] = append(v.teams[o.Tenant], &o)
+		}
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -246,24 +260,22 @@ func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
 	q.poke(q.wake)
 }
 
-// Local is what this node announces to the others.
-func (q *Queue) Local() ([]Waiting, []Operator) {
+// Local is what this node announces to the others: callers in their order, operators by tenant and id. Who has not changed since it
+// was called last is the same pointer as then, and nobody changes what it points to.
+func (q *Queue) Local() ([]Waiting, []*Operator) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	waiting := make([]Waiting, 0, len(q.calls))
 	for _, e := range q.calls {
 		waiting = append(waiting, e.w)
 	}
-	operators := make([]Operator, 0, len(q.staff))
-	for _, staff := range q.staff {
-		o := *staff
-		_, promised := q.promised[o.ID]
-		o.Idle = o.Idle && !promised
-		o.BackoffUntil = q.rests[o.ID].until
-		operators = append(operators, o)
+	operators := make([]*Operator, 0, len(q.staff))
+	for _, t := range slices.Sorted(maps.Keys(q.teams)) {
+		for _, o := range q.teams[t] {
+			operators = append(operators, q.asOf(o))
+		}
 	}
-	slices.SortFunc(waiting, Before)
-	slices.SortFunc(operators, func(a, b Operator) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(waiting, func(a, b Waiting) int { return Before(&a, &b) })
 	return waiting, operators
 }
 

@@ -26,7 +26,7 @@ const (
 	Lease = 3 * time.Second
 	// lookEvery bounds the age of what a node knows of the others.
 	lookEvery = 200 * time.Millisecond
-	// gather joins changes that come together: a part is announced whole, which takes a node with 1,000 operators milliseconds.
+	// gather joins changes that come together: a part is announced whole.
 	gather = 50 * time.Millisecond
 	// lookLimit bounds one look as a whole.
 	lookLimit = time.Second
@@ -37,7 +37,7 @@ var errBadReply = errors.New("unexpected reply")
 
 // Queue is what the index connects: services/acd has it.
 type Queue interface {
-	Local() ([]acd.Waiting, []acd.Operator)
+	Local() ([]acd.Waiting, []*acd.Operator)
 	Remote(waiting []acd.Waiting, operators []acd.Operator)
 	Changed() <-chan struct{}
 }
@@ -60,6 +60,7 @@ type Index struct {
 	boot    string // tells our versions from those of an earlier process
 	serial  uint64
 	ours    map[tenants.TenantID]announced
+	written map[*acd.Operator][]byte                // at the last look: of a thousand operators few change between two
 	theirs  map[tenants.TenantID]map[string]foreign // by node
 	success time.Time
 
@@ -145,8 +146,10 @@ func (x *Index) look() {
 	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
 	defer cancel()
 	asked := x.cfg.Now()
-	waiting, operators := x.cfg.Queue.Local()
-	err := x.exchange(ctx, split(waiting, operators))
+	local, err := x.local()
+	if err == nil {
+		err = x.exchange(ctx, local)
+	}
 	if err == nil {
 		x.success = asked
 		if !x.up.Swap(true) {
@@ -164,6 +167,38 @@ func (x *Index) look() {
 	}
 }
 
+// local is what this node announces, a part a tenant.
+func (x *Index) local() (map[tenants.TenantID][]byte, error) {
+	waiting, operators := x.cfg.Queue.Local()
+	callers, staff := map[tenants.TenantID][]acd.Waiting{}, map[tenants.TenantID][][]byte{}
+	for _, w := range waiting {
+		callers[w.Tenant] = append(callers[w.Tenant], w)
+		staff[w.Tenant] = nil
+	}
+	written := make(map[*acd.Operator][]byte, len(operators))
+	for _, o := range operators {
+		text, ok := x.written[o]
+		if !ok {
+			var err error
+			if text, err = json.Marshal(o); err != nil {
+				return nil, fmt.Errorf("encode an operator: %w", err)
+			}
+		}
+		written[o] = text
+		staff[o.Tenant] = append(staff[o.Tenant], text)
+	}
+	x.written = written
+	parts := map[tenants.TenantID][]byte{}
+	for t, texts := range staff { // by hand: encoding everybody again takes a node with 1,000 operators milliseconds
+		text, err := json.Marshal(callers[t])
+		if err != nil {
+			return nil, fmt.Errorf("encode the callers: %w", err)
+		}
+		parts[t] = slices.Concat([]byte(`{"waiting":`), text, []byte(`,"operators":[`), bytes.Join(texts, []byte(",")), []byte("]}"))
+	}
+	return parts, nil
+}
+
 // leave takes this node's parts back when it stops in good order.
 func (x *Index) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
@@ -176,15 +211,14 @@ func (x *Index) leave() {
 }
 
 // exchange announces our parts and updates theirs.
-func (x *Index) exchange(ctx context.Context, local map[tenants.TenantID]part) error {
+func (x *Index) exchange(ctx context.Context, local map[tenants.TenantID][]byte) error {
 	all, err := x.tenants(ctx, local)
 	if err != nil {
 		return err
 	}
 	theirs := map[tenants.TenantID]map[string]foreign{}
 	for _, t := range all {
-		p, have := local[t]
-		nodes, err := x.announce(ctx, t, p, have)
+		nodes, err := x.announce(ctx, t, local[t])
 		if err != nil {
 			return err
 		}
@@ -197,7 +231,7 @@ func (x *Index) exchange(ctx context.Context, local map[tenants.TenantID]part) e
 }
 
 // tenants are all that any node has a part of, and those of which we announced one before.
-func (x *Index) tenants(ctx context.Context, local map[tenants.TenantID]part) ([]tenants.TenantID, error) {
+func (x *Index) tenants(ctx context.Context, local map[tenants.TenantID][]byte) ([]tenants.TenantID, error) {
 	args := []any{Lease.Milliseconds()}
 	set := map[tenants.TenantID]bool{}
 	for t := range local {
@@ -224,14 +258,10 @@ func (x *Index) tenants(ctx context.Context, local map[tenants.TenantID]part) ([
 	return all, nil
 }
 
-// announce exchanges one tenant; a part that Redis has lost is put again.
-func (x *Index) announce(ctx context.Context, t tenants.TenantID, p part, have bool) (map[string]foreign, error) {
-	mode, body := "none", []byte(nil)
-	if have {
-		var err error
-		if body, err = json.Marshal(p); err != nil {
-			return nil, fmt.Errorf("encode our part: %w", err)
-		}
+// announce exchanges one tenant; a part that Redis has lost is put again. No part: it is taken back.
+func (x *Index) announce(ctx context.Context, t tenants.TenantID, body []byte) (map[string]foreign, error) {
+	mode := "none"
+	if body != nil {
 		mode = "keep"
 		if old, ok := x.ours[t]; !ok || !bytes.Equal(old.part, body) {
 			mode = "put"
@@ -309,20 +339,4 @@ func (x *Index) tell() {
 		}
 	}
 	x.cfg.Queue.Remote(waiting, operators)
-}
-
-// split sorts what a node holds by tenant.
-func split(waiting []acd.Waiting, operators []acd.Operator) map[tenants.TenantID]part {
-	parts := map[tenants.TenantID]part{}
-	for _, w := range waiting {
-		p := parts[w.Tenant]
-		p.Waiting = append(p.Waiting, w)
-		parts[w.Tenant] = p
-	}
-	for _, o := range operators {
-		p := parts[o.Tenant]
-		p.Operators = append(p.Operators, o)
-		parts[o.Tenant] = p
-	}
-	return parts
 }
