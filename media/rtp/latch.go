@@ -55,9 +55,12 @@ func (l *latch) name(addr netip.AddrPort, now time.Time) (changed bool) {
 	if !addr.IsValid() || addr == l.named {
 		return false
 	}
+	first := !l.named.IsValid()
 	l.named = addr
 	if l.locked != addr {
-		l.former, l.moved = l.locked, now
+		if !first { // else nobody has moved: who is behind NAT and speaks sooner than the SDP comes is the same peer still
+			l.former, l.moved = l.locked, now
+		}
 		l.locked, l.heard = netip.AddrPort{}, time.Time{}
 	}
 	return true

@@ -30,7 +30,9 @@ func TestLatch(t *testing.T) {
 	check("before anything is named, inside", nat, true)
 	check("before anything is named, outside", away, false)
 	check("nobody", netip.AddrPort{}, false)
+	l.take(nat, now)
 	l.name(sdp, now)
+	check("it spoke sooner than it was named, from behind its NAT", nat, true)
 	if l.target() != sdp {
 		t.Errorf("target %v before the first packet", l.target())
 	}
