@@ -29,7 +29,7 @@ export const carriers = {
   'trunks.srtp.pick.required': 'Always; other calls are refused',
   'trunks.tls.name': 'Name in its certificate',
   'trunks.tls.name.hint':
-    'Such as sip.carrier.example; needed when it must show its certificate, unless you say below who signs it',
+    'Such as sip.carrier.example; needed when it must show its certificate, unless you say who signs it',
   'trunks.tls.ca': 'Who signs its certificate',
   'trunks.tls.ca.hint': 'PEM text; empty: whom this system trusts',
   'trunks.tls.mutual': 'It must show its certificate when it calls',

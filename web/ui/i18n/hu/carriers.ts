@@ -31,7 +31,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.srtp.pick.required': 'Mindig; a többit elutasítjuk',
   'trunks.tls.name': 'Név a tanúsítványában',
   'trunks.tls.name.hint':
-    'Például sip.carrier.example; kell, ha be kell mutatnia a tanúsítványát, hacsak lent meg nem adja az aláíróját',
+    'Például sip.carrier.example; kell, ha be kell mutatnia a tanúsítványát, hacsak meg nem adja az aláíróját',
   'trunks.tls.ca': 'Ki írja alá a tanúsítványát',
   'trunks.tls.ca.hint': 'PEM szöveg; üresen: akiben ez a rendszer megbízik',
   'trunks.tls.mutual': 'Híváskor be kell mutatnia a tanúsítványát',
