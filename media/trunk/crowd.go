@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
-	"net/netip"
 	"runtime"
 	"strconv"
 	"sync"
@@ -66,7 +65,7 @@ func newCrowd(now func() time.Time) *crowd {
 	return &crowd{now: now, most: atOnce * runtime.GOMAXPROCS(0), seed: maphash.MakeSeed(), in: map[uint64]time.Time{}}
 }
 
-// turn decides about a datagram: refusal is what a new call is told for which there is no room, drop says that it is the ACK to
+// turn decides about a message: refusal is what a new call is told for which there is no room, drop says that it is the ACK to
 // such a refusal. An INVITE that was let in before meets the same again, and so does a copy of one that was refused, so that no caller
 // hears both. What a proxy sends anew after a refusal comes another way, and is a new call.
 func (c *crowd) turn(b []byte) (refusal []byte, drop bool) {
@@ -169,12 +168,12 @@ func (c *crowd) name(callID []byte, number uint64) uint64 {
 	return maphash.Bytes(c.seed, callID) ^ (number+1)*0x9e3779b97f4a7c15 | 1<<63
 }
 
-// crowded takes a datagram that is answered, or thrown away, without a look of anybody else: there is no time for it.
-func (s *Server) crowded(b []byte, from netip.AddrPort) bool {
-	refusal, drop := s.crowd.turn(b)
+// crowded looks at a message that nobody has parsed. drop says that nobody is to: for a new call there is no time, and refusal is what
+// its caller gets, or the message is the ACK to that.
+func (s *Server) crowded(b []byte) (refusal []byte, drop bool) {
+	refusal, drop = s.crowd.turn(b)
 	if refusal != nil {
 		s.dropped.overload.Add(1)
-		_, _ = s.udp.WriteToUDPAddrPort(refusal, from) // a datagram: lost or not
 	}
-	return drop || refusal != nil
+	return refusal, drop || refusal != nil
 }

@@ -254,6 +254,30 @@ func TestMoreCallersThanMayWaitAreTurnedAway(t *testing.T) {
 	n.call(t)
 }
 
+func TestACrowdIsRefusedOnEveryWayIn(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"udp", "tcp"} {
+		n := newNode(t, func(s *Server) { s.crowd.most = 0 })
+		p := n.dial(t, way, "127.0.0.1")
+		late := p.caller("late")
+		p.send(late.text("INVITE", 1, late.branch, offer("", "")) + late.text("OPTIONS", 2, "z9hG4bK-later", "")) // a datagram is one message
+		if res := p.response(sip.INVITE, 503); res.GetHeader("Retry-After") == nil {
+			t.Errorf("%s: no Retry-After", way)
+		}
+		if way == "tcp" {
+			p.response(sip.OPTIONS, 200) // and what comes right behind it is heard
+		}
+		n.crowd.mu.Lock()
+		n.crowd.most = 1
+		n.crowd.mu.Unlock()
+		p.caller("next").invite(offer("", ""))
+		n.answer(t, "next")
+		if n.Dropped()["overload"] != 1 {
+			t.Errorf("%s: dropped %v", way, n.Dropped())
+		}
+	}
+}
+
 func TestAPanicInTheHandlerCostsOneCallOnly(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(s *Server) {

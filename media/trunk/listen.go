@@ -117,7 +117,13 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 			p.s.dropped.overload.Add(1)
 			continue
 		}
-		if p.s.flooded(b[:n], t) || p.s.crowded(b[:n], from) {
+		if p.s.flooded(b[:n], t) {
+			continue
+		}
+		if refusal, drop := p.s.crowded(b[:n]); drop {
+			if refusal != nil {
+				_, _ = p.WriteToUDPAddrPort(refusal, from) // a datagram: lost or not
+			}
 			continue
 		}
 		p.last.at = from
@@ -171,7 +177,7 @@ func (l *connections) Accept() (net.Conn, error) {
 func (s *Server) newConnection(conn net.Conn) *connection {
 	s.open.Add(1)
 	_ = conn.SetReadDeadline(time.Now().Add(s.timing.firstByte))
-	return &connection{Conn: conn, close: sync.OnceFunc(func() { s.open.Add(-1) })}
+	return &connection{Conn: conn, crowded: s.crowded, close: sync.OnceFunc(func() { s.open.Add(-1) })}
 }
 
 // pause keeps a socket's loop from spinning on an error that comes again and again.

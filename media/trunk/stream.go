@@ -18,14 +18,18 @@ var (
 	errTwoLengths  = errors.New("a SIP message has two lengths")
 )
 
+// refusalLimit is how long a peer may leave a refusal unread; then its connection ends.
+const refusalLimit = 5 * time.Second
+
 // connection is a trunk's TCP or TLS connection. It must say something soon; later it may be silent for days. It gives sipgo whole
 // messages, however they were cut on their way: sipgo takes a header for complete when a segment ends within a folded one,
-// and throws away what is nothing but NULs.
+// and throws away what is nothing but NULs. What comes in a crowd is refused here, unparsed.
 type connection struct {
 	net.Conn
-	spoken bool   // used by the one goroutine that reads, as is
-	came   []byte // what came and was not handed over
-	close  func()
+	spoken  bool   // used by the one goroutine that reads, as is
+	came    []byte // what came and was not handed over
+	crowded func(message []byte) (refusal []byte, drop bool)
+	close   func()
 }
 
 // Read waits until a whole message is there, or CRLFs between two (RFC 5626 section 3.5.1), and hands it over. The limit on
@@ -35,6 +39,18 @@ func (c *connection) Read(b []byte) (int, error) {
 		n, err := whole(c.came)
 		if err != nil {
 			return 0, err
+		}
+		refusal, drop := c.crowded(c.came[:n])
+		if refusal != nil {
+			_ = c.SetWriteDeadline(time.Now().Add(refusalLimit))
+			if _, err := c.Write(refusal); err != nil {
+				return 0, err
+			}
+			_ = c.SetWriteDeadline(time.Time{})
+		}
+		if drop {
+			c.came = c.came[n:]
+			continue
 		}
 		if n > 0 {
 			n = copy(b, c.came[:n])

@@ -210,9 +210,9 @@ func TestASchedulesProblemsAreNamed(t *testing.T) {
 		"too_many_layers": func(s *roster.Schedule) { s.Layers = make([]roster.Layer, 21) },
 		"too_many":        func(s *roster.Schedule) { s.Overrides = make([]roster.Override, 1001) },
 	} {
-		s := roster.Schedule{ID: s.ID, Account: s.Account, Name: s.Name, Zone: s.Zone, CatchAll: id(1)}
-		spoil(&s)
-		if err := s.Check(nil); !errors.As(err, &p) || p.Code != code {
+		wrong := roster.Schedule{ID: s.ID, Account: s.Account, Name: s.Name, Zone: s.Zone, CatchAll: id(1)}
+		spoil(&wrong)
+		if err := wrong.Check(nil); !errors.As(err, &p) || p.Code != code {
 			t.Errorf("%s: %+v", code, p)
 		}
 	}
