@@ -15,15 +15,15 @@ func (q *Queue) look(now time.Time) (matches []Match, unstaffed []tenants.CallID
 	q.forget(now)
 	unstaffed = q.staffing()
 	for _, t := range q.wanting() {
-		operators := q.operators(t)
-		for _, m := range Pick(q.waiting(t), operators, now) {
+		groups := q.groups(t)
+		free := func(o *Operator) bool { return q.free(o, now) }
+		for _, m := range pick(q.waiting(t), groups, free, now) {
 			if e := q.calls[m.Call]; e != nil { // others are picked for by their own node
 				matches = append(matches, m)
 				q.promise(e, m, now)
-				operators = slices.DeleteFunc(operators, func(o *Operator) bool { return o.ID == m.Operator })
 			}
 		}
-		for _, m := range Pick(q.impatient(t, operators, now), operators, now) {
+		for _, m := range pick(q.impatient(t, groups, now), groups, free, now) {
 			matches = append(matches, m)
 			q.promise(q.calls[m.Call], m, now)
 		}
@@ -50,15 +50,14 @@ func (q *Queue) promise(e *entry, m Match, now time.Time) {
 }
 
 // impatient returns a tenant's calls of ours that have waited long enough beside a free operator whom a foreign caller claims.
-func (q *Queue) impatient(t tenants.TenantID, operators []*Operator, now time.Time) []*Waiting {
+func (q *Queue) impatient(t tenants.TenantID, groups []*group, now time.Time) []*Waiting {
 	var hungry []*Waiting
 	for _, e := range q.calls {
 		if e.w.Tenant != t {
 			continue
 		}
-		free := !e.w.Offering && slices.ContainsFunc(operators, func(o *Operator) bool { return o.free(now) && Eligible(&e.w, o) })
 		switch {
-		case !free:
+		case e.w.Offering, choose(&e.w, groups, func(o *Operator) bool { return q.free(o, now) }, now) == nil:
 			e.hungry = time.Time{}
 		case e.hungry.IsZero():
 			e.hungry = now
@@ -95,12 +94,7 @@ func (q *Queue) forget(now time.Time) {
 
 // busy says whether an operator is on duty and not idle: such as with a proposal.
 func (q *Queue) busy(t tenants.TenantID, id tenants.OperatorID) bool {
-	for o := range q.team(t) {
-		if o.ID == id && !o.Idle {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(q.operators(t), func(o *Operator) bool { return o.ID == id && !o.Idle })
 }
 
 // waiting is every caller of a tenant, here and elsewhere.
@@ -121,12 +115,7 @@ func (q *Queue) waiting(t tenants.TenantID) (all []*Waiting) {
 // staffing finds calls of ours that lost the last operator who could take them.
 func (q *Queue) staffing() (unstaffed []tenants.CallID) {
 	for id, e := range q.calls {
-		staffed := false
-		for o := range q.team(e.w.Tenant) {
-			if staffed = Eligible(&e.w, o); staffed {
-				break
-			}
-		}
+		staffed := q.eligible(&e.w) > 0
 		if e.staffed && !staffed {
 			unstaffed = append(unstaffed, id)
 		}
@@ -136,22 +125,32 @@ func (q *Queue) staffing() (unstaffed []tenants.CallID) {
 	return unstaffed
 }
 
-// Staff counts the operators who may take the call: on duty at all, busy or not, and free at once. The call need not
-// be in the queue.
-func (q *Queue) Staff(w Waiting) (onDuty, idle int) {
+// eligible counts the operators on duty who may take the call, busy or not. Under mu.
+func (q *Queue) eligible(w *Waiting) (n int) {
+	if w.Only != "" {
+		for _, o := range q.operators(w.Tenant) {
+			if Eligible(w, o) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, g := range q.groups(w.Tenant) {
+		if _, ok := suits(w, g.like); ok {
+			n += g.size
+		}
+	}
+	return n
+}
+
+// Staff counts the operators who may take the call, busy or not, and says whether one of them is free at once. The call
+// need not be in the queue.
+func (q *Queue) Staff(w Waiting) (onDuty int, free bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
-	for o := range q.team(w.Tenant) {
-		if !Eligible(&w, o) {
-			continue
-		}
-		onDuty++
-		if q.asOf(o).free(now) {
-			idle++
-		}
-	}
-	return onDuty, idle
+	someone := choose(&w, q.groups(w.Tenant), func(o *Operator) bool { return q.free(o, now) }, now)
+	return q.eligible(&w), someone != nil
 }
 
 // Place is a call's place in its tenant's queue over all nodes, from 1; 0 when it does not wait.
@@ -181,7 +180,7 @@ func (q *Queue) Snapshot(tenant tenants.TenantID) ([]Waiting, []Operator) {
 	}
 	var operators []Operator
 	for _, o := range q.operators(tenant) {
-		operators = append(operators, *o)
+		operators = append(operators, *q.asOf(o))
 	}
 	slices.SortFunc(waiting, func(a, b Waiting) int { return Before(&a, &b) })
 	slices.SortFunc(operators, func(a, b Operator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })

@@ -66,7 +66,15 @@ type fitness struct {
 
 // fit finds the first wanted language that the operator speaks, where the operator is eligible.
 func fit(w *Waiting, o *Operator) (fitness, bool) {
-	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) || w.Only != "" && w.Only != o.ID {
+	if w.Only != "" && w.Only != o.ID {
+		return fitness{}, false
+	}
+	return suits(w, o)
+}
+
+// suits is fit for whoever has the operator's skills.
+func suits(w *Waiting, o *Operator) (fitness, bool) {
+	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) {
 		return fitness{}, false
 	}
 	if len(w.Languages) == 0 {
@@ -80,21 +88,12 @@ func fit(w *Waiting, o *Operator) (fitness, bool) {
 	return fitness{place: len(w.Languages)}, w.Only != ""
 }
 
-// free reports whether the operator may be proposed at now.
-func (o *Operator) free(now time.Time) bool { return o.Idle && !now.Before(o.BackoffUntil) }
-
-// Pick proposes operators for callers. Callers are served in the order of [Before]; each gets, of the eligible free
-// operators, the one who did not decline this call, speaks the earliest wanted language, at the best grade, has been idle
+// pick proposes operators for callers. Callers are served in the order of [Before]; each gets, of the eligible operators who are
+// idle and free, the one who did not decline this call, speaks the earliest wanted language, at the best grade, has been idle
 // longest, and has the lowest id. No operator and no call is in two matches; no eligible free pair is left unmatched.
 // The arguments' order does not matter, and they are not changed.
-func Pick(waiting []*Waiting, operators []*Operator, now time.Time) []Match {
-	idle := make([]*Operator, 0, len(operators))
-	for _, o := range operators {
-		if o.free(now) {
-			idle = append(idle, o)
-		}
-	}
-	if len(idle) == 0 {
+func pick(waiting []*Waiting, groups []*group, free func(*Operator) bool, now time.Time) []Match {
+	if !slices.ContainsFunc(groups, func(g *group) bool { return slices.ContainsFunc(g.idle, free) }) {
 		return nil
 	}
 	callers := make([]*Waiting, 0, len(waiting))
@@ -106,21 +105,46 @@ func Pick(waiting []*Waiting, operators []*Operator, now time.Time) []Match {
 	slices.SortFunc(callers, Before)
 
 	var matches []Match
+	taken := map[tenants.OperatorID]bool{"": true}
 	for i, w := range callers {
 		if i > 0 && w.Call == callers[i-1].Call {
 			continue
 		}
-		best := choose(w, idle, now)
-		if best == nil {
-			continue
-		}
-		matches = append(matches, propose(w, best, now))
-		idle = slices.DeleteFunc(idle, func(o *Operator) bool { return o.ID == best.ID })
-		if len(idle) == 0 {
-			break
+		if o := choose(w, groups, func(o *Operator) bool { return !taken[o.ID] && free(o) }, now); o != nil {
+			matches = append(matches, propose(w, o, now))
+			taken[o.ID] = true
 		}
 	}
 	return matches
+}
+
+// choose finds the best of the free operators for a caller; nil: none is eligible.
+func choose(w *Waiting, groups []*group, free func(*Operator) bool, now time.Time) (best *Operator) {
+	var fits fitness
+	for _, g := range groups {
+		f, ok := suits(w, g.like)
+		if !ok {
+			continue
+		}
+		if o := g.next(w, free, now); o != nil && (best == nil || better(w, o, best, f, fits, now) < 0) {
+			best, fits = o, f
+		}
+	}
+	return best
+}
+
+// next is whose turn it is in a group: who has been idle longest and did not decline the call, else who did.
+func (g *group) next(w *Waiting, free func(*Operator) bool, now time.Time) (declined *Operator) {
+	for _, o := range g.idle {
+		switch {
+		case w.Only != "" && w.Only != o.ID, !free(o):
+		case !w.Declined[o.ID].After(now):
+			return o
+		case declined == nil:
+			declined = o
+		}
+	}
+	return declined
 }
 
 // Before orders callers: who lost an operator first, then by priority, by the first INVITE, by id.
@@ -134,29 +158,14 @@ func Before(a, b *Waiting) int {
 	)
 }
 
-// choose finds the best of the operators for a caller; nil: none is eligible.
-func choose(w *Waiting, operators []*Operator, now time.Time) (best *Operator) {
-	var fits fitness
-	for _, o := range operators {
-		if f, ok := fit(w, o); ok && o.ID != "" && (best == nil || better(w, o, best, f, fits, now) < 0) {
-			best, fits = o, f
-		}
-	}
-	return best
-}
-
 // better orders two eligible operators for one caller.
 func better(w *Waiting, a, b *Operator, fitA, fitB fitness, now time.Time) int {
-	suits := cmp.Or(
+	return cmp.Or(
 		compareBool(w.Declined[a.ID].After(now), w.Declined[b.ID].After(now)),
 		cmp.Compare(fitA.place, fitB.place),
 		-cmp.Compare(fitA.grade, fitB.grade),
-		a.IdleSince.Compare(b.IdleSince),
+		longestIdle(a, b),
 	)
-	if suits != 0 { // nearly always
-		return suits
-	}
-	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Duty, b.Duty))
 }
 
 func propose(w *Waiting, o *Operator, now time.Time) Match {

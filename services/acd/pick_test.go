@@ -157,7 +157,7 @@ func TestWhoAnswersWhom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			for _, m := range acd.Pick(pointers(c.waiting), pointers(c.operators), noon) {
+			for _, m := range acd.Pick(c.waiting, c.operators, noon) {
 				got += fmt.Sprintf(" %s-%s", m.Call, m.Operator)
 				if m.Why == "" {
 					t.Error("no reason given")
@@ -168,13 +168,6 @@ func TestWhoAnswersWhom(t *testing.T) {
 			}
 		})
 	}
-}
-
-func pointers[T any](all []T) (to []*T) {
-	for i := range all {
-		to = append(to, &all[i])
-	}
-	return to
 }
 
 func trim(s string) string {
@@ -237,7 +230,7 @@ func TestPickIsSafeCompleteAndTheSameForEveryOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		waiting, operators := crowd(t)
-		matches := acd.Pick(pointers(waiting), pointers(operators), noon)
+		matches := acd.Pick(waiting, operators, noon)
 		calls, people := map[tenants.CallID]bool{}, map[tenants.OperatorID]bool{}
 		for _, m := range matches {
 			if calls[m.Call] || people[m.Operator] {
@@ -259,7 +252,7 @@ func TestPickIsSafeCompleteAndTheSameForEveryOrder(t *testing.T) {
 		}
 		shuffledW := rapid.Permutation(waiting).Draw(t, "other order of callers")
 		shuffledO := rapid.Permutation(operators).Draw(t, "other order of operators")
-		if again := acd.Pick(pointers(shuffledW), pointers(shuffledO), noon); !slices.Equal(matches, again) {
+		if again := acd.Pick(shuffledW, shuffledO, noon); !slices.Equal(matches, again) {
 			t.Fatalf("%v\nin another order of the same:\n%v", matches, again)
 		}
 	})

@@ -220,11 +220,12 @@ func (q *Queue) Present(o Operator, answerable bool) {
 	case (before == nil || !before.Idle) && q.rests[o.ID].why == WhyMissed:
 		delete(q.rests, o.ID) // asked for calls again: what the desk shows as available must be so
 	}
-	if before != nil && before.Tenant != o.Tenant {
+	if before != nil {
 		q.teams.remove(before)
 	}
 	q.staff[o.ID] = &o
 	q.teams.put(&o)
+	q.forgetElsewhere(&o)
 	q.nudge()
 }
 
@@ -249,15 +250,28 @@ func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
 			v.waiting = append(v.waiting, w)
 		}
 	}
-	for _, o := range operators {
-		if o.Node != q.node {
-			v.teams[o.Tenant] = append(v.teams[o.Tenant], &o)
-		}
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, o := range operators {
+		if o.Node != q.node && q.staff[o.ID] == nil {
+			v.teams.put(&o)
+		}
+	}
 	q.remote = v
 	q.poke(q.wake)
+}
+
+// forgetElsewhere drops what other nodes announced of an operator who is here now. Under mu.
+func (q *Queue) forgetElsewhere(o *Operator) {
+	their := q.remote.teams[o.Tenant]
+	if their == nil {
+		return
+	}
+	for _, other := range slices.Clone(their.members) {
+		if other.ID == o.ID {
+			q.remote.teams.remove(other)
+		}
+	}
 }
 
 // Local is what this node announces to the others: callers in their order, operators by tenant and id. Who has not changed since it
@@ -271,7 +285,7 @@ func (q *Queue) Local() ([]Waiting, []*Operator) {
 	}
 	operators := make([]*Operator, 0, len(q.staff))
 	for _, t := range slices.Sorted(maps.Keys(q.teams)) {
-		for _, o := range q.teams[t] {
+		for _, o := range q.teams[t].members {
 			operators = append(operators, q.asOf(o))
 		}
 	}

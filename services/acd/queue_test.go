@@ -257,8 +257,13 @@ func TestStaffCountsWhoIsOnDutyAndWhoIsFree(t *testing.T) {
 		q.Present(operator("ben", 0, english), false)
 		q.Present(operator("eva", 0, grades{"hu": routing.Native}), true)
 		q.Remote(nil, []acd.Operator{{ID: "zed", Tenant: "harbor", Node: "b", Languages: english, Idle: true}, {ID: "ada", Tenant: "harbor", Node: "b", Languages: english, Idle: true}})
-		if onDuty, idle := q.Staff(caller("", 0, "en")); onDuty != 3 || idle != 2 {
-			t.Errorf("%d on duty, %d idle; want 3 and 2", onDuty, idle)
+		if onDuty, free := q.Staff(caller("", 0, "en")); onDuty != 3 || !free {
+			t.Errorf("%d on duty, free %v; want 3, one of them free", onDuty, free)
+		}
+		q.Gone("eva")
+		q.Present(operator("eva", 0, grades{"hu": routing.Native}), false)
+		if onDuty, free := q.Staff(caller("", 0, "hu")); onDuty != 1 || free {
+			t.Errorf("%d on duty, free %v; want 1, who is busy", onDuty, free)
 		}
 		waiting, operators := q.Snapshot("harbor")
 		if len(waiting) != 0 || len(operators) != 4 {

@@ -2,55 +2,122 @@ package acd
 
 import (
 	"cmp"
-	"iter"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"holdfast/tenants"
 )
 
-// teams are operators on duty by tenant, each tenant's by id: a call looks at its own tenant's alone, where they are, for there may
-// be a thousand of them.
-type teams map[tenants.TenantID][]*Operator
+// team is a tenant's operators on duty. Who speaks the same languages and works for the same accounts is in one group: whether, and
+// how well, they suit a caller is looked at once a group, for there may be a thousand of them.
+type team struct {
+	members []*Operator // by id
+	groups  map[string]*group
+}
 
-func byID(o *Operator, id tenants.OperatorID) int { return cmp.Compare(o.ID, id) }
+// group are operators of whom one suits a caller as well as the other.
+type group struct {
+	size int
+	like *Operator   // one who is, or was, in it
+	idle []*Operator // who may be offered a call, longest idle first
+}
 
-// put adds an operator, or replaces what was there of them.
+// teams are operators on duty by tenant.
+type teams map[tenants.TenantID]*team
+
+// put adds an operator who is not there.
 func (t teams) put(o *Operator) {
-	team := t[o.Tenant]
-	i, found := slices.BinarySearchFunc(team, o.ID, byID)
-	if found {
-		team[i] = o
-		return
+	its := t[o.Tenant]
+	if its == nil {
+		its = &team{groups: map[string]*group{}}
+		t[o.Tenant] = its
 	}
-	t[o.Tenant] = slices.Insert(team, i, o)
+	i, _ := slices.BinarySearchFunc(its.members, o, byID)
+	its.members = slices.Insert(its.members, i, o)
+	skills := o.skills()
+	g := its.groups[skills]
+	if g == nil {
+		g = &group{like: o}
+		its.groups[skills] = g
+	}
+	g.size++
+	if o.Idle {
+		k, _ := slices.BinarySearchFunc(g.idle, o, longestIdle)
+		g.idle = slices.Insert(g.idle, k, o)
+	}
 }
 
+// remove takes away an operator who was put there.
 func (t teams) remove(o *Operator) {
-	team := t[o.Tenant]
-	i, found := slices.BinarySearchFunc(team, o.ID, byID)
-	switch {
-	case !found:
-	case len(team) == 1:
+	its := t[o.Tenant]
+	its.members = without(its.members, o, byID)
+	skills := o.skills()
+	g := its.groups[skills]
+	g.idle = without(g.idle, o, longestIdle)
+	if g.size--; g.size == 0 {
+		delete(its.groups, skills)
+	}
+	if len(its.members) == 0 {
 		delete(t, o.Tenant)
-	default:
-		t[o.Tenant] = slices.Delete(team, i, i+1)
 	}
 }
 
-// team is a tenant's operators on duty, here and elsewhere; ours count before what others announce of the same operator. Under mu.
-func (q *Queue) team(t tenants.TenantID) iter.Seq[*Operator] {
-	return func(yield func(*Operator) bool) {
-		for _, o := range q.teams[t] {
-			if !yield(o) {
-				return
-			}
-		}
-		for _, o := range q.remote.teams[t] {
-			if q.staff[o.ID] == nil && !yield(o) {
-				return
-			}
+// without takes an operator out of a row that is in order.
+func without(row []*Operator, o *Operator, order func(a, b *Operator) int) []*Operator {
+	if i, found := slices.BinarySearchFunc(row, o, order); found {
+		return slices.Delete(row, i, i+1)
+	}
+	return row
+}
+
+func byID(a, b *Operator) int {
+	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Duty, b.Duty))
+}
+
+func longestIdle(a, b *Operator) int { return cmp.Or(a.IdleSince.Compare(b.IdleSince), byID(a, b)) }
+
+// skills is the same text for all who suit the same callers equally.
+func (o *Operator) skills() string {
+	var s strings.Builder
+	for _, lang := range slices.Sorted(maps.Keys(o.Languages)) {
+		s.WriteString(lang + " " + strconv.Itoa(int(o.Languages[lang])) + " ")
+	}
+	if o.Accounts != nil {
+		s.WriteByte('|')
+		for _, a := range slices.Sorted(slices.Values(o.Accounts)) {
+			s.WriteString(string(a) + " ")
 		}
 	}
+	return s.String()
+}
+
+// groups are those of a tenant's operators, here and elsewhere. Under mu.
+func (q *Queue) groups(t tenants.TenantID) (all []*group) {
+	for _, its := range []*team{q.teams[t], q.remote.teams[t]} {
+		if its != nil {
+			all = slices.AppendSeq(all, maps.Values(its.groups))
+		}
+	}
+	return all
+}
+
+// operators are a tenant's on duty, here and elsewhere. Under mu.
+func (q *Queue) operators(t tenants.TenantID) (all []*Operator) {
+	for _, its := range []*team{q.teams[t], q.remote.teams[t]} {
+		if its != nil {
+			all = append(all, its.members...)
+		}
+	}
+	return all
+}
+
+// free says whether an idle operator may be proposed now, as far as this node knows. Under mu.
+func (q *Queue) free(o *Operator, now time.Time) bool {
+	_, promised := q.promised[o.ID]
+	return !promised && !now.Before(o.BackoffUntil) && !now.Before(q.rests[o.ID].until)
 }
 
 // asOf is the operator with what this node alone knows: a proposal that is on its way, and a rest. Under mu.
@@ -68,13 +135,4 @@ func (q *Queue) asOf(o *Operator) *Operator {
 		known.BackoffUntil = until
 	}
 	return &known
-}
-
-// operators is a tenant's team as of now.
-func (q *Queue) operators(t tenants.TenantID) []*Operator {
-	all := make([]*Operator, 0, len(q.teams[t])+len(q.remote.teams[t]))
-	for o := range q.team(t) {
-		all = append(all, q.asOf(o))
-	}
-	return all
 }

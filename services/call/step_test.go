@@ -27,7 +27,7 @@ const (
 func plan(kind Kind) *Plan {
 	return &Plan{
 		Tenant: "harbor", Account: "lakeside-cardiology", AccountName: "Lakeside Cardiology", Called: "+16085550101",
-		Caller: "+16085550177", Languages: []string{"en", "es"}, Country: "US", Kind: kind, OnDuty: 2, Idle: 1,
+		Caller: "+16085550177", Languages: []string{"en", "es"}, Country: "US", Kind: kind, OnDuty: 2, Answerable: true,
 		RingFor: 12 * time.Second, OfferFor: 12 * time.Second, LongestWait: time.Minute, Medical: true,
 	}
 }

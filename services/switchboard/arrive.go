@@ -104,7 +104,7 @@ func (b *Switchboard) plan(invite *media.Invite) (plan call.Plan, account *routi
 	plan.AnnouncePosition, plan.GreetingInFull = account.AnnouncePosition, account.GreetingInFull
 	plan.Kind = kindOf(home, account)
 	if plan.Kind == call.ForQueue {
-		plan.OnDuty, plan.Idle = b.cfg.Queue.Staff(waiting("", plan, invite.At, false))
+		plan.OnDuty, plan.Answerable = b.cfg.Queue.Staff(waiting("", plan, invite.At, false))
 	}
 	return plan, account, ""
 }

@@ -34,8 +34,8 @@ type Queue interface {
 	Wait(w acd.Waiting)
 	Leave(call tenants.CallID)
 	Missed(call tenants.CallID, operator tenants.OperatorID, why string)
-	// Staff counts the operators who may take the call: on duty at all, and answerable at once.
-	Staff(w acd.Waiting) (onDuty, idle int)
+	// Staff counts the operators on duty who may take the call, and says whether one of them is free at once.
+	Staff(w acd.Waiting) (onDuty int, free bool)
 	// Place is the call's place in its tenant's queue, from 1; 0 when it does not wait.
 	Place(call tenants.CallID) int
 	// Present says that an operator is on duty, and whether a call may be offered now.

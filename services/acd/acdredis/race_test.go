@@ -379,7 +379,7 @@ func (r *race) invite(i int) {
 	}
 	r.running.Go(func() { c.run(either(r.done, over)) })
 	c.post(call.Event{Type: call.Invited, Call: id, Plan: &call.Plan{
-		Tenant: "harbor", Account: "lakeside", Languages: languages, Kind: call.ForQueue, OnDuty: 1, Idle: 1,
+		Tenant: "harbor", Account: "lakeside", Languages: languages, Kind: call.ForQueue, OnDuty: 1, Answerable: true,
 		RingFor: time.Second, LongestWait: time.Hour,
 	}})
 }
