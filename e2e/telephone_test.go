@@ -167,6 +167,12 @@ func TestAnOperatorAnswersFromATelephoneThatRegisters(t *testing.T) {
 	if kept.Result != "answered" || kept.Operator != "Ada Bennett" {
 		t.Errorf("the log says %s by %q", kept.Result, kept.Operator)
 	}
+	must(t, n.Operator(ada).GoHome(harness.Limited(t, byeBar))) // a desk wins; it is the telephone's turn when that closes
+	c = n.Call(lakeside, func(o *carrier.Options) { o.Tone = 0 })
+	n.Answered(c, offerSeenBar)
+	harness.Eventually(t, joinBar+offerSeenBar, "the caller hears the telephone after the desk", func() bool { return c.Heard(deskHz) })
+	c.Hangup()
+	n.Over(c, byeBar)
 	n.Kill() // and what comes after it still knows where the telephone is
 	n.Run()
 	n.Ready()

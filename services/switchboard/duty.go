@@ -377,4 +377,5 @@ func (d *liveDuty) release() {
 	}
 	b.mu.Unlock()
 	close(d.over)
+	b.safely(func() { b.phoneTurn(d.who.Tenant, d.who.Operator) })
 }

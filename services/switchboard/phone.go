@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"time"
 
@@ -25,10 +26,15 @@ type Phone struct {
 func (b *Switchboard) Seat(p Phone) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.seatPhone(p)
+}
+
+// seatPhone is Seat; the caller holds mu.
+func (b *Switchboard) seatPhone(p Phone) error {
 	if b.draining {
 		return ErrDraining
 	}
-	if b.duties[p.Who.Operator] != nil {
+	if b.duties[p.Who.Operator] != nil || b.desks[p.Who.Operator] > 0 {
 		return ErrTaken
 	}
 	p.Who.Duty = tenants.DutyID(tenants.NewID())
@@ -44,14 +50,31 @@ func (b *Switchboard) Seat(p Phone) error {
 	return nil
 }
 
-// SeatOperator is Seat for an operator of the routing copies, whose telephone has registered as user. ErrNoOperator when there is no
-// such operator.
+// SeatOperator is Seat for an operator of the routing copies, whose telephone has registered as user. Who is on duty already (ErrTaken)
+// gets the telephone's turn when that duty ends, unless UnseatPhone comes first. ErrNoOperator when there is no such operator.
 func (b *Switchboard) SeatOperator(tenant tenants.TenantID, id tenants.OperatorID, user string) error {
 	who, err := b.who(tenants.Actor{Tenant: tenant, User: id})
 	if err != nil {
 		return err
 	}
-	return b.Seat(Phone{Who: who, To: user, Registered: true})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.phones[id] = user
+	return b.seatPhone(Phone{Who: who, To: user, Registered: true})
+}
+
+// phoneTurn seats an operator's telephone that is registered, now that nobody else has the place; not for a page that is about to begin,
+// nor for somebody whom the routing copy does not name any more.
+func (b *Switchboard) phoneTurn(tenant tenants.TenantID, id tenants.OperatorID) {
+	who, err := b.who(tenants.Actor{Tenant: tenant, User: id})
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if user, ok := b.phones[id]; ok {
+		_ = b.seatPhone(Phone{Who: who, To: user, Registered: true}) // somebody else has the place, or nobody is to have it
+	}
 }
 
 // UnseatPhone ends the duty that somebody has with the telephone that registered as user, and that is gone: at once, or after the
@@ -59,6 +82,7 @@ func (b *Switchboard) SeatOperator(tenant tenants.TenantID, id tenants.OperatorI
 func (b *Switchboard) UnseatPhone(user string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	maps.DeleteFunc(b.phones, func(_ tenants.OperatorID, is string) bool { return is == user })
 	for _, d := range b.duties {
 		if d.phone != nil && d.phone.Registered && d.phone.To == user {
 			d.post(duty.Event{Type: duty.HomeAsked})
@@ -75,6 +99,21 @@ var (
 
 // putDown is how long a telephone that is not in a call may take to go off duty.
 const putDown = time.Second
+
+// keepPlace keeps an operator's place for a page that is about to begin, until release tells that it has begun, or cannot.
+func (b *Switchboard) keepPlace(who duty.Who) (release func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.desks[who.Operator]++
+	return func() {
+		b.mu.Lock()
+		if b.desks[who.Operator]--; b.desks[who.Operator] == 0 {
+			delete(b.desks, who.Operator)
+		}
+		b.mu.Unlock()
+		b.phoneTurn(who.Tenant, who.Operator)
+	}
+}
 
 // handOver ends the duty that an operator has with a telephone, so that one with a page may begin.
 func (b *Switchboard) handOver(id tenants.OperatorID) error {

@@ -278,3 +278,111 @@ func TestWhoeverOpensADeskIsNotRungAtTheTelephone(t *testing.T) {
 		h.ready("ada").want(duty.Available)
 	})
 }
+
+// rung is how many telephones ring or rang.
+func (h *house) rung() int { h.line.mu.Lock(); defer h.line.mu.Unlock(); return len(h.line.legs) }
+
+// registersAgain is a telephone of somebody who is on duty.
+func (h *house) registersAgain() {
+	h.t.Helper()
+	if err := h.board.SeatOperator("harbor", "ada", "ada.harbor"); !errors.Is(err, ErrTaken) {
+		h.t.Fatalf("seated twice: %v", err)
+	}
+}
+
+func TestWhenTheDeskClosesTheTelephoneThatIsRegisteredIsRungAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		first func(h *house) // before the desk closes
+		rings int
+	}{
+		{"registered before the desk opened", func(*house) {}, 1},
+		{"registered anew during the duty", (*house).registersAgain, 1},
+		{"gone", func(h *house) { h.board.UnseatPhone("ada.harbor") }, 0},
+		{"of an operator who was disabled", func(h *house) { h.home.Operators = h.home.Operators[1:] }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inHouse(t, func(h *house) {
+				h.registered()
+				ada := h.ready("ada")
+				c.first(h)
+				if err := ada.ask(duty.Event{Type: duty.HomeAsked}); err != nil {
+					t.Fatal(err)
+				}
+				h.dial(lakeside)
+				if n := h.rung(); n != c.rings {
+					t.Errorf("%d telephones ring, want %d", n, c.rings)
+				}
+			})
+		})
+	}
+	inHouse(t, func(h *house) { // a node that shuts down
+		h.registered()
+		ada := h.ready("ada")
+		h.board.Drain(t.Context())
+		if err := ada.ask(duty.Event{Type: duty.HomeAsked}); err != nil {
+			t.Fatal(err)
+		}
+		if h.board.duty("ada") != nil {
+			t.Error("a telephone was seated")
+		}
+	})
+}
+
+func TestATelephoneThatWasAwayDuringItsCallIsRungAgainAfterIt(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.registered()
+		c := h.dial(lakeside)
+		_, far, _ := h.rings()
+		far.Emit(media.Event{Kind: media.Connected})
+		h.pass(time.Second)
+		h.board.UnseatPhone("ada.harbor")
+		h.registersAgain()
+		h.pass(time.Second)
+		if s := h.story(c); s.Phase != call.Talking || over(far) {
+			t.Fatalf("the caller is %s", s.Phase)
+		}
+		c.leg.Leave()
+		h.pass(0)
+		h.dial(lakeside)
+		if n := h.rung(); n != 2 {
+			t.Errorf("%d calls were placed", n)
+		}
+	})
+}
+
+func TestADeskAndATelephoneThatComeWhenACallEndsMakeOneDutyTheDesks(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.registered()
+		c := h.dial(lakeside)
+		_, far, _ := h.rings()
+		far.Emit(media.Event{Kind: media.Connected})
+		h.pass(time.Second)
+		actor := tenants.Actor{Tenant: "harbor", User: "ada", Role: tenants.RoleOperator}
+		signOn := func() error {
+			_, err := h.board.SignOn(actor, "", func(duty.State) {}, func(string) {})
+			return err
+		}
+		if err := signOn(); !errors.Is(err, ErrOnPhone) {
+			t.Fatalf("a page in the middle of a call: %v", err)
+		}
+		began := make(chan error, 1)
+		go func() { began <- signOn() }() // the page asks again, and waits a moment
+		h.pass(putDown / 2)
+		h.registersAgain()
+		c.leg.Leave()
+		if err := <-began; err != nil {
+			t.Fatal(err)
+		}
+		h.pass(0)
+		h.registersAgain()
+		if d := h.board.duty("ada"); d == nil || d.phone != nil {
+			t.Error("the telephone has taken the desk's place")
+		}
+		h.ready("ada")
+		h.dial(lakeside)
+		if n := h.rung(); n != 1 {
+			t.Error("the telephone rings")
+		}
+	})
+}

@@ -30,14 +30,13 @@ func (b *Switchboard) SignOn(actor tenants.Actor, resume tenants.DutyID, show fu
 	if err != nil {
 		return nil, err
 	}
+	defer b.keepPlace(who)()
 	if err := b.handOver(who.Operator); err != nil {
 		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if d := b.duties[who.Operator]; d != nil && d.phone != nil {
-		return nil, ErrOnPhone // it registered anew in this very moment
-	} else if d != nil {
+	if d := b.duties[who.Operator]; d != nil {
 		seat := &Seat{duty: d, show: show, bye: bye}
 		if d.mail.post(glance{seat}) {
 			return seat, nil

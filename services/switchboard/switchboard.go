@@ -58,10 +58,12 @@ type Switchboard struct {
 	cfg Config
 	log *slog.Logger
 
-	mu       sync.Mutex // guards the two registers, never held while performing anything
+	mu       sync.Mutex // guards the registers, never held while performing anything
 	calls    map[tenants.CallID]*liveCall
 	of       map[tenants.TenantID]int // how many of calls are whose; none is not there
 	duties   map[tenants.OperatorID]*liveDuty
+	phones   map[tenants.OperatorID]string // whose telephone is registered here, and as which user
+	desks    map[tenants.OperatorID]int    // for how many pages the operator's place is kept: no telephone is seated before them
 	robots   map[tenants.CallID]*practice
 	draining bool
 
@@ -89,6 +91,8 @@ func New(cfg Config) *Switchboard {
 		calls:  map[tenants.CallID]*liveCall{},
 		of:     map[tenants.TenantID]int{},
 		duties: map[tenants.OperatorID]*liveDuty{},
+		phones: map[tenants.OperatorID]string{},
+		desks:  map[tenants.OperatorID]int{},
 		robots: map[tenants.CallID]*practice{},
 	}
 }
