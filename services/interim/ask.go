@@ -79,17 +79,17 @@ func CheckOverride(c *routing.Copy, s *roster.Schedule, o roster.Override, now t
 	}
 	switch {
 	case o.Replaces == roster.Person && o.Replaced == string(o.Person):
-		return problem("person", "is the one who is to be replaced: choose somebody else")
+		return problem("person", "same_person", "is the one who is to be replaced: choose somebody else")
 	case o.Replaces == roster.All && o.Replaced != "":
-		return problem("replaced", "is said, and everybody is replaced: say one of them")
+		return problem("replaced", "", "is said, and everybody is replaced: say one of them")
 	case !o.To.After(now) && o.From.After(now.Add(-time.Minute)): // one in the past is set right on purpose
-		return problem("to", "is over already")
+		return problem("to", "over", "is over already")
 	case o.From.Before(now.Add(-earliest)):
-		return problem("from", "is more than %d days ago", int(earliest.Hours()/24))
+		return problem("from", "long_ago", "is more than %d days ago", int(earliest.Hours()/24))
 	case o.To.Sub(o.From) > longest || o.From.After(now.Add(longest)):
-		return problem("to", "is more than a year away: change the schedule instead")
+		return problem("to", "far_ahead", "is more than a year away: change the schedule instead")
 	case len(s.Overrides) >= mostOverrides:
-		return problem("schedule", "has %d overrides, more are not possible", len(s.Overrides))
+		return problem("schedule", "many_overrides", "has %d overrides, more are not possible", len(s.Overrides))
 	}
 	return nil
 }
@@ -107,15 +107,15 @@ func (b *Board) SetNote(ctx context.Context, actor tenants.Actor, w NoteWish) (I
 	}
 	switch {
 	case n.Text == "":
-		return Item{}, problem("text", "is empty")
+		return Item{}, problem("text", "empty", "is empty")
 	case utf8.RuneCountInString(n.Text) > noteRunes:
-		return Item{}, problem("text", "is longer than %d characters", noteRunes)
+		return Item{}, problem("text", "too_long", "is longer than %d characters", noteRunes)
 	case !n.Until.After(n.From) || !n.Until.After(now):
-		return Item{}, problem("until", "is over already")
+		return Item{}, problem("until", "over", "is over already")
 	case n.From.Before(now.Add(-time.Minute)) || n.Until.Sub(n.From) > longest || n.From.After(now.Add(longest)):
-		return Item{}, problem("until", "is more than a year away: write it into the instructions instead")
+		return Item{}, problem("until", "far_ahead", "is more than a year away: write it into the instructions instead")
 	case len(c.NotesOf(w.Account)) >= mostNotes:
-		return Item{}, problem("text", "cannot be added: the account has %d notes. End some of them", mostNotes)
+		return Item{}, problem("text", "many_notes", "cannot be added: the account has %d notes. End some of them", mostNotes)
 	}
 	i := Item{ID: n.ID, Tenant: c.Tenant, Account: w.Account, Note: &n, Set: Writer{actor.User, n.By, n.At}}
 	return i, b.apply(ctx, Set, i, now)
@@ -174,8 +174,9 @@ func isPerson(c *routing.Copy, account tenants.AccountID, id tenants.PersonID) b
 	return slices.ContainsFunc(c.PeopleOf(account), func(p people.Person) bool { return p.ID == id && p.Kind == people.Human })
 }
 
-func problem(field, format string, args ...any) error {
-	return &people.Problem{Field: field, Text: fmt.Sprintf(format, args...)}
+// problem is a [people.Problem]; code "": the field says enough.
+func problem(field, code, format string, args ...any) error {
+	return &people.Problem{Field: field, Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
 // whole is a beginning: now when none is given, and never a part of a second.

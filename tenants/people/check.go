@@ -1,11 +1,13 @@
 package people
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/mail"
 	"regexp"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -30,6 +32,29 @@ type Problem struct {
 
 // Error is "name: is empty".
 func (p *Problem) Error() string { return p.Field + ": " + p.Text }
+
+// Key is what a page translates: the code, or "not_" and the last name of the field without its place: "not_value" of
+// "methods[2].value", "not_hours" of "methods[2].hours[0]".
+func (p *Problem) Key() string {
+	name, _, _ := strings.Cut(p.Field[strings.LastIndexByte(p.Field, '.')+1:], "[")
+	return cmp.Or(p.Code, "not_"+name)
+}
+
+// Problems returns the problems that err is or joins, in their order.
+func Problems(err error) []*Problem {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var found []*Problem
+		for _, e := range many.Unwrap() {
+			found = append(found, Problems(e)...)
+		}
+		return found
+	}
+	var one *Problem
+	if errors.As(err, &one) {
+		return []*Problem{one}
+	}
+	return nil
+}
 
 var (
 	tongue = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)

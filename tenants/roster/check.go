@@ -150,7 +150,7 @@ func (c *checker) layer(at string, l *Layer) {
 
 func (c *checker) override(at string, o *Override, layers map[string]bool) {
 	if !o.To.After(o.From) {
-		c.add(at+"to", "is not after its beginning")
+		c.coded(at+"to", "ends_first", "is not after its beginning")
 	}
 	if o.From.Nanosecond() != 0 || o.To.Nanosecond() != 0 {
 		c.add(at+"from", "and end are whole seconds")

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
@@ -68,17 +67,11 @@ func fieldErrors(err error) []FieldError {
 		}
 		found = append(found, e)
 	case errors.As(err, &person):
-		e := FieldError{Field: person.Field, Code: cmp.Or(person.Code, "not_"+leaf(person.Field)), Text: person.Text}
+		e := FieldError{Field: person.Field, Code: person.Key(), Text: person.Text}
 		if person.About != "" {
 			e.About = &person.About
 		}
 		found = append(found, e)
 	}
 	return found
-}
-
-// leaf is the last name of a field without its place: "value" of "methods[2].value", "hours" of "methods[2].hours[0]".
-func leaf(field string) string {
-	name, _, _ := strings.Cut(field[strings.LastIndexByte(field, '.')+1:], "[")
-	return name
 }

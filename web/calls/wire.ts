@@ -1,6 +1,8 @@
 // The words of the socket, as web/live/protocol.go defines them. Times are RFC 3339 texts in UTC; a missing or zero time
 // means "never". Durations of Go arrive as nanoseconds.
 
+import type { Wrong } from './session';
+
 /** Where a duty is. */
 export type Phase = '' | 'checking' | 'available' | 'offered' | 'talking' | 'lost' | 'wrap_up' | 'paused' | 'away';
 
@@ -98,6 +100,8 @@ export interface Message {
 export interface Problem {
   code: string;
   text: string;
+  /** With "bad_value": every field that cannot hold what it was given. */
+  errors?: Wrong[];
 }
 
 export interface Check {

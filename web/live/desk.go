@@ -281,7 +281,6 @@ func problemOf(err error) *Problem {
 	var r *duty.Refusal
 	var t *ticket.Refusal
 	var u *ticket.Unasked
-	var field *people.Problem
 	var w *call.Refusal
 	switch {
 	case errors.As(err, &p):
@@ -296,8 +295,8 @@ func problemOf(err error) *Problem {
 		return &Problem{Code: "not_found", Text: "There is no such account, person, override or note any more."}
 	case errors.Is(err, interim.ErrNotKept):
 		return &Problem{Code: "not_kept", Text: "The disk did not confirm it. Look whether it holds, and set it again if not."}
-	case errors.As(err, &field):
-		return &Problem{Code: "bad_value", Text: field.Error()}
+	case len(people.Problems(err)) > 0:
+		return badValue(people.Problems(err))
 	case errors.As(err, &u):
 		return &Problem{Code: "confirm", Text: u.Error()}
 	case errors.As(err, &t):
@@ -311,4 +310,13 @@ func problemOf(err error) *Problem {
 	default:
 		return &Problem{Code: "away", Text: "This could not be done just now. Try again."}
 	}
+}
+
+// badValue says which fields of a command hold what cannot be so.
+func badValue(found []*people.Problem) *Problem {
+	p := &Problem{Code: "bad_value", Text: found[0].Error()}
+	for _, f := range found {
+		p.Errors = append(p.Errors, Wrong{Field: f.Field, Code: f.Key(), Text: f.Text})
+	}
+	return p
 }

@@ -40,7 +40,7 @@ type Command struct {
 
 // The commands of a desk about what is in force at an account. They are answered by "done" with the item's id in Item, once it
 // is safe on this disk; it holds from that moment on this node, and within two seconds on all. Errors: "forbidden" (the right is
-// missing), "not_found", "bad_value" (its text says what is wrong), "not_kept".
+// missing), "not_found", "bad_value" (Errors says which field is wrong, and how), "not_kept".
 const (
 	DoSetOverride = "set-override" // account, person, until, schedule, replaces, replaced; text: why
 	DoEndOverride = "end-override" // account, item
@@ -132,6 +132,15 @@ type Message struct {
 type Problem struct {
 	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"; those of calls, see DoHold; of messages also "not_kept", "not_found", and ticket.Refusal's
 	Text string `json:"text"`
+	// Errors is everything that is wrong with the command's values, with "bad_value" about what is in force at an account.
+	Errors []Wrong `json:"errors,omitempty"`
+}
+
+// Wrong is one field that cannot hold what it was given, as the API's FieldError.
+type Wrong struct {
+	Field string `json:"field"` // as the API names it: "person", "to" (an override's until), "until" (a note's)
+	Code  string `json:"code"`  // stable, for translation: "empty", "over", "same_person"
+	Text  string `json:"text"`  // what is wrong and what would be right
 }
 
 // MailPlan is to whom a medical account's message would go by mail, and whether only a link would.

@@ -1,7 +1,6 @@
 package sheet
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -227,7 +226,7 @@ func (f *filler) check() {
 	if checked.ID == "" { // has none yet
 		checked.ID = "00000000-0000-7000-8000-000000000000"
 	}
-	for _, p := range problemsOf(checked.Check()) {
+	for _, p := range people.Problems(checked.Check()) {
 		var method int
 		field := p.Field
 		if n, err := fmt.Sscanf(field, "methods[%d]", &method); err == nil && n == 1 && method < len(f.origins) {
@@ -237,19 +236,4 @@ func (f *filler) check() {
 		name, _, _ := strings.Cut(field, "[")
 		f.add(slices.Index(f.sheet.layout.columns, column(name)), name, p.Text, "")
 	}
-}
-
-func problemsOf(err error) []*people.Problem {
-	var one *people.Problem
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		var out []*people.Problem
-		for _, e := range many.Unwrap() {
-			out = append(out, problemsOf(e)...)
-		}
-		return out
-	}
-	if errors.As(err, &one) {
-		return []*people.Problem{one}
-	}
-	return nil
 }

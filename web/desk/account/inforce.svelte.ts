@@ -1,3 +1,4 @@
+import type { Wrong } from '../../calls/session';
 import { CommandError } from '../../calls/socket';
 import type { Command, Message } from '../../calls/wire';
 import type { AccountStore } from './account.svelte';
@@ -5,14 +6,17 @@ import type { StandIn } from './standin';
 
 // Setting what is in force at the account in hand: an override or a note with an end. What was set last can be taken back.
 
+/** The fields of the form, for what the server calls otherwise. */
+const FIELDS: Record<string, string> = { to: 'until', from: 'until', replaces: 'replaced' };
+
 export type Kind = 'override' | 'note';
 
 export class InForceStore {
   busy = $state(false);
   /** The code of what was refused; "" when nothing was. */
   refused = $state('');
-  /** What the server says is wrong with the values. */
-  detail = $state('');
+  /** What is wrong with the fields of the form. */
+  wrong = $state.raw<Wrong[]>([]);
   /** What this page set last, and can take back. */
   last = $state.raw<{ kind: Kind; account: string; item: string } | null>(null);
 
@@ -53,16 +57,23 @@ export class InForceStore {
     if (last && last.account === this.account.id) await this.end(last.kind, last.item);
   }
 
+  /** Nothing is refused any more: another form is open, or none. */
+  forget(): void {
+    this.refused = '';
+    this.wrong = [];
+  }
+
   private async give(command: Command): Promise<Message | null> {
     this.busy = true;
-    this.refused = this.detail = '';
+    this.forget();
     try {
       const answer = await this.ask(command);
       void this.account.again();
       return answer;
     } catch (failure) {
       this.refused = failure instanceof CommandError ? failure.code : 'other';
-      this.detail = failure instanceof CommandError && failure.code === 'bad_value' ? failure.message : '';
+      const wrong = failure instanceof CommandError ? (failure.answer?.error?.errors ?? []) : [];
+      this.wrong = wrong.map((w) => ({ ...w, field: FIELDS[w.field] ?? w.field }));
       return null;
     } finally {
       this.busy = false;

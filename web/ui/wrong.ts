@@ -1,5 +1,5 @@
-import type { Wrong } from '../../calls/session';
-import { t, tOr } from '../../ui/i18n/i18n.svelte';
+import type { Wrong } from '../calls/session';
+import { t, tOr } from './i18n/i18n.svelte';
 
 /** What is wrong with a field, and with the entries of a list of that name, in words; "" when nothing is. */
 export function wrongWith(all: readonly Wrong[], field: string): string {
