@@ -140,11 +140,21 @@ func TestWhatCannotBeSoWithATrunkIsSaidOfItsField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for body, want := range map[string]string{
-		`"signal":["192.0.2.0/28","carrier"]`:                         `"code":"not_networks","field":"signal[1]"`,
-		`"signal":["192.0.2.0/28"],"media":["0.0.0.0/0"]`:             `"about":"0.0.0.0/0","code":"too_wide","field":"media"`,
-		`"signal":["2001::/16"]`:                                      `"about":"2001::/16","code":"too_wide","field":"signal"`,
-		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example"`:   `"code":"not_host_port","field":"options"`,
-		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example:0"`: `"code":"not_host_port","field":"options"`,
+		`"signal":["192.0.2.0/28","carrier"]`:                                           `"code":"not_networks","field":"signal[1]"`,
+		`"signal":["192.0.2.0/28"],"media":["0.0.0.0/0"]`:                               `"about":"0.0.0.0/0","code":"too_wide","field":"media"`,
+		`"signal":["2001::/16"]`:                                                        `"about":"2001::/16","code":"too_wide","field":"signal"`,
+		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example"`:                     `"code":"not_host_port","field":"options"`,
+		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example:0"`:                   `"code":"not_host_port","field":"options"`,
+		`"signal":["192.0.2.1"],"out":{"target":"sip.carrier.example"}`:                 `"code":"not_host_port","field":"out.target"`,
+		`"signal":["192.0.2.1"],"out":{"target":"192.0.2.2:5060"}`:                      `"about":"192.0.2.2","code":"not_among","field":"out.target"`,
+		`"signal":["192.0.2.1"],"out":{"target":"192.0.2.1:5060","password":"secret"}`:  `"code":"empty","field":"out.user"`,
+		`"signal":["192.0.2.1"],"out":{"target":"192.0.2.1:5060","user":"Zolt\u00e1n"}`: `"code":"unfit","field":"out.user"`,
+		`"signal":[]`:               `"code":"empty","field":"signal"`,
+		`"signal":["192.0.2.1",""]`: `"code":"empty","field":"signal[1]"`,
+		`"signal":["192.0.2.1"],"challenge":{"user":"in","password":"short"}`: `"about":"8","code":"too_short","field":"challenge.password"`,
+		`"signal":["192.0.2.1"],"challenge":{"user":"in"}`:                    `"code":"empty","field":"challenge.password"`,
+		`"signal":["192.0.2.1"],"calls_per_second":100001`:                    `"code":"out_of_range","field":"calls_per_second"`,
+		`"signal":["192.0.2.1"],"options":"` + strings.Repeat("x", 256) + `"`: `"code":"too_long","field":"options"`,
 	} {
 		got := w.do("POST", "/api/v1/trunks", "platform/platform", `{"name":"carrier",`+body+`}`)
 		if got.Code != 400 || !strings.Contains(got.Body.String(), want) {

@@ -128,7 +128,7 @@ func takenTrunk(name string, cause error) *fault {
 	}
 }
 
-// wrongTrunk says what cannot be so with a trunk. About is the network that it says it of, as it was read; "" elsewhere.
+// wrongTrunk says what cannot be so with a trunk. About is the network or address that it says it of, as it was read; "" elsewhere.
 func wrongTrunk(field, code, text, about string, cause error) *fault {
 	f := badRequest(field+": "+text+".", cause)
 	e := FieldError{Field: field, Code: code, Text: text}
@@ -183,7 +183,7 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 			t.Encryption = routing.EncryptionOff
 		case MediaEncryptionPreferred, MediaEncryptionRequired:
 		default:
-			return badRequest("encryption: off, preferred or required.", nil)
+			return wrongTrunk("encryption", "unknown", "is off, preferred or required", "", nil)
 		}
 	}
 	t.ClearKeys = value(c.ClearKeys)
@@ -197,16 +197,16 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 // sends from: answers from elsewhere are a stranger's, and dropped.
 func wayOut(t routing.Trunk, password string) error {
 	if !hostPort(t.Out.Target) {
-		return badRequest("out.target: write it as HOST:PORT.", nil)
+		return wrongTrunk("out.target", "not_host_port", "write it as HOST:PORT", "", nil)
 	}
 	if password != "" && t.Out.User == "" {
-		return badRequest("out.user: a password needs a user.", nil)
+		return wrongTrunk("out.user", "empty", "a password needs a user", "", nil)
 	}
 	host, _, _ := net.SplitHostPort(t.Out.Target)
 	addr, err := netip.ParseAddr(host)
 	isAddr := err == nil // a name is looked up, and held to the same, when a call goes out
 	if isAddr && !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-		return badRequest(fmt.Sprintf("out.target: %s is not among the addresses of signal, so its answers would not be heard. Add it there.", addr), nil)
+		return wrongTrunk("out.target", "not_among", addr.String()+" is not among the addresses of signal, so its answers would not be heard. Add it there", addr.String(), nil)
 	}
 	return nil
 }

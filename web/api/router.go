@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -112,7 +113,51 @@ func validate(c echo.Context, route *routers.Route) error {
 	if errors.As(err, &bad) && bad.Parameter != nil && bad.Parameter.In == openapi3.ParameterInPath {
 		return notFound() // an id of another form names nothing
 	}
-	return badRequest(detailOf(err), err)
+	f := badRequest(detailOf(err), err)
+	f.errors = unfit(err)
+	return f
+}
+
+// unfit names the field of the body that breaks the contract, as a form could show it; nil when no form can be at fault. What
+// was sent is not repeated.
+func unfit(err error) []FieldError {
+	var bad *openapi3filter.RequestError
+	var schema *openapi3.SchemaError
+	if !errors.As(err, &bad) || bad.Parameter != nil || !errors.As(err, &schema) || schema.Schema == nil {
+		return nil
+	}
+	e := FieldError{Text: "is not as the contract says: " + schema.Reason}
+	for _, name := range schema.JSONPointer() {
+		switch _, notIndex := strconv.Atoi(name); {
+		case notIndex == nil:
+			e.Field += "[" + name + "]"
+		case e.Field == "":
+			e.Field = name
+		default:
+			e.Field += "." + name
+		}
+	}
+	switch schema.SchemaField {
+	case "required", "minItems":
+		e.Code = "empty"
+	case "minLength":
+		if e.Code = "empty"; schema.Schema.MinLength > 1 {
+			least := strconv.FormatUint(schema.Schema.MinLength, 10)
+			e.Code, e.About = "too_short", &least
+		}
+	case "maxLength":
+		e.Code = "too_long"
+	case "maxItems":
+		e.Code = "too_many"
+	case "minimum", "maximum":
+		e.Code = "out_of_range"
+	case "pattern":
+		e.Code = "unfit"
+	}
+	if e.Field == "" || e.Code == "" {
+		return nil
+	}
+	return []FieldError{e}
 }
 
 // file reports whether an operation takes a file, which is read as it comes and judged by who reads it.
