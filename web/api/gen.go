@@ -683,7 +683,7 @@ type FeedMade struct {
 
 // FieldError defines model for FieldError.
 type FieldError struct {
-	// About The name of what it collides with: another account
+	// About What it is about: the name of what it collides with, a network, the least length
 	About *string `json:"about,omitempty"`
 
 	// Code Stable, to be translated: empty, too_long, not_a_number ...
@@ -1431,7 +1431,7 @@ type Problem struct {
 	// Detail Why, and what to do next
 	Detail string `json:"detail"`
 
-	// Errors With code invalid: everything that is wrong, by field
+	// Errors What is wrong, by field: with code invalid everything, with bad_request the first
 	Errors *[]FieldError `json:"errors,omitempty"`
 
 	// Needed Why a person cannot be removed, and who could take the turns

@@ -18,7 +18,14 @@ const force = { may_set: true, notes: [], overrides: [], instructions: '', hours
 
 /** The page of an account where one of two is on call, and a server that refuses with what errors say. */
 function desk(errors: { field: string; code: string; text: string }[]) {
-  const onCall = { schedule: 's', schedule_name: 'Cardiologist', now: [shift], next: null, others: [], in_force: force };
+  const onCall = {
+    schedule: 's',
+    schedule_name: 'Cardiologist',
+    now: [shift],
+    next: null,
+    others: [],
+    in_force: force,
+  };
   const everybody = ['ortiz', 'lee'].map((id) => ({ id, name: `Dr. ${id}`, kind: 'person' }));
   const account = { id: 'lakeside', onCall, everybody, again: async () => {} };
   const ask = async (_: Command): Promise<Message> => {

@@ -82,7 +82,7 @@ it('asks for TLS and encryption of a new trunk, and shows at its field what cann
   expect(await add()).toMatchObject({ encryption: 'off', clear_keys: false });
   await pick('Titkosított hang', 'preferred');
   expect(await add()).toMatchObject({ encryption: 'preferred', clear_keys: false });
-  expect(form.getByText('Válassza fent a TLS-t, vagy fogadja el ezt.')).toBeTruthy();
+  expect(form.getByText('Válassza a „csak TLS” SIP-módot, vagy fogadja el ezt.')).toBeTruthy();
   expect(document.activeElement).toBe(form.getByRole('checkbox'));
   await pick('SIP módja', 'tls');
   await fireEvent.input(form.getByLabelText('Név a tanúsítványában'), { target: { value: 'sip.carrier.example' } });
@@ -91,6 +91,81 @@ it('asks for TLS and encryption of a new trunk, and shows at its field what cann
     clear_keys: false,
     tls: { name: 'sip.carrier.example', ca: '', mutual: false },
   });
+});
+
+/** The form of a new trunk with a name and a network, and how it is sent. */
+function trunk(POST: unknown) {
+  const api = { GET: async () => answered(200, { items: [], next: null }), POST };
+  render(Trunks, { store: { api } as unknown as PortalStore });
+  const form = within(screen.getByRole('form'));
+  const type = (field: HTMLElement, value: string) => fireEvent.input(field, { target: { value } });
+  const hu = document.querySelector('h2')?.textContent === 'Trönk hozzáadása';
+  const send = () => fireEvent.click(form.getByRole('button', { name: hu ? 'Hozzáadás' : 'Add' }));
+  return { form, type, send, group: (name: string) => within(form.getByRole('group', { name, hidden: true })) };
+}
+
+it('says at the field that no network was written, and asks nobody', async () => {
+  const POST = vi.fn();
+  setLanguage('hu');
+  const { form, type, send } = trunk(POST);
+  await type(form.getByLabelText('Név'), 'carrier');
+  await type(form.getByLabelText('SIP innen'), ' , ');
+  await send();
+  expect(await form.findByText(/^Hálózatokat vagy egyes címeket írjon/)).toBeTruthy();
+  expect(document.activeElement).toBe(form.getByLabelText('SIP innen'));
+  expect(POST).not.toHaveBeenCalled();
+});
+
+it('asks for the way out, the proof and the limit of a new trunk, and forgets their passwords', async () => {
+  const POST = vi.fn(async (_path: string, _sent: { body: unknown }) => answered(201, {}));
+  const { form, type, send, group } = trunk(POST);
+  await type(form.getByLabelText('Name'), 'carrier');
+  await type(form.getByLabelText('SIP from'), '192.0.2.1');
+  await type(form.getByLabelText('Calls go out to'), '192.0.2.1:5060');
+  await type(group('Calls out').getByLabelText('User'), 'us');
+  await type(group('Proof of its calls').getByLabelText('User'), 'them');
+  await type(group('Proof of its calls').getByLabelText('Password'), 'their secret');
+  await fireEvent.click(group('Proof of its calls').getByRole('checkbox', { hidden: true }));
+  await type(form.getByLabelText('New calls a second'), 'x');
+  await send(); // a user without a password, and a rate that is none: both are said, and seen
+  await waitFor(() => expect(document.querySelector('details')?.open).toBe(true));
+  expect(POST).not.toHaveBeenCalled();
+  expect(document.activeElement).toBe(group('Calls out').getByLabelText('Password'));
+  expect(form.getByLabelText('New calls a second').getAttribute('aria-invalid')).toBe('true');
+  await type(group('Calls out').getByLabelText('Password'), 'our secret');
+  await type(form.getByLabelText('New calls a second'), '50');
+  await send();
+  await waitFor(() => expect((form.getByLabelText('Name') as HTMLInputElement).value).toBe(''));
+  expect(POST.mock.calls[0]?.[1].body).toMatchObject({
+    create: true,
+    out: { target: '192.0.2.1:5060', user: 'us', password: 'our secret' },
+    challenge: { user: 'them', password: 'their secret', md5: true },
+    calls_per_second: 50,
+  });
+  expect(form.queryAllByLabelText('Password')).toHaveLength(0);
+});
+
+it('shows what the server refuses of a way out and of a proof at their fields, and the rest below', async () => {
+  const POST = async () =>
+    answered(400, {
+      code: 'bad_request',
+      errors: [
+        { field: 'out.target', code: 'not_among', text: 'is not among', about: '192.0.2.2' },
+        { field: 'challenge.password', code: 'too_short', text: 'is not as', about: '8' },
+        { field: 'encryption', code: 'unknown', text: 'is off' },
+      ],
+    });
+  const { form, type, send, group } = trunk(POST);
+  await type(form.getByLabelText('Name'), 'carrier');
+  await type(form.getByLabelText('SIP from'), '192.0.2.1');
+  await type(form.getByLabelText('Calls go out to'), '192.0.2.2:5060');
+  await type(group('Proof of its calls').getByLabelText('User'), 'them');
+  await send();
+  expect(await form.findByText(/^192\.0\.2\.2 is not among the networks/)).toBeTruthy();
+  expect(form.getByLabelText('Calls go out to').getAttribute('aria-invalid')).toBe('true');
+  expect(group('Proof of its calls').getByText('This is too short: at least 8 characters are needed.')).toBeTruthy();
+  expect(form.getByText('Choose one of the list.')).toBeTruthy();
+  expect(form.queryByText(/is not as|is off/)).toBeNull();
 });
 
 it('tells who runs the platform of alarms, and not of callers that they do not have', async () => {

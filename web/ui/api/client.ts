@@ -19,6 +19,7 @@ export type Route = Schemas['Route'];
 export type Me = Schemas['Me'];
 export type Tenant = Schemas['Tenant'];
 export type Trunk = Schemas['Trunk'];
+export type TrunkChange = Schemas['TrunkChange'];
 export type OnCall = Schemas['OnCall'];
 export type OverrideItem = Schemas['Override'];
 export type OnCallSchedule = Schemas['OnCallSchedule'];

@@ -1143,7 +1143,7 @@ export interface components {
              */
             code: string;
             request_id: string;
-            /** @description With code invalid: everything that is wrong, by field */
+            /** @description What is wrong, by field: with code invalid everything, with bad_request the first */
             errors?: components["schemas"]["FieldError"][];
             /** @description With code changed: what is there now, in the shape of the successful answer; its revision is in the ETag */
             current?: unknown;
@@ -1163,7 +1163,7 @@ export interface components {
             code: string;
             /** @description What is wrong and what would be right */
             text: string;
-            /** @description The name of what it collides with: another account */
+            /** @description What it is about: the name of what it collides with, a network, the least length */
             about?: string;
         };
         /** @description Why a person cannot be removed, and who could take the turns */

@@ -42,7 +42,8 @@ export const oncall: Record<keyof typeof en, string> = {
   'wrong.ends_first': 'A vége a kezdete után legyen.',
   'wrong.over': 'Ez már elmúlt. Válasszon későbbi időpontot.',
   'wrong.long_ago': 'Ez túl régen volt.',
-  'wrong.far_ahead': 'Ez több mint egy év múlva van. Ami tovább érvényes, annak a beosztásban vagy az utasításokban a helye.',
+  'wrong.far_ahead':
+    'Ez több mint egy év múlva van. Ami tovább érvényes, annak a beosztásban vagy az utasításokban a helye.',
   'wrong.many_overrides': 'Ehhez a beosztáshoz nem vehető fel több helyettesítés. Zárjon le néhányat.',
   'wrong.many_notes': 'Ennél az ügyfélnél nem lehet több megjegyzés. Zárjon le néhányat.',
   'force.earlier': 'Korábban ettől a hívótól',
