@@ -219,7 +219,7 @@ func (a *attempt) dialogOf(res *sip.Response) *dialog {
 	remote, _ := res.To().Params.Get("tag")
 	d := &dialog{
 		s: a.o.s, id: dialogID{a.callID, a.tag, remote}, callID: a.o.callID, transport: a.via, source: a.to.String(), trunk: a.trunk.Name,
-		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq, pinned: a.o.phone != nil,
+		us: a.us(), usName: shown(a.o.to.FromName), them: a.invite.Recipient, localSeq: a.seq, phone: a.o.phone,
 	}
 	a.mu.Lock()
 	if e := a.opened[remote]; e != nil { // the same dialog, confirmed: its numbers go on

@@ -20,12 +20,12 @@ type dialog struct {
 	s         *Server
 	id        dialogID
 	invite    inviteID
-	callID    string // ours, of X-Holdfast-Call
-	transport string // "UDP", "TCP", "TLS"
-	trunk     string // its name; until a call of ours is answered under mu, for it changes with each that is tried
-	sips      bool   // the INVITE asked for TLS all the way
-	source    string // HOST:PORT the INVITE came from
-	pinned    bool   // the peer is reached at source alone, whatever it says: a registered telephone, perhaps behind a NAT
+	callID    string   // ours, of X-Holdfast-Call
+	transport string   // "UDP", "TCP", "TLS"
+	trunk     string   // its name; until a call of ours is answered under mu, for it changes with each that is tried
+	sips      bool     // the INVITE asked for TLS all the way
+	source    string   // HOST:PORT the INVITE came from
+	phone     *binding // the peer, where it is a registered telephone: it is reached at source alone, whatever it says
 	us, them  sip.Uri
 	usName    string
 	themName  string
@@ -228,6 +228,7 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 		defer close(d.told)
 		d.session.Close()
 		close(d.done)
+		d.s.missed(d.phone, e)
 		d.tellEnd(e)
 		if tell {
 			d.leave()

@@ -13,7 +13,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// A telephone registers anew once an hour, and does not know that a node was started anew in between. So where telephones are is
+// A telephone registers anew every few minutes, and does not know that a node was started anew in between. So where telephones are is
 // written down, about a second later, and read at the start. Only what is reached by UDP: connections end with the process.
 
 // keptPhone is a binding in the file.
@@ -53,6 +53,9 @@ func (s *Server) restorePhones() {
 		b := &binding{user: k.User, source: k.Source, transport: "UDP", callID: k.CallID, seq: k.Seq, until: k.Until, secret: k.Secret}
 		phone, known := s.cfg.Phones.Phone(k.User)
 		good := known && bytes.Equal(phone.Sealed, k.Secret) && k.Source.IsValid() && sip.ParseUri(k.Contact, &b.contact) == nil
+		if s.registry.bound[k.User] != nil {
+			continue // it has registered anew already
+		}
 		if good && k.Until.After(now) && !k.Until.After(now.Add(longestStay)) {
 			s.registry.put(b, s.cfg.Phones)
 		}
@@ -83,6 +86,9 @@ func (s *Server) writePhones() {
 		defer r.writing.Store(false)
 		defer s.recovered("telephones", nil)
 		if err := replaceFile(s.cfg.PhonesFile, all); err != nil {
+			r.mu.Lock()
+			r.changed = true
+			r.mu.Unlock()
 			s.cfg.Log.Warn("where telephones are cannot be written down: after a new start they ring when they have registered anew", "error", err)
 		}
 	}()

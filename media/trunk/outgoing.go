@@ -34,7 +34,6 @@ const (
 type outgoing struct {
 	*dialog
 	to        media.Destination
-	phone     *binding // the registered telephone that is called; nil: a number, by the carriers
 	carriers  []routing.Trunk
 	withdrawn context.Context // done: somebody hung up before the answer
 	withdraw  context.CancelFunc
@@ -58,8 +57,9 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 	}
 	o := &outgoing{to: to, settled: make(chan struct{})}
 	o.withdrawn, o.withdraw = context.WithCancel(context.Background())
+	var phone *binding
 	if to.Registered {
-		o.phone, o.carriers = s.reach(to.To)
+		phone, o.carriers = s.reach(to.To)
 	} else {
 		o.carriers = s.carriers(to.Trunk)
 	}
@@ -71,10 +71,9 @@ func (s *Server) Dial(to media.Destination) (media.Leg, error) {
 		return nil, fmt.Errorf("call out: %w", err)
 	}
 	o.dialog = &dialog{
-		s: s, callID: cmp.Or(to.Call, sip.GenerateTagN(16)), transport: "UDP", session: session,
+		s: s, callID: cmp.Or(to.Call, sip.GenerateTagN(16)), transport: "UDP", session: session, phone: phone,
 		sdpID: uint64(s.cfg.Now().UnixMicro()), version: 1, //nolint:gosec // after 1970
 	}
-	o.pinned = o.phone != nil
 	o.prepare()
 	o.leave = o.part
 	s.mu.Lock()

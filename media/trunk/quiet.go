@@ -9,6 +9,9 @@ import (
 // A caller who is not heard may be silent, on hold somewhere, behind a network that lost one direction, or gone without a
 // BYE. What we do never rests on silence alone, ours or theirs: a peer that says over SIP that the call is there keeps it.
 
+// mediaTimeout is why a leg ended whose peer is not heard, and does not say either that it is there.
+const mediaTimeout = "media_timeout"
+
 // unheard is told that nothing came for some seconds, or no sound for longer. Once in a call the peer is asked for its media anew: an exchange that
 // restarted, or a NAT that forgot, sends where our description says.
 func (d *dialog) unheard(ev media.Event) {
@@ -27,7 +30,7 @@ func (d *dialog) unheard(ev media.Event) {
 		status := d.sendInvite(t.ask(least), d.s.timing.sign)
 		d.s.cfg.Log.Info("the far end was asked for its media", "call", d.callID, "status", status)
 		if status == noSuchCall.status {
-			d.finish(media.Ending{By: media.ByError, Reason: "media_timeout", Status: status}, true)
+			d.finish(media.Ending{By: media.ByError, Reason: mediaTimeout, Status: status}, true)
 		}
 	})
 }
@@ -84,7 +87,7 @@ func (d *dialog) watch() {
 		d.s.cfg.Log.Info("the far end is not heard and was asked whether it is there", "call", d.callID, "status", status)
 		switch status {
 		case 0, 408, noSuchCall.status:
-			d.finish(media.Ending{By: media.ByError, Reason: "media_timeout", Status: status}, true)
+			d.finish(media.Ending{By: media.ByError, Reason: mediaTimeout, Status: status}, true)
 			return
 		case statusGlare: // it is there, and asks us
 			again = d.s.timing.sign

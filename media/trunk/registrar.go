@@ -10,6 +10,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"holdfast/media"
 	"holdfast/tenants/routing"
 )
 
@@ -144,7 +145,22 @@ func (r *registry) take(wish registration, now time.Time, phones Phones) answer 
 	return a
 }
 
-// sweep forgets telephones whose time is over, that were taken away, or that got another secret.
+// missed forgets a telephone that a call has found to be gone: it said nothing, or was not heard any more and said nothing. It is
+// there again when it registers anew; until then it costs no caller any time.
+func (s *Server) missed(phone *binding, e media.Ending) {
+	silent := e.Status == 0 || e.Status == 408
+	if phone == nil || e.By != media.ByError || !silent || e.Reason != media.EndedUnreachable && e.Reason != mediaTimeout {
+		return
+	}
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	if s.registry.bound[phone.user] == phone { // not registered anew meanwhile
+		s.cfg.Log.Warn("a telephone is not where it registered", "user", clean(phone.user), "reason", e.Reason)
+		s.registry.drop(phone.user, s.cfg.Phones)
+	}
+}
+
+// sweep forgets telephones whose time is over, that cannot be reached any more, that were taken away, or that got another secret.
 func (s *Server) sweep() {
 	tick := time.NewTicker(s.timing.second)
 	defer tick.Stop()
@@ -166,7 +182,9 @@ func (s *Server) forgetPhones() {
 	defer s.registry.mu.Unlock()
 	for user, b := range s.registry.bound {
 		phone, known := s.cfg.Phones.Phone(user)
-		if known && b.until.After(now) && bytes.Equal(phone.Sealed, b.secret) {
+		_, near := s.trunkOf(b.source.Addr(), secured(b.transport))
+		near = near && (b.transport == "UDP" || s.connected(b.transport, b.source.String()))
+		if known && near && b.until.After(now) && bytes.Equal(phone.Sealed, b.secret) {
 			continue
 		}
 		s.registry.drop(user, s.cfg.Phones)

@@ -141,7 +141,7 @@ func TestATelephoneProvesWhoItIsAndStrangersLearnNothing(t *testing.T) {
 	n := newNode(t, func(s *Server) { s.cfg.Phones = o })
 	for _, network := range []string{"udp", "tcp", "tls"} {
 		e := n.dial(t, network, "127.0.0.1").extension("ada.harbor", "secret")
-		if res := e.in(deskContact, "Expires: 120"); res.StatusCode != 200 || value(res, "Contact") != "<sip:ada@10.0.0.7:5060>;expires=120" {
+		if res := e.in(deskContact, "Expires: 60"); res.StatusCode != 200 || value(res, "Contact") != "<sip:ada@10.0.0.7:5060>;expires=60" {
 			t.Errorf("%s: %d %s", network, res.StatusCode, value(res, "Contact"))
 		}
 		o.hears(t, "ada.harbor here")
@@ -244,12 +244,12 @@ func TestATelephoneIsForgottenWhenItsTimeIsOverOrItIsTakenAway(t *testing.T) {
 	e := n.dial(t, "udp", "127.0.0.1").extension("ada.harbor", "secret")
 	ada, _ := o.Phone("ada.harbor")
 	for _, goes := range []func(){
-		func() { clock.set(clock.get().Add(2 * time.Minute)) },
+		func() { clock.set(clock.get().Add(time.Minute)) },
 		func() { o.change("ada.harbor", routing.Phone{}) },
 		func() { o.change("ada.harbor", routing.Phone{User: "ada", Sealed: []byte("another")}) },
 	} {
 		o.change("ada.harbor", ada)
-		if res := e.in(deskContact, "Expires: 120"); res.StatusCode != 200 || !n.PhoneUntil("ada.harbor").Equal(clock.get().Add(2*time.Minute)) {
+		if res := e.in(deskContact, "Expires: 60"); res.StatusCode != 200 || !n.PhoneUntil("ada.harbor").Equal(clock.get().Add(time.Minute)) {
 			t.Fatalf("%d, until %s", res.StatusCode, n.PhoneUntil("ada.harbor"))
 		}
 		o.hears(t, "ada.harbor here")
@@ -265,6 +265,44 @@ func TestATelephoneIsForgottenWhenItsTimeIsOverOrItIsTakenAway(t *testing.T) {
 	if _, err := n.Dial(media.Destination{To: "ada.harbor", Registered: true}); !errors.Is(err, media.ErrNoRoute) {
 		t.Errorf("called where no trunk is any more: %v", err)
 	}
+	o.hears(t, "ada.harbor here")
+	o.hears(t, "ada.harbor gone")
+}
+
+func TestATelephoneThatIsFoundGoneCostsTheNextCallerNoTime(t *testing.T) {
+	t.Parallel()
+	o := newOffice()
+	n := newNode(t, func(s *Server) { s.cfg.Phones, s.timing.noReply = o, 100*time.Millisecond })
+	udp := n.dial(t, "udp", "127.0.0.1")
+	ada := udp.extension("ada.harbor", "secret")
+	call := func() (media.Leg, chan media.Event) {
+		t.Helper()
+		ada.in(deskContact)
+		o.hears(t, "ada.harbor here")
+		leg, err := n.Dial(media.Destination{To: "ada.harbor", Registered: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return leg, listen(leg)
+	}
+	leg, events := call()
+	udp.says(udp.request(sip.INVITE), 503, "them", "")
+	ended(t, leg, events, media.EndedUnreachable, 503)
+	if n.PhoneUntil("ada.harbor").IsZero() {
+		t.Error("a telephone that says that it cannot is forgotten")
+	}
+	leg, events = call()
+	udp.request(sip.INVITE) // and nothing is said
+	ended(t, leg, events, media.EndedUnreachable, 0)
+	if len(o.news) != 1 || !n.PhoneUntil("ada.harbor").IsZero() {
+		t.Error("a telephone that says nothing is still there when its call has ended")
+	}
+	o.hears(t, "ada.harbor gone")
+	tcp := n.dial(t, "tcp", "127.0.0.1")
+	tcp.extension("ada.harbor", "secret").in(deskContact)
+	o.hears(t, "ada.harbor here")
+	_ = tcp.conn.Close() // it has no power any more, and its exchange says so
+	o.hears(t, "ada.harbor gone")
 }
 
 func TestATelephoneIsKnownAfterANewStart(t *testing.T) {

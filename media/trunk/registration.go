@@ -11,10 +11,11 @@ import (
 )
 
 // How long a telephone is taken to be where it said (RFC 3261 section 10.2.1.1): what it asks for, between these; the longest
-// where it says nothing that can be read.
+// where it says nothing that can be read. Over UDP from behind a NAT it is the shortest: a NAT may forget a way that was not used for
+// two minutes (RFC 4787 section 4.3), and nobody rings then.
 const (
 	shortestStay = time.Minute
-	longestStay  = time.Hour
+	longestStay  = 10 * time.Minute
 	maxContact   = 512 // bytes of the URI under which it wants to be called
 )
 
@@ -127,11 +128,24 @@ func settle(have *binding, r registration, now time.Time) (*binding, answer) {
 			return have, tooBrief
 		case !moved:
 			next := r.binding
-			next.contact, next.until, moved = w.uri, now.Add(w.stay), true
+			next.contact, next.until, moved = w.uri, now.Add(min(w.stay, next.longest(w.uri))), true
 			is = &next
 		}
 	}
 	return is, registered(is, now)
+}
+
+// longest is for how long a telephone may stay where it is, if it wants to be called at contact.
+func (b *binding) longest(contact sip.Uri) time.Duration {
+	at, err := netip.ParseAddr(strings.Trim(contact.Host, "[]"))
+	port := contact.Port
+	if port == 0 {
+		port = sip.DefaultUdpPort
+	}
+	if b.transport == "UDP" && (err != nil || at.Unmap() != b.source.Addr().Unmap() || port != int(b.source.Port())) {
+		return shortestStay
+	}
+	return longestStay
 }
 
 // sameContact compares what of a URI says where a telephone is (RFC 3261 section 19.1.4, without its parameters).

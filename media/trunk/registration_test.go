@@ -40,36 +40,36 @@ func TestWhereATelephoneIsAfterEachRegister(t *testing.T) {
 			{0, "a", nil, 200, "", 0},
 		},
 		"how long it stays": {
-			{0, "a", []string{desk}, 200, "10.0.0.7", time.Hour},
+			{0, "a", []string{desk}, 200, "10.0.0.7", longestStay},
 			{0, "a", []string{desk + ";expires=61", "Expires: 600"}, 200, "10.0.0.7", 61 * time.Second},
 			{0, "a", []string{desk + ";expires=60"}, 200, "10.0.0.7", time.Minute},
-			{0, "a", []string{desk, "Expires: 86400"}, 200, "10.0.0.7", time.Hour},
-			{0, "a", []string{desk, "Expires: 99999999999999999999"}, 200, "10.0.0.7", time.Hour},
-			{0, "a", []string{desk, "Expires: soon"}, 200, "10.0.0.7", time.Hour},
-			{0, "a", []string{other, "Expires: 59"}, 423, "10.0.0.7", time.Hour},
-			{time.Hour, "a", nil, 200, "", 0},
+			{0, "a", []string{desk, "Expires: 86400"}, 200, "10.0.0.7", longestStay},
+			{0, "a", []string{desk, "Expires: 99999999999999999999"}, 200, "10.0.0.7", longestStay},
+			{0, "a", []string{desk, "Expires: soon"}, 200, "10.0.0.7", longestStay},
+			{0, "a", []string{other, "Expires: 59"}, 423, "10.0.0.7", longestStay},
+			{longestStay, "a", nil, 200, "", 0},
 		},
 		"all is forgotten": {
-			{0, "a", []string{desk}, 200, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: *"}, 400, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: *", "Expires: 60"}, 400, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: *", desk, "Expires: 0"}, 400, "10.0.0.7", time.Hour},
+			{0, "a", []string{desk}, 200, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: *"}, 400, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: *", "Expires: 60"}, 400, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: *", desk, "Expires: 0"}, 400, "10.0.0.7", longestStay},
 			{0, "a", []string{"Contact: *", "Expires: 0"}, 200, "", 0},
 		},
 		"it moves, and only where it is can it be forgotten": {
-			{0, "a", []string{desk}, 200, "10.0.0.7", time.Hour},
-			{0, "b", []string{other}, 200, "10.0.0.8", time.Hour},
-			{0, "a", []string{desk, "Expires: 0"}, 200, "10.0.0.8", time.Hour},
-			{0, "b", []string{desk + ";q=0.1", other + ";q=1"}, 200, "10.0.0.7", time.Hour},
-			{0, "b", []string{desk + ";expires=0", other}, 200, "10.0.0.8", time.Hour},
+			{0, "a", []string{desk}, 200, "10.0.0.7", longestStay},
+			{0, "b", []string{other}, 200, "10.0.0.8", longestStay},
+			{0, "a", []string{desk, "Expires: 0"}, 200, "10.0.0.8", longestStay},
+			{0, "b", []string{desk + ";q=0.1", other + ";q=1"}, 200, "10.0.0.7", longestStay},
+			{0, "b", []string{desk + ";expires=0", other}, 200, "10.0.0.8", longestStay},
 		},
 		"what cannot be called": {
-			{0, "a", []string{desk}, 200, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: <tel:+16085550101>"}, 400, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: <mailto:a@b>"}, 400, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: <sip:a b@10.0.0.9>"}, 400, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: <sip:" + strings.Repeat("a", 600) + "@10.0.0.9>"}, 400, "10.0.0.7", time.Hour},
-			{0, "a", []string{"Contact: " + strings.Repeat("<sip:a@10.0.0.9>, ", 20) + "<sip:a@10.0.0.9>"}, 400, "10.0.0.7", time.Hour},
+			{0, "a", []string{desk}, 200, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: <tel:+16085550101>"}, 400, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: <mailto:a@b>"}, 400, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: <sip:a b@10.0.0.9>"}, 400, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: <sip:" + strings.Repeat("a", 600) + "@10.0.0.9>"}, 400, "10.0.0.7", longestStay},
+			{0, "a", []string{"Contact: " + strings.Repeat("<sip:a@10.0.0.9>, ", 20) + "<sip:a@10.0.0.9>"}, 400, "10.0.0.7", longestStay},
 		},
 	} {
 		var have *binding
@@ -82,6 +82,7 @@ func TestWhereATelephoneIsAfterEachRegister(t *testing.T) {
 			}
 			var a answer
 			r, a := registrationOf(msg.(*sip.Request), "ada.harbor", here)
+			r.transport = "TCP"
 			if a.status == 0 {
 				have, a = settle(have, r, now)
 			}
@@ -98,6 +99,33 @@ func TestWhereATelephoneIsAfterEachRegister(t *testing.T) {
 			if want := fmt.Sprintf(";expires=%d", int(s.stay.Seconds())); s.status == 200 && (s.where == "") != (said == "") || s.status == 200 && s.where != "" && !strings.HasSuffix(said, want) {
 				t.Errorf("%s, step %d: says %q", name, i+1, said)
 			}
+		}
+	}
+}
+
+func TestWhoIsBehindANATRegistersOftenEnoughToBeReached(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		transport, contact string
+		stay               time.Duration
+	}{
+		{"UDP", "<sip:ada@192.0.2.7:40000>", longestStay},
+		{"UDP", "<sip:ada@192.0.2.7>", shortestStay},
+		{"UDP", "<sip:ada@10.0.0.7:40000>", shortestStay},
+		{"UDP", "<sip:ada@phone.example:40000>", shortestStay},
+		{"TCP", "<sip:ada@10.0.0.7:5060>", longestStay},
+		{"TLS", "<sip:ada@phone.example>", longestStay},
+	} {
+		msg, err := sip.ParseMessage([]byte(registering("a", 1, "Contact: "+c.contact, "Expires: 3600")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ := registrationOf(msg.(*sip.Request), "ada.harbor", netip.MustParseAddrPort("192.0.2.7:40000"))
+		r.transport = c.transport
+		have, a := settle(nil, r, noon)
+		if have == nil || have.until.Sub(noon) != c.stay || !strings.HasSuffix(a.headers[0].Value(), fmt.Sprintf(";expires=%d", int(c.stay.Seconds()))) {
+			t.Errorf("%s over %s: %+v, told %v", c.contact, c.transport, have, a.headers)
 		}
 	}
 }

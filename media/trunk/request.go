@@ -160,15 +160,12 @@ func (d *dialog) build(method sip.RequestMethod, seq uint32) *sip.Request {
 // caller may not be reachable otherwise; so is the INVITE's source when the hop is a name: we never look names up.
 func (d *dialog) nextHop(hop sip.Uri) string {
 	if d.transport != "UDP" {
-		if pool := d.s.tp.Pool(d.transport); pool != nil {
-			if conn := pool.Get(d.source); conn != nil {
-				_, _ = conn.TryClose() // gives back the reference that Get took
-				return d.source
-			}
+		if d.s.connected(d.transport, d.source) {
+			return d.source
 		}
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(hop.Host, "["), "]")
-	if _, err := netip.ParseAddr(host); err != nil || d.pinned {
+	if _, err := netip.ParseAddr(host); err != nil || d.phone != nil {
 		return d.source
 	}
 	port := hop.Port
@@ -179,6 +176,20 @@ func (d *dialog) nextHop(hop sip.Uri) string {
 		}
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// connected says whether there is a connection to this address; a transport without any has none.
+func (s *Server) connected(transport, to string) bool {
+	pool := s.tp.Pool(transport)
+	if pool == nil {
+		return false
+	}
+	conn := pool.Get(to)
+	if conn == nil {
+		return false
+	}
+	_, _ = conn.TryClose() // gives back the reference that Get took
+	return true
 }
 
 // address says by which transport and to where a request goes; over UDP from our listening socket.

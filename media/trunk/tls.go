@@ -232,7 +232,7 @@ type dialing struct {
 // first has it made and all learn how that went; it goes on when the first gives up, for it has a limit of its own. What
 // another trunk failed at says nothing of this one.
 func (e *secureEnd) reach(ctx context.Context, trunk, to string) error {
-	for !e.have(to) {
+	for !e.s.connected("TLS", to) {
 		d := e.making(trunk, to)
 		select {
 		case <-d.done:
@@ -268,16 +268,6 @@ func (e *secureEnd) making(trunk, to string) *dialing {
 		})
 	}
 	return d
-}
-
-// have says whether sipgo knows a connection to this address.
-func (e *secureEnd) have(to string) bool {
-	conn := e.s.tp.Pool("TLS").Get(to)
-	if conn == nil {
-		return false
-	}
-	_, _ = conn.TryClose() // gives back the reference that Get took
-	return true
 }
 
 // dial makes a connection to a trunk and checks whom it reached.

@@ -71,7 +71,7 @@ func TestACallOfOursOverTLSComesBackOverANewConnection(t *testing.T) {
 	p.says(p.request(sip.INVITE), 486, "them", "")
 	ended(t, leg2, events2, "busy", 486)
 	_ = p.conn.Close()
-	waitFor(t, func() bool { return !n.tls.have(at) })
+	waitFor(t, func() bool { return !n.connected("TLS", at) })
 	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
 	p = within(t, calls, "a new connection")
 	p.send(okTo(p.request(sip.BYE)))
