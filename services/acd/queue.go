@@ -26,7 +26,7 @@ const (
 	declineRest = 5 * time.Second
 	// refuseRest is for the news that the operator is busy to arrive, from another node by way of the index too.
 	refuseRest = 300 * time.Millisecond
-	// declinedFor is how long who declined a call comes last for it.
+	// declinedFor is how long who declined a call, or let it ring, comes last for it.
 	declinedFor = 60 * time.Second
 )
 
@@ -175,8 +175,8 @@ func (q *Queue) Leave(call tenants.CallID) {
 }
 
 // Missed says that an offer came to nothing; the call waits on with its original time. After [WhyMissed] the operator
-// rests for 30 s or until available anew, after [WhyDeclined] for 5 s and comes last for this call for 60 s; any other
-// reason is the duty's refusal.
+// rests for 30 s or until available anew, after [WhyDeclined] for 5 s; either comes last for this call for 60 s, so that it goes round all
+// who are there before it comes to the same again. Any other reason is the duty's refusal.
 func (q *Queue) Missed(call tenants.CallID, operator tenants.OperatorID, why string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -193,7 +193,7 @@ func (q *Queue) Missed(call tenants.CallID, operator tenants.OperatorID, why str
 	}
 	delete(q.promised, operator)
 	if e := q.calls[call]; e != nil {
-		if why == WhyDeclined {
+		if why == WhyDeclined || why == WhyMissed {
 			// A fresh map: others may read the former one.
 			declined := maps.Clone(e.w.Declined)
 			if declined == nil {

@@ -251,6 +251,28 @@ func TestACallIsToldOnceThatNobodyIsOnDutyAnyMore(t *testing.T) {
 	})
 }
 
+func TestACallGoesRoundAllBeforeItComesToTheSameAgain(t *testing.T) {
+	inQueue(t, func(q *acd.Queue, b *board) {
+		for _, id := range []string{"ada", "ben", "eva"} { // nobody sits there
+			q.Present(operator(id, 10*time.Minute, english), true)
+		}
+		q.Present(operator("zoe", 0, english), true)
+		q.Wait(now(caller("1", 0, "en")))
+		for _, id := range []string{"ada", "ben", "eva"} {
+			settle()
+			b.want(t, "in turn", "1-"+id)
+			q.Present(operator(id, 10*time.Minute, english), false)
+			if id == "eva" {
+				q.Present(operator("ada", 10*time.Minute, english), true) // has rested
+			}
+			pass(16 * time.Second) // it rings
+			q.Missed("1", tenants.OperatorID(id), acd.WhyMissed)
+		}
+		settle()
+		b.want(t, "after those who let it ring", "1-zoe")
+	})
+}
+
 func TestStaffCountsWhoIsOnDutyAndWhoIsFree(t *testing.T) {
 	inQueue(t, func(q *acd.Queue, _ *board) {
 		q.Present(operator("ada", 0, english), true)

@@ -203,6 +203,12 @@ func (t *telephone) heard(it rung) {
 	case media.Ended:
 		t.leg = nil
 		t.duty.leg.Store(nil)
+		if t.Registered && t.duty.state.Phase == duty.Talking && it.event.Ending.By == media.ByError {
+			// The telephone is gone, nobody has put it down: its caller goes on to the next, before everybody else.
+			_ = t.duty.step(duty.Event{Type: duty.MediaDown, At: now})
+			_ = t.duty.step(duty.Event{Type: duty.HomeAsked, At: now})
+			return
+		}
 		e := duty.Event{Type: duty.HangUp, At: now, Call: t.call}
 		if t.duty.state.Phase == duty.Offered {
 			e = duty.Event{Type: duty.Decline, At: now, Call: t.call, Epoch: t.epoch}

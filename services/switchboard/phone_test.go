@@ -329,6 +329,25 @@ func TestWhenTheDeskClosesTheTelephoneThatIsRegisteredIsRungAtOnce(t *testing.T)
 	})
 }
 
+func TestACallerWhoseTelephoneDiesIsTakenToTheNextAtOnce(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.registered()
+		c := h.dial(lakeside)
+		_, far, _ := h.rings()
+		far.Emit(media.Event{Kind: media.Connected})
+		ben := h.ready("ben")
+		h.pass(time.Minute)
+		h.board.UnseatPhone("ada.harbor") // as the registrar does when it learns that
+		far.Hangup(media.Ending{By: media.ByError, Reason: "media_timeout"})
+		h.pass(0)
+		if h.isOver(c) || h.board.duty("ada") != nil {
+			t.Fatalf("the caller is gone: %v; ada is on duty: %v", h.isOver(c), h.board.duty("ada") != nil)
+		}
+		ben.want(duty.Offered)
+		c.leg.Leave()
+	})
+}
+
 func TestATelephoneThatWasAwayDuringItsCallIsRungAgainAfterIt(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.registered()
