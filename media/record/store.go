@@ -79,6 +79,7 @@ type Store struct {
 	writing map[*writer]struct{}
 	count   int
 	alarmed bool
+	telling sync.Mutex // held before mu by whoever changes alarmed, until the alarm is told: its end is not told after a new beginning
 	stopped bool
 
 	closing chan struct{}
@@ -297,6 +298,8 @@ func (s *Store) trouble(news bool, text string, err error) {
 		level = slog.LevelError
 	}
 	s.cfg.Log.Log(context.Background(), level, "record: "+text, "error", err)
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	s.mu.Lock()
 	first := !s.alarmed
 	s.alarmed = true
@@ -309,7 +312,9 @@ func (s *Store) trouble(news bool, text string, err error) {
 // calm ends the alarm when every folder is well again. One success in a folder says little: where one take's file fails again
 // and again, others are written well in between.
 func (s *Store) calm(now time.Time) {
-	s.mu.Lock() // what fails meanwhile raises it anew
+	s.telling.Lock() // what fails meanwhile raises it anew
+	defer s.telling.Unlock()
+	s.mu.Lock()
 	ended := s.alarmed && !slices.ContainsFunc(s.places, func(p *place) bool { return p.troubled(now) })
 	if ended {
 		s.alarmed = false
