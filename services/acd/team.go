@@ -16,13 +16,15 @@ import (
 type team struct {
 	members []*Operator // by id
 	groups  map[string]*group
+	of      map[*Operator]*group // whose group is which
 }
 
 // group are operators of whom one suits a caller as well as the other.
 type group struct {
-	size int
-	like *Operator   // one who is, or was, in it
-	idle []*Operator // who may be offered a call, longest idle first
+	skills string
+	size   int
+	like   *Operator   // one who is, or was, in it
+	idle   []*Operator // who may be offered a call, longest idle first
 }
 
 // teams are operators on duty by tenant.
@@ -32,7 +34,7 @@ type teams map[tenants.TenantID]*team
 func (t teams) put(o *Operator) {
 	its := t[o.Tenant]
 	if its == nil {
-		its = &team{groups: map[string]*group{}}
+		its = &team{groups: map[string]*group{}, of: map[*Operator]*group{}}
 		t[o.Tenant] = its
 	}
 	i, _ := slices.BinarySearchFunc(its.members, o, byID)
@@ -40,9 +42,10 @@ func (t teams) put(o *Operator) {
 	skills := o.skills()
 	g := its.groups[skills]
 	if g == nil {
-		g = &group{like: o}
+		g = &group{skills: skills, like: o}
 		its.groups[skills] = g
 	}
+	its.of[o] = g
 	g.size++
 	if o.Idle {
 		k, _ := slices.BinarySearchFunc(g.idle, o, longestIdle)
@@ -54,11 +57,11 @@ func (t teams) put(o *Operator) {
 func (t teams) remove(o *Operator) {
 	its := t[o.Tenant]
 	its.members = without(its.members, o, byID)
-	skills := o.skills()
-	g := its.groups[skills]
+	g := its.of[o]
+	delete(its.of, o)
 	g.idle = without(g.idle, o, longestIdle)
 	if g.size--; g.size == 0 {
-		delete(its.groups, skills)
+		delete(its.groups, g.skills)
 	}
 	if len(its.members) == 0 {
 		delete(t, o.Tenant)
