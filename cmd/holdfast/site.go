@@ -221,25 +221,28 @@ func (a administration) ListTrunks(context.Context) ([]routing.Trunk, error) {
 	return a.n.book.Trunks(), nil
 }
 
-func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string, fresh bool) error {
+func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, p api.TrunkPut) error {
 	stored := t
-	if out != "" {
+	if p.Out != "" {
 		way := *t.Out
-		way.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(out))
+		way.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(p.Out))
 		stored.Out = &way
 	}
-	if ask != "" {
+	if p.Ask != "" {
 		door := *t.Ask
-		door.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(ask))
+		door.Sealed = a.n.tapes.Keys().SealSecret("trunk "+t.Name, []byte(p.Ask))
 		stored.Ask = &door
 	}
-	put := a.n.stores.numbers.PutTrunk
-	if fresh {
-		put = a.n.stores.numbers.AddTrunk
+	var err error
+	if p.Fresh {
+		err = a.n.stores.numbers.AddTrunk(ctx, stored)
+	} else {
+		err = a.n.stores.numbers.PutTrunk(ctx, stored, p.Seen)
 	}
-	if err := put(ctx, stored); errors.Is(err, numbersql.ErrTaken) {
+	if errors.Is(err, numbersql.ErrTaken) || errors.Is(err, numbersql.ErrChanged) {
 		return fmt.Errorf("%w: %w", api.ErrConflict, err)
-	} else if err != nil {
+	}
+	if err != nil {
 		return missing(err)
 	}
 	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -78,6 +79,17 @@ func (c *Copy) Hash() string {
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
+}
+
+// Revision names a trunk as it stands, its sealed passwords too: whoever changes it says what they saw.
+func (t Trunk) Revision() string {
+	t.Signal, t.Media = slices.Concat([]netip.Prefix{}, t.Signal), slices.Concat([]netip.Prefix{}, t.Media) // none is none, however it was read
+	raw, err := json.Marshal(t)
+	if err != nil {
+		raw = fmt.Appendf(nil, "%v", t)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Encode returns the file form of a copy.

@@ -136,6 +136,29 @@ func TestATrunkIsNotAddedOverAnother(t *testing.T) {
 	add(`{"name":"carrier","signal":["192.0.2.9"]}`, 201) // replaced, on purpose
 }
 
+func TestATrunkIsChangedByWhoHasSeenItAsItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	put := func(body, match string, status int) string {
+		t.Helper()
+		got := w.do("POST", "/api/v1/trunks", "platform/platform", body, match)
+		if got.Code != status {
+			t.Fatalf("%d, want %d: %s", got.Code, status, got.Body)
+		}
+		return got.Body.String()
+	}
+	put(`{"name":"carrier","signal":["192.0.2.1"],"create":true,"challenge":{"user":"in","password":"password"}}`, "", 201)
+	seen := `"` + w.trunks[0].Revision() + `"`
+	if got := put(`{"name":"carrier","signal":["192.0.2.2"],"challenge":{"user":"in"}}`, seen, 201); strings.Contains(got, strings.Trim(seen, `"`)) {
+		t.Errorf("the revision of before: %s", got)
+	}
+	got := put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"in"}}`, seen, 412)
+	if now := w.trunks[0]; !strings.Contains(got, now.Revision()) || now.Signal[0].String() != "192.0.2.2/32" {
+		t.Errorf("what is there now: %+v, and what is told of it: %s", now, got)
+	}
+	put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"another"}}`, "", 400) // nobody knows that one's password
+}
+
 func TestWhatCannotBeSoWithATrunkIsSaidOfItsField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -265,11 +265,19 @@ func (w *world) Enter(_ context.Context, token string) (api.Session, error) {
 
 func (w *world) ListTrunks(context.Context) ([]routing.Trunk, error) { return w.trunks, nil }
 
-func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, _, _ string, fresh bool) error {
-	if fresh && slices.ContainsFunc(w.trunks, func(x routing.Trunk) bool { return x.Name == t.Name }) {
-		return api.ErrConflict
+func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, p api.TrunkPut) error {
+	if t.Ask != nil {
+		t.Ask.Sealed = []byte(p.Ask)
 	}
-	w.trunks = append(w.trunks, t)
+	i := slices.IndexFunc(w.trunks, func(x routing.Trunk) bool { return x.Name == t.Name })
+	switch {
+	case i < 0:
+		w.trunks = append(w.trunks, t)
+	case p.Fresh, p.Seen != "" && p.Seen != w.trunks[i].Revision():
+		return api.ErrConflict
+	default:
+		w.trunks[i] = t
+	}
 	return nil
 }
 

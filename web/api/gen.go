@@ -612,8 +612,10 @@ type Challenge struct {
 
 // ChallengeChange defines model for ChallengeChange.
 type ChallengeChange struct {
-	Md5      *bool  `json:"md5,omitempty"`
-	Password string `json:"password"`
+	Md5 *bool `json:"md5,omitempty"`
+
+	// Password without one, the password that is there stays while user and realm do; where there is none, it is needed
+	Password *string `json:"password,omitempty"`
 
 	// Realm default: holdfast
 	Realm *string `json:"realm,omitempty"`
@@ -1812,6 +1814,9 @@ type Trunk struct {
 	// Out How the carrier takes calls from us. The password is never shown.
 	Out *WayOut `json:"out,omitempty"`
 
+	// Revision names this state, passwords too; to be sent as If-Match
+	Revision string `json:"revision"`
+
 	// Signal CIDR: where its SIP comes from
 	Signal []string `json:"signal"`
 
@@ -2201,6 +2206,13 @@ type PatchTenantParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// PostTrunkParams defines parameters for PostTrunk.
+type PostTrunkParams struct {
+	// IfMatch In quotes, the revision of the trunk that is replaced, as it was read: 412 when somebody changed it meanwhile, with
+	// what is there now. Without it, whatever is there is replaced.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
 // PatchUserParams defines parameters for PatchUser.
 type PatchUserParams struct {
 	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
@@ -2517,7 +2529,7 @@ type ServerInterface interface {
 	ListTrunks(ctx echo.Context) error
 	// PostTrunk Let a carrier in, or change where it may come from
 	// (POST /trunks)
-	PostTrunk(ctx echo.Context) error
+	PostTrunk(ctx echo.Context, params PostTrunkParams) error
 	// DeleteTrunk Let a carrier in no more; calls that go on are not touched
 	// (DELETE /trunks/{name})
 	DeleteTrunk(ctx echo.Context, name string) error
@@ -4055,8 +4067,28 @@ func (w *ServerInterfaceWrapper) ListTrunks(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) PostTrunk(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PostTrunkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PostTrunk(ctx)
+	err = w.Handler.PostTrunk(ctx, params)
 	return err
 }
 
@@ -7263,7 +7295,8 @@ func (response ListTrunksdefaultApplicationProblemPlusJSONResponse) VisitListTru
 }
 
 type PostTrunkRequestObject struct {
-	Body *PostTrunkJSONRequestBody
+	Params PostTrunkParams
+	Body   *PostTrunkJSONRequestBody
 }
 
 type PostTrunkResponseObject interface {
@@ -10349,8 +10382,10 @@ func (sh *strictHandler) ListTrunks(ctx echo.Context) error {
 }
 
 // PostTrunk operation middleware
-func (sh *strictHandler) PostTrunk(ctx echo.Context) error {
+func (sh *strictHandler) PostTrunk(ctx echo.Context, params PostTrunkParams) error {
 	var request PostTrunkRequestObject
+
+	request.Params = params
 
 	var body PostTrunkJSONRequestBody
 	var err error

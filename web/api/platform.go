@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"holdfast/tenants"
 	"holdfast/tenants/routing"
@@ -62,7 +64,7 @@ func (h *handlers) ListTrunks(ctx context.Context, _ ListTrunksRequestObject) (L
 }
 
 func trunkOf(t routing.Trunk) Trunk {
-	view := Trunk{Name: t.Name, Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options, Encryption: MediaEncryptionOff, ClearKeys: t.ClearKeys}
+	view := Trunk{Name: t.Name, Revision: t.Revision(), Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options, Encryption: MediaEncryptionOff, ClearKeys: t.ClearKeys}
 	if t.Encryption != routing.EncryptionOff {
 		view.Encryption = MediaEncryption(t.Encryption)
 	}
@@ -98,25 +100,53 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	if h.Trunks == nil {
 		return nil, ErrAway
 	}
-	password, ask := "", ""
+	put := TrunkPut{Fresh: value(r.Body.Create), Seen: strings.Trim(strings.TrimPrefix(strings.TrimSpace(value(r.Params.IfMatch)), "W/"), `"`)}
 	if r.Body.Out != nil {
-		password = value(r.Body.Out.Password)
+		put.Out = value(r.Body.Out.Password)
 	}
 	if r.Body.Challenge != nil {
-		ask = r.Body.Challenge.Password
+		put.Ask = value(r.Body.Challenge.Password)
 	}
-	err = h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, password, ask, value(r.Body.Create))
-	if errors.Is(err, ErrConflict) {
-		return nil, takenTrunk(t.Name, err)
-	}
+	was, err := h.trunkNamed(ctx, t.Name)
 	if err != nil {
 		return nil, err
 	}
-	view := trunkOf(t)
-	if view.Out != nil {
-		view.Out.Password = password != ""
+	kept := was != nil && was.Ask != nil && t.Ask != nil && was.Ask.User == t.Ask.User && was.Ask.Realm == t.Ask.Realm
+	if t.Ask != nil && put.Ask == "" && (put.Fresh || !kept) {
+		return nil, wrongTrunk("challenge.password", "empty", "is what its calls must prove to know", "", nil)
 	}
-	return PostTrunk201JSONResponse(view), nil
+	err = h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, put)
+	if errors.Is(err, ErrConflict) && put.Fresh {
+		return nil, takenTrunk(t.Name, err)
+	}
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return nil, err
+	}
+	is, failed := h.trunkNamed(ctx, t.Name)
+	if failed != nil {
+		return nil, failed
+	}
+	if is == nil {
+		return nil, notFound() // another has removed it meanwhile
+	}
+	if err != nil {
+		f := changed(trunkOf(*is), 0, "", time.Time{}, err)
+		f.now.tag = `"` + is.Revision() + `"`
+		return nil, f
+	}
+	return PostTrunk201JSONResponse(trunkOf(*is)), nil
+}
+
+// trunkNamed is the trunk of a name as this node has it, or nil.
+func (h *handlers) trunkNamed(ctx context.Context, name string) (*routing.Trunk, error) {
+	all, err := h.Trunks.ListTrunks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(t routing.Trunk) bool { return t.Name == name }); i >= 0 {
+		return &all[i], nil
+	}
+	return nil, nil
 }
 
 // takenTrunk says that a trunk would have replaced another, with what the other has and the new one does not name.

@@ -213,11 +213,17 @@ type Entrance interface {
 	Enter(ctx context.Context, token string) (Session, error)
 }
 
+// TrunkPut is what is not seen of a trunk that is put.
+type TrunkPut struct {
+	Out, Ask string // the passwords of its way out and of its challenge, as they were typed; "": none was, one that fits stays
+	Fresh    bool   // it is new: ErrConflict when there is one of its name
+	Seen     string // the revision of what it replaces: ErrConflict when that is another by now; "": whatever is there
+}
+
 // Trunks is the carriers' ways in.
 type Trunks interface {
 	ListTrunks(ctx context.Context) ([]routing.Trunk, error)
-	// PutTrunk gets the passwords of t.Out and t.Ask as they were typed; "": none was. fresh: ErrConflict when there is one of
-	// its name.
-	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, out, ask string, fresh bool) error
+	// PutTrunk adds a trunk or replaces the one of its name, as p says.
+	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, p TrunkPut) error
 	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
 }

@@ -25,6 +25,13 @@ var ErrNotFound = errors.New("not found")
 // ErrTaken says that there is a trunk of this name already.
 var ErrTaken = errors.New("the name is taken")
 
+// ErrChanged says that a trunk is not any more what somebody saw who replaces it.
+var ErrChanged = errors.New("changed meanwhile")
+
+// trunkColumns are what readTrunk reads.
+const trunkColumns = `name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
+	in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys`
+
 // Store implements numbers.Source. It remembers the people it read last: they are most of a large tenant, and most changes are
 // of something else.
 type Store struct {
@@ -186,9 +193,7 @@ func (s *Store) Recording(ctx context.Context, tenant tenants.TenantID, hash str
 func (s *Store) Trunks(ctx context.Context) ([]routing.Trunk, error) {
 	var trunks []routing.Trunk
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
-			in_user, in_realm, in_sealed, in_md5, rate,
-			tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys FROM trunks ORDER BY name`)
+		rows, err := tx.Query(ctx, "SELECT "+trunkColumns+" FROM trunks ORDER BY name")
 		if err != nil {
 			return err
 		}
@@ -217,18 +222,36 @@ func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
 	return t, err
 }
 
-// PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks. A way out without a password keeps the
-// one that was there, as long as all else of it is the same: it is never shown, so nobody can type it again.
-func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk) error {
-	return s.putTrunk(ctx, t, false)
+// PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks. seen is the [routing.Trunk.Revision] of
+// the one that is replaced: ErrChanged when it is another by now, ErrNotFound when there is none; "" replaces whatever is there.
+// A way out without a password keeps the one that was there, as long as all else of it is the same; so does what its calls must
+// prove, for the same user and realm: a password is never shown, so nobody can type it again.
+func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk, seen string) error {
+	return s.putTrunk(ctx, t, func(was *routing.Trunk) error {
+		switch {
+		case seen == "":
+			return nil
+		case was == nil:
+			return ErrNotFound
+		case was.Revision() != seen:
+			return ErrChanged
+		}
+		return nil
+	})
 }
 
 // AddTrunk adds a trunk. ErrTaken when there is one of its name, of which nothing is changed.
 func (s *Store) AddTrunk(ctx context.Context, t routing.Trunk) error {
-	return s.putTrunk(ctx, t, true)
+	return s.putTrunk(ctx, t, func(was *routing.Trunk) error {
+		if was != nil {
+			return ErrTaken
+		}
+		return nil
+	})
 }
 
-func (s *Store) putTrunk(ctx context.Context, t routing.Trunk, fresh bool) error {
+// putTrunk writes a trunk over what is there, if may does not mind; was is nil where nothing is.
+func (s *Store) putTrunk(ctx context.Context, t routing.Trunk, may func(was *routing.Trunk) error) error {
 	if t.Media == nil {
 		t.Media = []netip.Prefix{}
 	}
@@ -245,25 +268,58 @@ func (s *Store) putTrunk(ctx context.Context, t routing.Trunk, fresh bool) error
 		tls = *t.TLS
 	}
 	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `INSERT INTO trunks AS t (name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
-			in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys)
+		// Two who write a new one of the same name wait here for each other: there is no row yet that could be locked.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext('trunks ' || $1))", t.Name); err != nil {
+			return err
+		}
+		was, err := trunkNamed(ctx, tx, t.Name)
+		if err == nil {
+			err = may(was)
+		}
+		if err != nil {
+			return err
+		}
+		keepPasswords(was, &out, &ask)
+		_, err = tx.Exec(ctx, `INSERT INTO trunks (`+trunkColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,
 			in_user = excluded.in_user, in_realm = excluded.in_realm, in_sealed = excluded.in_sealed, in_md5 = excluded.in_md5, rate = excluded.rate,
 			out_target = excluded.out_target, out_domain = excluded.out_domain, out_user = excluded.out_user, out_realm = excluded.out_realm,
+			out_sealed = excluded.out_sealed,
 			tls = excluded.tls, tls_ca = excluded.tls_ca, tls_name = excluded.tls_name, tls_mutual = excluded.tls_mutual,
-			encryption = excluded.encryption, clear_keys = excluded.clear_keys,
-			out_sealed = COALESCE(excluded.out_sealed, CASE WHEN excluded.out_user <> '' AND (t.out_target, t.out_domain, t.out_user, t.out_realm)
-				= (excluded.out_target, excluded.out_domain, excluded.out_user, excluded.out_realm) THEN t.out_sealed END)
-			WHERE NOT $21`,
+			encryption = excluded.encryption, clear_keys = excluded.clear_keys`,
 			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed,
 			ask.User, ask.Realm, ask.Sealed, ask.MD5, t.Rate,
-			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys, fresh)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = ErrTaken
-		}
+			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys)
 		return err
 	})
+}
+
+// trunkNamed reads and holds the trunk of a name, or nil.
+func trunkNamed(ctx context.Context, tx pgx.Tx, name string) (*routing.Trunk, error) {
+	rows, err := tx.Query(ctx, "SELECT "+trunkColumns+" FROM trunks WHERE name = $1 FOR UPDATE", name)
+	if err != nil {
+		return nil, err
+	}
+	was, err := pgx.CollectExactlyOneRow(rows, readTrunk)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &was, err
+}
+
+// keepPasswords gives out and ask the passwords of what they replace, where they are for the same and none was typed.
+func keepPasswords(was *routing.Trunk, out *routing.WayOut, ask *routing.Challenge) {
+	if was == nil {
+		return
+	}
+	if o := was.Out; o != nil && len(out.Sealed) == 0 && out.User != "" &&
+		o.Target == out.Target && o.Domain == out.Domain && o.User == out.User && o.Realm == out.Realm {
+		out.Sealed = o.Sealed
+	}
+	if a := was.Ask; a != nil && len(ask.Sealed) == 0 && a.User == ask.User && a.Realm == ask.Realm {
+		ask.Sealed = a.Sealed
+	}
 }
 
 // DeleteTrunk removes a trunk. ErrNotFound when there is none of that name.

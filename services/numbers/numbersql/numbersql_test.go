@@ -179,7 +179,7 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 	b := setup(t)
 	carrier := routing.Trunk{Name: "carrier", Signal: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}, Options: "192.0.2.1:5060"}
 	for range 2 {
-		if err := b.sql.PutTrunk(t.Context(), carrier); err != nil {
+		if err := b.sql.PutTrunk(t.Context(), carrier, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +202,7 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 		way := out
 		c.change(&way)
 		carrier.Out = &way
-		if err := b.sql.PutTrunk(t.Context(), carrier); err != nil {
+		if err := b.sql.PutTrunk(t.Context(), carrier, ""); err != nil {
 			t.Fatal(err)
 		}
 		b.check(t)
@@ -212,7 +212,7 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 	}
 	carrier.Ask, carrier.Rate = &routing.Challenge{User: "in", Realm: "ours", Sealed: []byte("sealed too"), MD5: true}, 50
 	carrier.TLS, carrier.Encryption = &routing.TLS{CA: "-----BEGIN", Name: "carrier.example", Mutual: true}, routing.EncryptionPreferred
-	if err := b.sql.PutTrunk(t.Context(), carrier); err != nil {
+	if err := b.sql.PutTrunk(t.Context(), carrier, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.check(t)
@@ -221,18 +221,36 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 	}
 	safe := carrier.TLS
 	carrier.TLS = nil
-	if err := b.sql.PutTrunk(t.Context(), carrier); err == nil {
+	if err := b.sql.PutTrunk(t.Context(), carrier, ""); err == nil {
 		t.Error("keys that anybody can read were kept")
 	}
 	carrier.TLS = safe
 	if got := b.book.Trunks()[0]; !reflect.DeepEqual(got.Ask, carrier.Ask) || got.Rate != 50 {
 		t.Errorf("a trunk that asks: %+v, %d calls a second", got.Ask, got.Rate)
 	}
-	carrier.Ask = &routing.Challenge{User: "in", Realm: "ours"} // nobody could prove anything
-	if err := b.sql.PutTrunk(t.Context(), carrier); err == nil {
+	seen := b.book.Trunks()[0].Revision()
+	asks, way := *carrier.Ask, *carrier.Out
+	asks.Sealed, asks.MD5, way.Sealed = nil, false, nil // not typed again
+	changed := carrier
+	changed.Ask, changed.Out, changed.Rate = &asks, &way, 60
+	if err := b.sql.PutTrunk(t.Context(), changed, seen); err != nil {
+		t.Fatal(err)
+	}
+	b.check(t)
+	if got := b.book.Trunks()[0]; string(got.Ask.Sealed) != "sealed too" || got.Ask.MD5 || got.Rate != 60 {
+		t.Errorf("a password that was not typed again: %+v, %d calls a second", got.Ask, got.Rate)
+	}
+	if err := b.sql.PutTrunk(t.Context(), carrier, seen); !errors.Is(err, numbersql.ErrChanged) {
+		t.Errorf("a change of what is not there any more: %v", err)
+	}
+	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "gone", Signal: carrier.Signal}, seen); !errors.Is(err, numbersql.ErrNotFound) {
+		t.Errorf("a change of a trunk that is gone: %v", err)
+	}
+	carrier.Ask = &routing.Challenge{User: "another", Realm: "ours"} // nobody could prove anything
+	if err := b.sql.PutTrunk(t.Context(), carrier, ""); err == nil {
 		t.Error("a user without a password was kept")
 	}
-	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "No Good", Signal: carrier.Signal}); err == nil {
+	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "No Good", Signal: carrier.Signal}, ""); err == nil {
 		t.Error("a name that is no slug was kept")
 	}
 	if err := b.sql.AddTrunk(t.Context(), routing.Trunk{Name: "carrier", Signal: carrier.Signal}); !errors.Is(err, numbersql.ErrTaken) {

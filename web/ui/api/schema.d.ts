@@ -1095,7 +1095,7 @@ export interface paths {
         put?: never;
         /**
          * Let a carrier in, or change where it may come from
-         * @description A trunk of this name is replaced as a whole: what is left out here is gone (only a password stays). With create,
+         * @description A trunk of this name is replaced as a whole: what is left out here is gone (only passwords stay). With create,
          *     409 instead (taken), and nothing is changed.
          */
         post: operations["postTrunk"];
@@ -2384,6 +2384,8 @@ export interface components {
         };
         Trunk: {
             name: string;
+            /** @description names this state, passwords too; to be sent as If-Match */
+            revision: string;
             /** @description CIDR: where its SIP comes from */
             signal: string[];
             /** @description CIDR: where its media comes from; empty: as signal */
@@ -2408,7 +2410,8 @@ export interface components {
         };
         ChallengeChange: {
             user: string;
-            password: string;
+            /** @description without one, the password that is there stays while user and realm do; where there is none, it is needed */
+            password?: string;
             /** @description default: holdfast */
             realm?: string;
             md5?: boolean;
@@ -4587,7 +4590,13 @@ export interface operations {
     postTrunk: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description In quotes, the revision of the trunk that is replaced, as it was read: 412 when somebody changed it meanwhile, with
+                 *     what is there now. Without it, whatever is there is replaced.
+                 */
+                "If-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
