@@ -43,7 +43,8 @@ it('asks the server for a new trunk only, and shows at the name that it is taken
   await fireEvent.click(form.getByRole('button', { name: 'Add' }));
   expect(await form.findByText(/^There is a trunk carrier\./)).toBeTruthy();
   expect(document.activeElement).toBe(form.getByLabelText('Name'));
-  expect(POST).toHaveBeenCalledWith('/trunks', { body: expect.objectContaining({ create: true, name: 'carrier' }) });
+  const body = expect.objectContaining({ create: true, name: 'carrier' });
+  expect(POST).toHaveBeenCalledWith('/trunks', { params: { header: {} }, body });
 });
 
 it('shows a network and an address that cannot be used at their fields', async () => {
@@ -160,12 +161,76 @@ it('shows what the server refuses of a way out and of a proof at their fields, a
   await type(form.getByLabelText('SIP from'), '192.0.2.1');
   await type(form.getByLabelText('Calls go out to'), '192.0.2.2:5060');
   await type(group('Proof of its calls').getByLabelText('User'), 'them');
+  await type(group('Proof of its calls').getByLabelText('Password'), 'short');
   await send();
   expect(await form.findByText(/^192\.0\.2\.2 is not among the networks/)).toBeTruthy();
   expect(form.getByLabelText('Calls go out to').getAttribute('aria-invalid')).toBe('true');
   expect(group('Proof of its calls').getByText('This is too short: at least 8 characters are needed.')).toBeTruthy();
   expect(form.getByText('Choose one of the list.')).toBeTruthy();
   expect(form.queryByText(/is not as|is off/)).toBeNull();
+});
+
+const full = {
+  ...{ name: 'carrier', revision: 'r1', signal: ['192.0.2.0/28'], media: ['192.0.2.64/28'], options: '192.0.2.1:5060' },
+  ...{ tls: { name: 'sip.carrier.example', ca: 'PEM', mutual: true }, encryption: 'preferred', clear_keys: false },
+  out: { target: '192.0.2.1:5060', domain: 'carrier.example', user: 'us', realm: 'theirs', password: true },
+  challenge: { user: 'them', realm: 'ours', md5: true },
+  calls_per_second: 50,
+};
+/** The form in which that trunk is changed. */
+async function changing(POST: unknown) {
+  const api = { GET: async () => answered(200, { items: [full], next: null }), POST };
+  render(Trunks, { store: { api } as unknown as PortalStore });
+  await fireEvent.click(await screen.findByRole('button', { name: 'Change the trunk carrier' }));
+  const form = within(screen.getByRole('form', { name: 'Change the trunk carrier' }));
+  const set = (label: string, value: string) => fireEvent.input(form.getByLabelText(label), { target: { value } });
+  const save = () => fireEvent.click(form.getByRole('button', { name: 'Save' }));
+  return { form, set, save };
+}
+
+it('keeps everything that a trunk has when one thing of it is changed, also passwords that nobody sees', async () => {
+  const POST = vi.fn(async (_path: string, _sent: { params: unknown; body: unknown }) => answered(201, full));
+  const { form, set, save } = await changing(POST);
+  expect(form.getByLabelText('Name').hasAttribute('disabled')).toBe(true);
+  expect(form.getAllByText('Empty: the one that is there stays.')).toHaveLength(2);
+  await set('New calls a second', '60');
+  await save();
+  await screen.findByRole('form', { name: 'Add a trunk' });
+  const { out, revision, ...rest } = full;
+  expect(POST.mock.calls[0]?.[1].body).toEqual({
+    ...rest,
+    create: false,
+    calls_per_second: 60,
+    out: { target: out.target, domain: out.domain, user: out.user, realm: out.realm },
+  });
+  expect(POST.mock.calls[0]?.[1].params).toEqual({ header: { 'If-Match': `"${revision}"` } });
+});
+
+it('asks for a password again where the one that is there would be lost', async () => {
+  const POST = vi.fn();
+  const { form, set, save } = await changing(POST);
+  await set('Domain', 'another.example');
+  await save();
+  const again = await form.findByText(/^Type it again/);
+  expect(form.getByText('It is never shown again.')).toBeTruthy();
+  expect(again.closest('fieldset')?.textContent).toMatch(/^Calls out/);
+  expect(POST).not.toHaveBeenCalled();
+});
+
+it('shows who was first what is there, and saves over it only when told to', async () => {
+  const now = { ...full, revision: 'r2', calls_per_second: 9 };
+  const POST = vi.fn(async (_path: string, sent: { params: { header: Record<string, string> } }) =>
+    sent.params.header['If-Match'] === '"r2"' ? answered(201, full) : answered(412, { code: 'changed', current: now }),
+  );
+  const { form, set, save } = await changing(POST);
+  await set('New calls a second', '60');
+  await save();
+  await form.findByText('Somebody changed this meanwhile.');
+  await fireEvent.click(form.getByRole('button', { name: 'Take theirs' }));
+  expect((form.getByLabelText('New calls a second') as HTMLInputElement).value).toBe('9');
+  await set('New calls a second', '60');
+  await save();
+  await screen.findByRole('form', { name: 'Add a trunk' });
 });
 
 it('tells who runs the platform of alarms, and not of callers that they do not have', async () => {

@@ -8,6 +8,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.options': 'OPTIONS ide',
   'trunks.same': 'mint a SIP',
   'trunks.add': 'Trönk hozzáadása',
+  'trunks.edit': 'Trönk módosítása: {name}',
   'trunks.add.do': 'Hozzáadás',
   'trunks.name.hint': 'Kisbetűk, számjegyek és kötőjel',
   'trunks.cidr.hint': 'Hálózatok szóközzel elválasztva, például 203.0.113.0/28',
@@ -46,6 +47,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.out.realm.hint': 'Üresen: a tartomány',
   'trunks.user': 'Felhasználó',
   'trunks.password.hint': 'Később már nem jelenik meg.',
+  'trunks.password.kept': 'Üresen: a meglévő megmarad.',
   'trunks.realm': 'Realm',
   'trunks.proves': 'Igazolja magát',
   'trunks.in.legend': 'A hívásainak igazolása',
@@ -54,8 +56,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.in.md5': 'Az MD5 is elég, ha SHA-256-ra nem képes',
   'trunks.rate': 'Új hívás másodpercenként',
   'trunks.rate.hint': 'Üresen: amennyit egy csomópont elbír',
-  'wrong.trunk_taken':
-    'Már van {about} nevű trönk. Módosítsa a „holdfast trunk add {about}” paranccsal, vagy előbb távolítsa el.',
+  'wrong.trunk_taken': 'Már van {about} nevű trönk. Azt módosítsa, vagy válasszon másik nevet.',
   'wrong.not_networks': 'Hálózatokat vagy egyes címeket írjon, például 203.0.113.0/28.',
   'wrong.too_wide': '{about} túl széles egy szolgáltatónak. A tőle kapott tartományt írja be.',
   'wrong.not_host_port': 'Gépet és portot írjon, például sip.carrier.example:5060.',
@@ -63,6 +64,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'wrong.any_certificate':
     'Bárki hívhatna, akinek van valamilyen tanúsítványa. Adja meg a benne álló nevet vagy az aláíróját.',
   'wrong.keys_in_clear': 'Válassza a „csak TLS” SIP-módot, vagy fogadja el ezt.',
+  'wrong.type_again': 'Írja be újra: a meglévő a korábbi adatokhoz tartozik.',
   'wrong.not_among':
     '{about} nincs azokban a hálózatokban, ahonnan a SIP érkezik, ezért a válaszait nem hallanánk. Vegye fel oda.',
   'wrong.too_short': 'Ez túl rövid: legalább {about} karakter kell.',
