@@ -8,7 +8,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.options': 'OPTIONS ide',
   'trunks.same': 'mint a SIP',
   'trunks.add': 'Trönk hozzáadása',
-  'trunks.edit': 'Trönk módosítása: {name}',
+  'trunks.edit': 'Módosítás: {name} (trönk)',
   'trunks.add.do': 'Hozzáadás',
   'trunks.name.hint': 'Kisbetűk, számjegyek és kötőjel',
   'trunks.cidr.hint': 'Hálózatok szóközzel elválasztva, például 203.0.113.0/28',
