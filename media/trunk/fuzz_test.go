@@ -122,7 +122,7 @@ func pieces(parts ...[]byte) string {
 	for _, part := range parts {
 		came = append(came, part...)
 		for len(came) > 0 {
-			n, err := whole(came)
+			n, _, err := whole(came)
 			if err != nil {
 				return out.String() + fmt.Sprint(err)
 			}

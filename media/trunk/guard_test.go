@@ -235,6 +235,24 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 	waitFor(t, func() bool { return n.open.Load() == 0 })
 }
 
+func TestAMessageThatDoesNotEndCostsItsConnectionAndSilenceBetweenTwoDoesNot(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) { s.timing.message = 50 * time.Millisecond })
+	good, slow := n.dial(t, "tcp", "127.0.0.1"), n.dial(t, "tcp", "127.0.0.2")
+	ask := func(id string) string { return good.caller(id).text("OPTIONS", 1, "z9hG4bK-"+id, "") }
+	one := ask("one")
+	good.send(one[:40])
+	good.send(one[40:] + "\r\n\r\n")
+	good.response(sip.OPTIONS, 200)
+	slow.send(ask("whole") + ask("half")[:40])
+	slow.response(sip.OPTIONS, 200)
+	if _, open := <-slow.in; open {
+		t.Error("half a message was answered")
+	}
+	good.send(ask("two")) // after a silence that was longer than a message may take
+	good.response(sip.OPTIONS, 200)
+}
+
 func TestMoreCallersThanMayWaitAreTurnedAway(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(s *Server) { s.timing.pending = 2 })

@@ -177,7 +177,7 @@ func (l *connections) Accept() (net.Conn, error) {
 func (s *Server) newConnection(conn net.Conn) *connection {
 	s.open.Add(1)
 	_ = conn.SetReadDeadline(time.Now().Add(s.timing.firstByte))
-	return &connection{Conn: conn, crowded: s.crowded, close: sync.OnceFunc(func() { s.open.Add(-1) })}
+	return &connection{Conn: conn, limit: s.timing.message, crowded: s.crowded, close: sync.OnceFunc(func() { s.open.Add(-1) })}
 }
 
 // pause keeps a socket's loop from spinning on an error that comes again and again.

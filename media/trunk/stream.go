@@ -21,22 +21,27 @@ var (
 // refusalLimit is how long a peer may leave a refusal unread; then its connection ends.
 const refusalLimit = 5 * time.Second
 
-// connection is a trunk's TCP or TLS connection. It must say something soon; later it may be silent for days. It gives sipgo whole
-// messages, however they were cut on their way: sipgo takes a header for complete when a segment ends within a folded one,
-// and throws away what is nothing but NULs. What comes in a crowd is refused here, unparsed.
+// connection is a trunk's TCP or TLS connection. It must say something soon; later it may be silent for days, but never for long
+// within a message. It gives sipgo whole messages, however they were cut on their way: sipgo takes a header for complete when a
+// segment ends within a folded one, and throws away what is nothing but NULs. What comes in a crowd is refused here, unparsed.
 type connection struct {
 	net.Conn
-	spoken  bool   // used by the one goroutine that reads, as is
-	came    []byte // what came and was not handed over
+	limit   time.Duration // that a message may take from its first byte to its last
 	crowded func(message []byte) (refusal []byte, drop bool)
 	close   func()
+
+	// Of the one goroutine that reads.
+	came   []byte // what came and was not handed over
+	need   int    // how much of it there must be before it is worth another look
+	spoken bool
+	timed  bool // the rest of a message is waited for, until limit
+	free   bool // nothing limits the silence
 }
 
-// Read waits until a whole message is there, or CRLFs between two (RFC 5626 section 3.5.1), and hands it over. The limit on
-// silence is lifted after the first byte.
+// Read waits until a whole message is there, or CRLFs between two (RFC 5626 section 3.5.1), and hands it over.
 func (c *connection) Read(b []byte) (int, error) {
 	for {
-		n, err := whole(c.came)
+		n, err := c.next()
 		if err != nil {
 			return 0, err
 		}
@@ -60,50 +65,73 @@ func (c *connection) Read(b []byte) (int, error) {
 		if len(c.came) > longestMessage {
 			return 0, errLongMessage
 		}
+		c.bide()
 		n, err = c.Conn.Read(b)
 		c.came = append(c.came, b[:n]...)
-		if n > 0 && !c.spoken {
-			c.spoken = true
-			_ = c.SetReadDeadline(time.Time{})
-		}
+		c.spoken = c.spoken || n > 0
 		if err != nil && n == 0 {
 			return 0, err
 		}
 	}
 }
 
+// next is how many bytes may be handed over; 0: more must come first. What was found to be too little is looked at again only
+// when there is enough: a long message that comes byte by byte would cost seconds.
+func (c *connection) next() (n int, err error) {
+	if len(c.came) < c.need {
+		return 0, nil
+	}
+	if n, c.need, err = whole(c.came); n > 0 {
+		c.timed = false
+	}
+	return n, err
+}
+
+// bide limits how long is waited for what comes next: the rest of a message, however often some of it comes, or anything. Who
+// could begin a message and never end it would keep its connection for ever, until there are none left for others.
+func (c *connection) bide() {
+	switch begun := len(c.came) > 0; {
+	case begun && !c.timed:
+		c.timed, c.free = true, false
+		_ = c.SetReadDeadline(time.Now().Add(c.limit))
+	case !begun && c.spoken && !c.free:
+		c.free = true
+		_ = c.SetReadDeadline(time.Time{})
+	}
+}
+
 var bodyLength = regexp.MustCompile(`(?im)^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r$`)
 
-// whole is how many bytes at the beginning of what came may be handed over; 0: the rest must come first. Where it cannot be
-// told it is the message without its body: sipgo finds what is wrong with it.
-func whole(came []byte) (int, error) {
+// whole is how many bytes at the beginning of what came may be handed over; 0: the rest must come first, and it is not there before
+// need bytes are. Where it cannot be told it is the message without its body: sipgo finds what is wrong with it.
+func whole(came []byte) (n, need int, err error) {
 	pauses := 0
 	for pauses < 4 && bytes.HasPrefix(came[pauses:], []byte("\r\n")) {
 		pauses += 2
 	}
 	if pauses > 0 {
-		return pauses, nil
+		return pauses, 0, nil
 	}
 	end := bytes.Index(came, []byte("\r\n\r\n"))
 	if end < 0 {
-		return 0, nil
+		return 0, len(came) + 1, nil
 	}
 	head := end + 4
 	found := bodyLength.FindAllSubmatch(came[:head], 2)
 	switch len(found) {
 	case 0:
-		return head, nil
+		return head, 0, nil
 	case 2:
-		return 0, errTwoLengths
+		return 0, 0, errTwoLengths
 	}
 	body, _ := strconv.Atoi(string(found[0][1])) // nine digits
 	switch {
 	case head+body > longestMessage:
-		return head, nil
+		return head, 0, nil
 	case len(came) < head+body:
-		return 0, nil
+		return 0, head + body, nil
 	default:
-		return head + body, nil
+		return head + body, 0, nil
 	}
 }
 
