@@ -125,6 +125,17 @@ func (c *crowd) decided(req *sip.Request) {
 	delete(c.in, name)
 }
 
+// unread makes room where the message was that nobody could parse: whoever sends such keeps nobody out.
+func (c *crowd) unread(b []byte) {
+	if !bytes.HasPrefix(b, []byte("INVITE ")) {
+		return
+	}
+	name, _, _ := c.read(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.in, name)
+}
+
 // read finds the name of an INVITE or ACK that nobody has parsed; 0: it has none. way is the name on the way that its newest Via
 // names: the ACK to a refusal has its INVITE's, one to a 200 has a way of its own (RFC 3261 section 17.1.1.3). fresh says that it
 // belongs to no dialog; in doubt it does, and is not refused.

@@ -296,6 +296,37 @@ func TestACrowdIsRefusedOnEveryWayIn(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyCanReadKeepsNoCallerOut(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) { s.crowd.most = 1 })
+	p := n.dial(t, "udp", "127.0.0.1")
+	for i := range 2 * rush {
+		c := p.caller(fmt.Sprint("bad-", i))
+		spoilt := []string{"Content-Length: 0", "Content-Length: x"}
+		if i%2 == 1 {
+			spoilt = []string{"Via: ", "X-Via: "}
+		}
+		p.send(strings.Replace(c.text("INVITE", 1, c.branch, ""), spoilt[0], spoilt[1], 1))
+	}
+	alive(t, n)
+	p.caller("good").invite(offer("", ""))
+	n.answer(t, "good")
+	if n.Dropped()["overload"] != 0 {
+		t.Errorf("dropped %v", n.Dropped())
+	}
+}
+
+func TestALongMessageOverAConnectionIsRead(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	p := n.dial(t, "tcp", "127.0.0.1")
+	c := p.caller("long")
+	for i, long := range []int{1, 32_000, 33_000, 60_000} { // sipgo reads 32 KiB at a time
+		p.send(c.text("OPTIONS", i+1, fmt.Sprint("z9hG4bK-long-", i), strings.Repeat("a", long), "Content-Type: text/plain"))
+		p.response(sip.OPTIONS, 200)
+	}
+}
+
 func TestAPanicInTheHandlerCostsOneCallOnly(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(s *Server) {

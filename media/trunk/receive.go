@@ -40,7 +40,13 @@ func (s *Server) before(msg sip.Message) {
 	if cseq := req.CSeq(); cseq != nil {
 		cseq.MethodName = sip.RequestMethod(strings.TrimSpace(string(cseq.MethodName)))
 	}
-	if req.Method != sip.INVITE && req.Method != sip.CANCEL || !complete(req) {
+	if req.Method != sip.INVITE && req.Method != sip.CANCEL {
+		return
+	}
+	if !complete(req) {
+		if req.IsInvite() && req.CallID() != nil && req.CSeq() != nil {
+			s.crowd.decided(req) // nobody else will, where sipgo refuses it
+		}
 		return
 	}
 	if to := req.To(); !to.Params.Has("tag") {

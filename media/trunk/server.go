@@ -333,6 +333,7 @@ func (l *sipLog) Handle(ctx context.Context, r slog.Record) error {
 	})
 	if r.Message == "failed to parse" { // said by the UDP socket's one reader, right after it read
 		l.s.dropped.malformed.Add(1)
+		l.s.crowd.unread([]byte(data))
 		l.s.answerUnread(data, l.s.udp.last.at)
 	}
 	l.s.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "sipgo: "+r.Message, slog.String("error", why))

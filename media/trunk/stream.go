@@ -32,6 +32,7 @@ type connection struct {
 
 	// Of the one goroutine that reads.
 	came   []byte // what came and was not handed over
+	rest   int    // of the message at its beginning, which was handed over in part
 	need   int    // how much of it there must be before it is worth another look
 	spoken bool
 	timed  bool // the rest of a message is waited for, until limit
@@ -41,6 +42,9 @@ type connection struct {
 // Read waits until a whole message is there, or CRLFs between two (RFC 5626 section 3.5.1), and hands it over.
 func (c *connection) Read(b []byte) (int, error) {
 	for {
+		if c.rest > 0 {
+			return c.hand(b, c.rest), nil
+		}
 		n, err := c.next()
 		if err != nil {
 			return 0, err
@@ -58,9 +62,7 @@ func (c *connection) Read(b []byte) (int, error) {
 			continue
 		}
 		if n > 0 {
-			n = copy(b, c.came[:n])
-			c.came = c.came[n:]
-			return n, nil
+			return c.hand(b, n), nil
 		}
 		if len(c.came) > longestMessage {
 			return 0, errLongMessage
@@ -73,6 +75,13 @@ func (c *connection) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// hand hands over what is left of a message, or as much of it as there is room for.
+func (c *connection) hand(b []byte, left int) int {
+	n := copy(b, c.came[:left])
+	c.came, c.rest = c.came[n:], left-n
+	return n
 }
 
 // next is how many bytes may be handed over; 0: more must come first. What was found to be too little is looked at again only
