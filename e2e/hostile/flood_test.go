@@ -54,13 +54,13 @@ func held(t *testing.T, i int, to string) net.Conn {
 	return conn
 }
 
-// shut waits until the node closes a connection, and returns what it said before.
-func shut(t *testing.T, conn net.Conn, what string) string {
+// shut waits until the node closes a connection, for at most closedBar after a moment, and returns what it said before.
+func shut(t *testing.T, since time.Time, conn net.Conn, what string) string {
 	t.Helper()
-	must(t, conn.SetReadDeadline(time.Now().Add(closedBar)))
+	must(t, conn.SetReadDeadline(since.Add(closedBar)))
 	said, err := io.ReadAll(conn)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%s: still open after %v", what, closedBar)
+		t.Fatalf("%s: still open after %v", what, closedBar)
 	}
 	return string(said)
 }
@@ -98,7 +98,7 @@ func (s *siege) connected(t *testing.T) {
 		began := time.Now()
 		_, _ = conn.Write([]byte(text))
 		_ = conn.(*net.TCPConn).CloseWrite()
-		said := shut(t, conn, what)
+		said := shut(t, began, conn, what)
 		t.Logf("%s: %.40q after %v", what, said, time.Since(began).Round(time.Millisecond))
 		if strings.HasPrefix(said, "SIP/2.0 2") {
 			t.Errorf("%s was taken for a call", what)
@@ -111,7 +111,8 @@ func (s *siege) connected(t *testing.T) {
 	conn := held(t, manyConns+9, s.n.SIPTLS)
 	must(t, conn.SetDeadline(time.Now().Add(joinBar)))
 	must(t, tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context())) //nolint:gosec // who it is does not matter
+	began := time.Now()
 	for i, c := range idle {
-		shut(t, c, fmt.Sprintf("idle connection %d", i))
+		shut(t, began, c, fmt.Sprintf("idle connection %d", i))
 	}
 }

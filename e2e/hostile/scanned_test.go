@@ -88,7 +88,8 @@ func (s *siege) scannedByAStranger(t *testing.T) {
 func (s *siege) scannedFromATrunk(t *testing.T) {
 	told := func(out string) {
 		listed := strings.Contains(out, "| Extension |") || strings.Contains(out, "found nothing")
-		if !listed || strings.Contains(out, "ERROR:") || strings.Contains(out, "CRITICAL:") { // who never got an answer says "found nothing" too
+		failed := strings.Contains(out, "ERROR:") || strings.Contains(out, "CRITICAL:") // who never got an answer says "found nothing" too
+		if !listed || failed && !strings.Contains(out, "Bad user = SIP/2.0 401") {      // everybody is asked for a password, which svwar calls an error
 			t.Error("the scanner did not work")
 		}
 		n := 0
@@ -135,5 +136,6 @@ func (s *siege) alike(t *testing.T) {
 	}
 }
 
-// varies is what differs from any answer to the next.
-var varies = regexp.MustCompile(`(tag=|o=- |m=audio |X-Holdfast-Call: |Contact: <sip:|rport=)[^\r\n; @]*`)
+// varies is what differs from any answer to the next. Of users without a telephone one half is asked for one algorithm and one
+// for the other, as those with one are.
+var varies = regexp.MustCompile(`(tag=|o=- |m=audio |X-Holdfast-Call: |Contact: <sip:|rport=|nonce="|algorithm=)[^\r\n; @,]*`)

@@ -41,7 +41,8 @@ type siege struct {
 	witness  *carrier.Call
 	operator *operator.Operator
 	idle     *operator.Operator // on duty, without a call
-	memory   float64            // bytes resident at the best moment so far
+	admin    *harness.Client
+	memory   float64 // bytes resident at the best moment so far
 }
 
 // besiege starts a node and its calls.
@@ -59,6 +60,7 @@ func besiege(t *testing.T) *siege {
 	must(t, s.operator.Accept(harness.Limited(t, joinBar)))
 	s.witness.Say(440)
 	s.heard(t)
+	s.admin = s.n.SignIn(demo.HarborAdmin) // now: checking a password takes 32 MiB
 	s.memory = s.resident(t)
 	return s
 }
@@ -152,11 +154,17 @@ func TestNothingThatIsSentBreaksANode(t *testing.T) {
 	// attacks after it leave such calls behind.
 	s.under(t, "sound that nobody may send", s.sprayed)
 	s.under(t, "messages that no one should take", s.malformed)
+	s.under(t, "numbers that are out of order", s.miscounted)
+	s.under(t, "messages that are far too great", s.swollen)
 	s.under(t, "a scanner that no trunk knows", s.scannedByAStranger)
 	s.under(t, "a scanner at a trunk's address", s.scannedFromATrunk)
 	s.under(t, "a flood from 50,000 addresses", s.flooded)
+	s.under(t, "all that a machine can send, from strangers", s.drowned)
 	s.under(t, "connections that say nothing, or too much", s.connected)
+	s.under(t, "more connections than there may be, and slow ones", s.stalled)
 	s.under(t, "a flood at the browsers' port", s.knocked)
 	s.under(t, "words that are commands elsewhere", s.worded)
+	s.under(t, "callers who are not who they say", s.impersonated)
+	s.under(t, "more calls over connections than it can answer", s.overrun)
 	s.over(t)
 }
