@@ -21,7 +21,7 @@ const (
 	stampedeLines = 100
 	settledBar    = 40 * time.Second
 
-	mostOpen  = 2000 // connections of all trunks
+	mostOpen  = 2000 // connections of all trunks; one trunk may have three quarters of them
 	slowExtra = 150
 	trickle   = time.Second
 )
@@ -201,7 +201,7 @@ func (s *siege) stalled(t *testing.T) {
 		slow = append(slow, conn)
 	}
 	refused := s.metric(t, `holdfast_dropped_packets_total{why="overload"}`) - before
-	if refused < slowExtra {
+	if refused < slowExtra+mostOpen/4 {
 		t.Errorf("%.0f connections were refused", refused)
 	}
 	if said := ask(carrier, "beside"); !strings.HasPrefix(said, "SIP/2.0 200") {

@@ -14,6 +14,7 @@ import (
 
 	"holdfast/media"
 	"holdfast/media/rtp"
+	"holdfast/tenants/routing"
 )
 
 // alive proves that the server still answers its trunk.
@@ -232,7 +233,7 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 	if _, open := <-p.in; open {
 		t.Error("something came")
 	}
-	waitFor(t, func() bool { return n.open.Load() == 0 })
+	waitFor(t, func() bool { return n.open.count() == 0 })
 }
 
 func TestAMessageThatDoesNotEndCostsItsConnectionAndSilenceBetweenTwoDoesNot(t *testing.T) {
@@ -246,11 +247,50 @@ func TestAMessageThatDoesNotEndCostsItsConnectionAndSilenceBetweenTwoDoesNot(t *
 	good.response(sip.OPTIONS, 200)
 	slow.send(ask("whole") + ask("half")[:40])
 	slow.response(sip.OPTIONS, 200)
-	if _, open := <-slow.in; open {
+	if m := within(t, slow.in, "the end of its connection"); m != nil {
 		t.Error("half a message was answered")
 	}
 	good.send(ask("two")) // after a silence that was longer than a message may take
 	good.response(sip.OPTIONS, 200)
+}
+
+func TestACarrierWithTooManyConnectionsKeepsNoOtherOut(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, func(s *Server) {
+		s.open.most = 8
+		s.SetTrunks([]routing.Trunk{
+			{Name: "many", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}},
+			{Name: "other", Signal: []netip.Prefix{netip.MustParsePrefix("127.1.0.0/16")}},
+		})
+	})
+	ask := func(p *peer, id string) {
+		p.send(p.caller(id).text("OPTIONS", 1, "z9hG4bK-"+id, ""))
+		p.response(sip.OPTIONS, 200)
+	}
+	var many []*peer
+	for i := range 6 {
+		many = append(many, n.dial(t, "tcp", "127.0.0.1"))
+		ask(many[i], fmt.Sprint("many-", i))
+	}
+	late := n.dial(t, "tcp", "127.0.0.2")
+	if m := within(t, late.in, "the end of its connection"); m != nil {
+		t.Error("one too many was answered")
+	}
+	for i, network := range []string{"tcp", "tls"} {
+		ask(n.dial(t, network, "127.1.0.1"), fmt.Sprint("other-", i))
+	}
+	if n.open.count() != 8 || n.Dropped()["overload"] != 1 {
+		t.Errorf("%d open, dropped %v", n.open.count(), n.Dropped())
+	}
+	full := n.dial(t, "tcp", "127.1.0.1")
+	if m := within(t, full.in, "the end of its connection"); m != nil {
+		t.Error("one more than there may be was answered")
+	}
+	_ = many[0].conn.Close()
+	_ = many[1].conn.Close()
+	_ = many[2].conn.Close()
+	waitFor(t, func() bool { return n.open.count() == 5 })
+	ask(n.dial(t, "tcp", "127.0.0.1"), "again")
 }
 
 func TestMoreCallersThanMayWaitAreTurnedAway(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,8 +13,6 @@ import (
 )
 
 const (
-	// maxOpen is how many connections may be open, those of TLS included; a carrier needs a handful.
-	maxOpen = 2000
 	// tcpLimit is how long connecting and writing may take.
 	tcpLimit = 5 * time.Second
 	// maxBusy is how many requests may be in work. Each takes well under a millisecond, so this many are a flood: what
@@ -133,7 +130,7 @@ func (p packets) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // accept waits for a connection of a trunk; strangers, and what is too many, are closed without a byte. The error says that the
 // listener was closed.
-func (s *Server) accept(l *net.TCPListener, secure bool) (*net.TCPConn, netip.AddrPort, routing.Trunk, error) {
+func (s *Server) accept(l *net.TCPListener, secure bool) (*connection, netip.AddrPort, routing.Trunk, error) {
 	for {
 		conn, err := l.AcceptTCP()
 		switch {
@@ -149,10 +146,11 @@ func (s *Server) accept(l *net.TCPListener, secure bool) (*net.TCPConn, netip.Ad
 		case s.deaf.Load():
 		case !known:
 			s.dropped.stranger.Add(1)
-		case s.open.Load() >= maxOpen:
-			s.dropped.overload.Add(1)
 		default:
-			return conn, from, t, nil
+			if leave, ok := s.open.enter(t.Name, false); ok {
+				return s.newConnection(conn, leave), from, t, nil
+			}
+			s.dropped.overload.Add(1)
 		}
 		_ = conn.Close()
 	}
@@ -170,14 +168,13 @@ func (l *connections) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.s.newConnection(conn), nil
+	return conn, nil
 }
 
 // newConnection takes a connection in: it is counted until it is closed, and must say something soon.
-func (s *Server) newConnection(conn net.Conn) *connection {
-	s.open.Add(1)
+func (s *Server) newConnection(conn net.Conn, leave func()) *connection {
 	_ = conn.SetReadDeadline(time.Now().Add(s.timing.firstByte))
-	return &connection{Conn: conn, limit: s.timing.message, crowded: s.crowded, close: sync.OnceFunc(func() { s.open.Add(-1) })}
+	return &connection{Conn: conn, limit: s.timing.message, crowded: s.crowded, close: leave}
 }
 
 // pause keeps a socket's loop from spinning on an error that comes again and again.

@@ -85,7 +85,7 @@ type Server struct {
 	udp   packets
 	tcp   *connections
 	tls   *secureEnd
-	open  atomic.Int64   // connections, of both kinds
+	open  open           // connections, of both kinds
 	local netip.AddrPort // where the world reaches us
 
 	mu        sync.Mutex
@@ -151,7 +151,7 @@ func New(cfg Config) (*Server, error) {
 		status:    make(map[string]*health),
 		quit:      make(chan struct{}),
 	}
-	s.door, s.crowd = newDoor(cfg.Now), newCrowd(cfg.Now)
+	s.door, s.crowd, s.open.most = newDoor(cfg.Now), newCrowd(cfg.Now), maxOpen
 	s.trunks.Store(&[]routing.Trunk{})
 	s.tls = newSecureEnd(s)
 	s.stop = sync.OnceFunc(func() { close(s.quit); s.tls.giveUp() })

@@ -182,8 +182,8 @@ func (e *secureEnd) end(from netip.Addr) {
 }
 
 // greet makes a connection of a trunk secure.
-func (e *secureEnd) greet(raw net.Conn, from netip.AddrPort, t routing.Trunk) {
-	conn := e.s.newConnection(raw)
+func (e *secureEnd) greet(conn *connection, from netip.AddrPort, t routing.Trunk) {
+	raw := conn.Conn
 	defer e.s.recovered("TLS handshake", func() { _ = conn.Close() })
 	defer e.end(from.Addr())
 	secure := tls.Server(raw, e.serverConfig(t))
@@ -280,7 +280,8 @@ func (e *secureEnd) dial(trunk, to string) error {
 	if !known {
 		return fmt.Errorf("connect to %s: %w", to, errNoTLS)
 	}
-	if e.s.open.Load() >= maxOpen {
+	leave, ok := e.s.open.enter(t.Name, true)
+	if !ok {
 		return fmt.Errorf("connect to %s: %w", to, errTooMany)
 	}
 	ctx, cancel := context.WithTimeout(e.life, e.s.timing.handshake)
@@ -291,9 +292,10 @@ func (e *secureEnd) dial(trunk, to string) error {
 	}
 	raw, err := dialer.DialContext(ctx, "tcp", to)
 	if err != nil {
+		leave()
 		return fmt.Errorf("connect over TLS: %w", err)
 	}
-	conn := e.s.newConnection(raw)
+	conn := e.s.newConnection(raw, leave)
 	handed := false
 	defer func() {
 		if !handed { // a panic included

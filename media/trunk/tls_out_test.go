@@ -99,8 +99,8 @@ func TestOurCallsGoToNobodyElse(t *testing.T) {
 				}
 			default:
 			}
-			if n.Dropped()["handshake"] != 1 || n.open.Load() != 0 {
-				t.Errorf("dropped %v, %d open", n.Dropped(), n.open.Load())
+			if n.Dropped()["handshake"] != 1 || n.open.count() != 0 {
+				t.Errorf("dropped %v, %d open", n.Dropped(), n.open.count())
 			}
 		})
 	}

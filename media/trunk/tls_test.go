@@ -161,7 +161,7 @@ func TestWhoHasToShowACertificateAndWhich(t *testing.T) {
 				if _, err := conn.Read(make([]byte, 1)); err == nil {
 					t.Error("something was said")
 				}
-				waitFor(t, func() bool { return n.Dropped()["handshake"] == 1 && n.open.Load() == 0 })
+				waitFor(t, func() bool { return n.Dropped()["handshake"] == 1 && n.open.count() == 0 })
 				return
 			}
 			p := peerOn(t, conn)
@@ -203,7 +203,7 @@ func TestHalfOpenHandshakesCostNobodyElseAnything(t *testing.T) {
 		t.Errorf("%d bytes more", grown)
 	}
 	n.tls.giveUp() // as at the end; what is half open goes at once
-	waitFor(t, func() bool { return n.open.Load() == 0 })
+	waitFor(t, func() bool { return n.open.count() == 0 })
 }
 
 func TestAConnectionThatGetsNowhereIsClosed(t *testing.T) {
@@ -220,7 +220,7 @@ func TestAConnectionThatGetsNowhereIsClosed(t *testing.T) {
 	if _, err := secure.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("%v", err)
 	}
-	waitFor(t, func() bool { return n.open.Load() == 0 })
+	waitFor(t, func() bool { return n.open.count() == 0 })
 }
 
 func TestAHandshakeThatPanicsLeavesNothingBehind(t *testing.T) {
@@ -245,7 +245,7 @@ func TestAHandshakeThatPanicsLeavesNothingBehind(t *testing.T) {
 	waitFor(t, func() bool {
 		n.tls.mu.Lock()
 		defer n.tls.mu.Unlock()
-		return n.Dropped()["panic"] == 1 && n.open.Load() == 0 && n.tls.all == 0 && len(n.tls.half) == 0
+		return n.Dropped()["panic"] == 1 && n.open.count() == 0 && n.tls.all == 0 && len(n.tls.half) == 0
 	})
 }
 
