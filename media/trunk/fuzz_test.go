@@ -108,35 +108,50 @@ func FuzzStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, a, b int) {
 		n := len(data)
 		a, b = min(max(a, 0), n), min(max(b, 0), n)
-		one, two := pieces(data), pieces(data[:min(a, b)], data[min(a, b):max(a, b)], data[max(a, b):])
+		one, two := pieces(len(data)+1, data), pieces(100, data[:min(a, b)], data[min(a, b):max(a, b)], data[max(a, b):])
 		if one != two {
 			t.Errorf("in one piece %q, cut at %d and %d %q", one, a, b, two)
 		}
 	})
 }
 
-// pieces are the messages that a connection hands over, each between brackets, up to its error.
-func pieces(parts ...[]byte) string {
-	var came []byte
+// pieces are the messages that a connection hands over to who has room for so much at a time, each between brackets, up to its error.
+func pieces(room int, parts ...[]byte) string {
+	c := &connection{Conn: &cut{parts: parts}, crowded: func([]byte) ([]byte, bool) { return nil, false }}
 	var out strings.Builder
-	for _, part := range parts {
-		came = append(came, part...)
-		for len(came) > 0 {
-			n, _, err := whole(came)
-			if err != nil {
-				return out.String() + fmt.Sprint(err)
-			}
-			if n == 0 {
-				break
-			}
-			if piece := came[:n]; !bytes.Equal(bytes.Trim(piece, "\r\n"), nil) { // pauses may come in one piece or two
-				_, _ = fmt.Fprintf(&out, "[%s]", piece)
-			}
-			came = came[n:]
+	var message []byte
+	b := make([]byte, room)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return out.String() + fmt.Sprint(err)
 		}
+		if message = append(message, b[:n]...); c.rest > 0 {
+			continue
+		}
+		if len(bytes.Trim(message, "\r\n")) > 0 { // pauses may come in one piece or two
+			_, _ = fmt.Fprintf(&out, "[%s]", message)
+		}
+		message = nil
 	}
-	if len(came) > longestMessage {
-		return out.String() + io.ErrShortBuffer.Error()
-	}
-	return out.String()
 }
+
+// cut is a connection over which something comes in parts.
+type cut struct {
+	net.Conn
+	parts [][]byte
+}
+
+func (c *cut) Read(b []byte) (int, error) {
+	for len(c.parts) > 0 && len(c.parts[0]) == 0 {
+		c.parts = c.parts[1:]
+	}
+	if len(c.parts) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, c.parts[0])
+	c.parts[0] = c.parts[0][n:]
+	return n, nil
+}
+
+func (c *cut) SetReadDeadline(time.Time) error { return nil }

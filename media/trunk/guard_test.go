@@ -14,7 +14,6 @@ import (
 
 	"holdfast/media"
 	"holdfast/media/rtp"
-	"holdfast/tenants/routing"
 )
 
 // alive proves that the server still answers its trunk.
@@ -207,92 +206,6 @@ func TestHostileMessagesAreSurvived(t *testing.T) {
 	close(n.calls)
 }
 
-func TestTCPMessagesMayComeByteByByteAndTogether(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	p := n.dial(t, "tcp", "127.0.0.1")
-	c := p.caller("bytes")
-	for _, b := range []byte(c.text("INVITE", 1, c.branch, offer("", ""))) {
-		p.send(string(b))
-	}
-	n.answer(t, "bytes")
-	c.answered("")
-	p.send(c.text("INFO", 2, "z9hG4bK-b2", "") + "\r\n\r\n" + c.text("BYE", 3, "z9hG4bK-b3", ""))
-	got := map[sip.RequestMethod]bool{}
-	for len(got) < 2 {
-		if res, ok := within(t, p.in, "an answer").(*sip.Response); ok && res.CSeq().MethodName != sip.INVITE {
-			got[res.CSeq().MethodName] = true
-		}
-	}
-}
-
-func TestASilentConnectionIsClosed(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, func(s *Server) { s.timing.firstByte = 50 * time.Millisecond })
-	p := n.dial(t, "tcp", "127.0.0.1")
-	if _, open := <-p.in; open {
-		t.Error("something came")
-	}
-	waitFor(t, func() bool { return n.open.count() == 0 })
-}
-
-func TestAMessageThatDoesNotEndCostsItsConnectionAndSilenceBetweenTwoDoesNot(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, func(s *Server) { s.timing.message = 50 * time.Millisecond })
-	good, slow := n.dial(t, "tcp", "127.0.0.1"), n.dial(t, "tcp", "127.0.0.2")
-	ask := func(id string) string { return good.caller(id).text("OPTIONS", 1, "z9hG4bK-"+id, "") }
-	one := ask("one")
-	good.send(one[:40])
-	good.send(one[40:] + "\r\n\r\n")
-	good.response(sip.OPTIONS, 200)
-	slow.send(ask("whole") + ask("half")[:40])
-	slow.response(sip.OPTIONS, 200)
-	if m := within(t, slow.in, "the end of its connection"); m != nil {
-		t.Error("half a message was answered")
-	}
-	good.send(ask("two")) // after a silence that was longer than a message may take
-	good.response(sip.OPTIONS, 200)
-}
-
-func TestACarrierWithTooManyConnectionsKeepsNoOtherOut(t *testing.T) {
-	t.Parallel()
-	n := newNode(t, func(s *Server) {
-		s.open.most = 8
-		s.SetTrunks([]routing.Trunk{
-			{Name: "many", Signal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/16")}},
-			{Name: "other", Signal: []netip.Prefix{netip.MustParsePrefix("127.1.0.0/16")}},
-		})
-	})
-	ask := func(p *peer, id string) {
-		p.send(p.caller(id).text("OPTIONS", 1, "z9hG4bK-"+id, ""))
-		p.response(sip.OPTIONS, 200)
-	}
-	var many []*peer
-	for i := range 6 {
-		many = append(many, n.dial(t, "tcp", "127.0.0.1"))
-		ask(many[i], fmt.Sprint("many-", i))
-	}
-	late := n.dial(t, "tcp", "127.0.0.2")
-	if m := within(t, late.in, "the end of its connection"); m != nil {
-		t.Error("one too many was answered")
-	}
-	for i, network := range []string{"tcp", "tls"} {
-		ask(n.dial(t, network, "127.1.0.1"), fmt.Sprint("other-", i))
-	}
-	if n.open.count() != 8 || n.Dropped()["overload"] != 1 {
-		t.Errorf("%d open, dropped %v", n.open.count(), n.Dropped())
-	}
-	full := n.dial(t, "tcp", "127.1.0.1")
-	if m := within(t, full.in, "the end of its connection"); m != nil {
-		t.Error("one more than there may be was answered")
-	}
-	_ = many[0].conn.Close()
-	_ = many[1].conn.Close()
-	_ = many[2].conn.Close()
-	waitFor(t, func() bool { return n.open.count() == 5 })
-	ask(n.dial(t, "tcp", "127.0.0.1"), "again")
-}
-
 func TestMoreCallersThanMayWaitAreTurnedAway(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, func(s *Server) { s.timing.pending = 2 })
@@ -353,17 +266,6 @@ func TestWhatNobodyCanReadKeepsNoCallerOut(t *testing.T) {
 	n.answer(t, "good")
 	if n.Dropped()["overload"] != 0 {
 		t.Errorf("dropped %v", n.Dropped())
-	}
-}
-
-func TestALongMessageOverAConnectionIsRead(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	p := n.dial(t, "tcp", "127.0.0.1")
-	c := p.caller("long")
-	for i, long := range []int{1, 32_000, 33_000, 60_000} { // sipgo reads 32 KiB at a time
-		p.send(c.text("OPTIONS", i+1, fmt.Sprint("z9hG4bK-long-", i), strings.Repeat("a", long), "Content-Type: text/plain"))
-		p.response(sip.OPTIONS, 200)
 	}
 }
 
