@@ -174,7 +174,7 @@ func (l *connections) Accept() (net.Conn, error) {
 // newConnection takes a connection in: it is counted until it is closed, and must say something soon.
 func (s *Server) newConnection(conn net.Conn, leave func()) *connection {
 	_ = conn.SetReadDeadline(time.Now().Add(s.timing.firstByte))
-	return &connection{Conn: conn, limit: s.timing.message, crowded: s.crowded, close: leave}
+	return &connection{Conn: conn, limit: s.timing.message, patient: s.timing.unread, crowded: s.crowded, close: leave}
 }
 
 // pause keeps a socket's loop from spinning on an error that comes again and again.

@@ -58,6 +58,7 @@ type timing struct {
 	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
 	message   time.Duration // how long a message on a connection may take, from its first byte to its last
 	second    time.Duration // a second of session timers
+	unread    time.Duration // how long a peer may leave what is written on a connection unread
 	handshake time.Duration // how long a fresh connection may take until it is secure
 	sign      time.Duration // how long a peer that is not heard may take to say that it is there
 	askAgain  time.Duration // between two such questions
@@ -138,7 +139,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg,
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
-			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, message: 10 * time.Second, handshake: 5 * time.Second,
+			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, message: 10 * time.Second, unread: tcpLimit, handshake: 5 * time.Second,
 			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second, sign: 10 * time.Second, askAgain: 20 * time.Second,
 			ring: time.Minute, pending: 1000,
 		},

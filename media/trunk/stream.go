@@ -6,6 +6,8 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,17 +20,22 @@ var (
 	errTwoLengths  = errors.New("a SIP message has two lengths")
 )
 
-// refusalLimit is how long a peer may leave a refusal unread; then its connection ends.
-const refusalLimit = 5 * time.Second
+// mostUnsaid is how many answers may wait for their peer to take them before nothing more is read from it.
+const mostUnsaid = 8
 
 // connection is a trunk's TCP or TLS connection. It must say something soon; later it may be silent for days, but never for long
 // within a message. It gives sipgo whole messages, however they were cut on their way: sipgo takes a header for complete when a
-// segment ends within a folded one, and throws away what is nothing but NULs. What comes in a crowd is refused here, unparsed.
+// segment ends within a folded one, and throws away what is nothing but NULs. What comes in a crowd is refused here, unparsed. And
+// who asks without end and does not listen to the answers is not listened to either.
 type connection struct {
 	net.Conn
 	limit   time.Duration // that a message may take from its first byte to its last
+	patient time.Duration // that the peer may take to let us write; then the connection ends
 	crowded func(message []byte) (refusal []byte, drop bool)
 	close   func()
+
+	writing sync.Mutex
+	unsaid  atomic.Int32 // answers that wait for writing
 
 	// Of the one goroutine that reads.
 	came   []byte // what came and was not handed over
@@ -49,13 +56,12 @@ func (c *connection) Read(b []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		c.queue()
 		refusal, drop := c.crowded(c.came[:n])
 		if refusal != nil {
-			_ = c.SetWriteDeadline(time.Now().Add(refusalLimit))
 			if _, err := c.Write(refusal); err != nil {
 				return 0, err
 			}
-			_ = c.SetWriteDeadline(time.Time{})
 		}
 		if drop {
 			c.came = c.came[n:]
@@ -76,6 +82,32 @@ func (c *connection) Read(b []byte) (int, error) {
 		}
 	}
 }
+
+// queue waits behind the answers that wait to be written, where there are many.
+func (c *connection) queue() {
+	if c.unsaid.Load() > mostUnsaid {
+		c.writing.Lock()
+		defer c.writing.Unlock()
+	}
+}
+
+// Write writes one message. What a peer does not take in time ends the connection: a part of it may be on its way, and nothing that
+// follows would be understood.
+func (c *connection) Write(b []byte) (int, error) {
+	c.unsaid.Add(1)
+	defer c.unsaid.Add(-1)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.patient))
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
+}
+
+// SetWriteDeadline does nothing: sipgo would give all the time anew to a message that waits, with each that comes to wait behind it.
+func (c *connection) SetWriteDeadline(time.Time) error { return nil }
 
 // hand hands over what is left of a message, or as much of it as there is room for.
 func (c *connection) hand(b []byte, left int) int {

@@ -2,7 +2,10 @@ package trunk
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +99,31 @@ func TestACarrierWithTooManyConnectionsKeepsNoOtherOut(t *testing.T) {
 	_ = many[2].conn.Close()
 	waitFor(t, func() bool { return n.open.count() == 5 })
 	ask(n.dial(t, "tcp", "127.0.0.1"), "again")
+}
+
+func TestWhoAsksAndDoesNotListenIsCutOff(t *testing.T) {
+	n := newNode(t, func(s *Server) { s.timing.unread = 500 * time.Millisecond })
+	conn, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}, net.TCPAddrFromAddrPort(n.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetWriteDeadline(time.Now().Add(6 * patience))
+	c := n.dial(t, "udp", "127.0.0.1").caller("deaf")
+	c.transport = "TCP"
+	most, before := 0, runtime.NumGoroutine()
+	for i := 0; err == nil; i++ {
+		_, err = conn.Write([]byte(c.text("OPTIONS", i+1, fmt.Sprint("z9hG4bK-deaf-", i), strings.Repeat("a", 5000), "Content-Type: text/plain", "Via: SIP/2.0/TCP "+strings.Repeat("a", 20_000))))
+		most = max(most, runtime.NumGoroutine()-before)
+	}
+	if os.IsTimeout(err) {
+		t.Error("whoever does not listen is listened to for ever")
+	}
+	if most > 500 {
+		t.Errorf("%d more goroutines", most)
+	}
+	waitFor(t, func() bool { return n.open.count() == 0 })
+	alive(t, n)
 }
 
 func TestALongMessageOverAConnectionIsRead(t *testing.T) {
