@@ -151,11 +151,13 @@ func TestNothingThatIsSentBreaksANode(t *testing.T) {
 	t.Parallel()
 	s := besiege(t)
 	// First, while all callers are heard: whoever has not been heard yet may be anywhere inside the trunk's addresses, and the
-	// attacks after it leave such calls behind.
+	// attacks after it leave such calls behind. Then, while the operator is idle: those ring there, too.
 	s.under(t, "sound that nobody may send", s.sprayed)
+	s.under(t, "callers who are not who they say", s.impersonated)
 	s.under(t, "messages that no one should take", s.malformed)
 	s.under(t, "numbers that are out of order", s.miscounted)
 	s.under(t, "messages that are far too great", s.swollen)
+	s.under(t, "more calls over connections than it can answer", s.overrun)
 	s.under(t, "a scanner that no trunk knows", s.scannedByAStranger)
 	s.under(t, "a scanner at a trunk's address", s.scannedFromATrunk)
 	s.under(t, "a flood from 50,000 addresses", s.flooded)
@@ -164,7 +166,5 @@ func TestNothingThatIsSentBreaksANode(t *testing.T) {
 	s.under(t, "more connections than there may be, and slow ones", s.stalled)
 	s.under(t, "a flood at the browsers' port", s.knocked)
 	s.under(t, "words that are commands elsewhere", s.worded)
-	s.under(t, "callers who are not who they say", s.impersonated)
-	s.under(t, "more calls over connections than it can answer", s.overrun)
 	s.over(t)
 }
