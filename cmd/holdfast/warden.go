@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +25,11 @@ const (
 	reserve = 2 * time.Hour
 	// voice is the bytes of a second of a recording.
 	voice = 8000
+	// spare is how much memory that nobody uses may be kept for the next calls, and each live call's more; afterEvery is how long there
+	// is at least between two times that it is given back, each of which costs a collection.
+	spare      = 32 << 20
+	spareACall = 60 << 10
+	afterEvery = 10 * time.Second
 )
 
 // warden looks after what runs out slowly, and says so before it has.
@@ -36,12 +42,17 @@ type warden struct {
 	files   *limits    // nil: not measured
 	certs   []*renewed // what HTTPS and SIP over TLS show
 	now     func() time.Time
+	// unused is how many bytes the process holds that nobody uses; release gives them back to the system.
+	unused  func() uint64
+	release func()
 	raise   func(key, text string, severity journal.Severity)
 	clear   func(key string)
 	log     *slog.Logger
 
 	peak   int    // most calls at once so far
 	before uint64 // refused, at the last look
+	live   int    // calls, at the last look
+	freed  time.Time
 	told   map[string]lastSaid
 	quit   chan struct{}
 	once   sync.Once
@@ -83,6 +94,7 @@ func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
 		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
+		unused: unusedMemory, release: debug.FreeOSMemory,
 		refused: func() uint64 { return n.answering.trunks.Dropped()["overload"] },
 		raise:   func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
 		clear:   func(key string) { j.Clear(tenants.Platform, key) },
@@ -132,6 +144,7 @@ func (w *warden) look() {
 	}
 	w.peak = max(w.peak, w.calls())
 	w.crowd()
+	w.giveBack()
 	for _, c := range w.certs {
 		c.look(w)
 	}
@@ -147,6 +160,26 @@ func (w *warden) crowd() {
 		w.raise("crowd", fmt.Sprintf("more comes at once than this node can take: %d requests were refused within %v (%d since the start)", more, wardenEvery, now), journal.Critical)
 	}
 	w.before = now
+}
+
+// giveBack returns what a rush of calls needed once there are no more of them. Left alone, Go keeps it until its next collection, which
+// comes by itself after two minutes on a node that does nothing.
+func (w *warden) giveBack() {
+	now, calls := w.now(), w.calls()
+	fewer := calls <= w.live
+	w.live = calls
+	if fewer && now.Sub(w.freed) >= afterEvery && w.unused() > spare+uint64(calls)*spareACall { //nolint:gosec // not negative
+		w.freed = now
+		w.release()
+	}
+}
+
+// unusedMemory is what of the heap is free, or would be after a collection.
+func unusedMemory() uint64 {
+	m := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(m)
+	free, objects, live := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
+	return free + max(objects, live) - live
 }
 
 // disk raises the alarm of a disk that is nearly full, or has no room for two hours of what this node has seen.

@@ -22,9 +22,9 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	w := &warden{
 		disks: []watchedDisk{{"disk_recordings", "/data/recordings", "recordings"}},
 		space: func(string) (record.Space, error) { return space, nil }, calls: func() int { return calls },
-		refused: func() uint64 { return 0 },
-		raise:   func(key, text string, severity journal.Severity) { open[key], said = severity, text },
-		clear:   func(key string) { delete(open, key) }, now: time.Now,
+		refused: none, unused: none,
+		raise: func(key, text string, severity journal.Severity) { open[key], said = severity, text },
+		clear: func(key string) { delete(open, key) }, now: time.Now,
 	}
 	for _, is := range []struct {
 		free  uint64
@@ -52,12 +52,49 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	}
 }
 
+// none is nothing to look at.
+func none() uint64 { return 0 }
+
+func TestWhatARushOfCallsNeededIsGivenBackAfterIt(t *testing.T) {
+	t.Parallel()
+	now, calls, unused, released := time.Now(), 0, uint64(0), 0
+	w := &warden{
+		calls: func() int { return calls }, refused: none, now: func() time.Time { return now },
+		unused: func() uint64 { return unused }, release: func() { released++; unused = 0 },
+	}
+	for i, is := range []struct {
+		calls    int
+		unused   uint64
+		released int
+	}{
+		{0, spare, 0},
+		{1000, 5 * spare, 0}, // they come
+		{1000, spare + 1000*spareACall, 0},
+		{1000, spare + 1000*spareACall + 1, 1},
+		{0, 5 * spare, 1}, // too soon after the last time
+	} {
+		calls, unused = is.calls, is.unused
+		w.look()
+		if released != is.released {
+			t.Errorf("look %d: given back %d times, want %d", i+1, released, is.released)
+		}
+		now = now.Add(wardenEvery)
+	}
+	now = now.Add(afterEvery)
+	if w.look(); released != 2 {
+		t.Errorf("ten seconds later: given back %d times", released)
+	}
+	if unusedMemory() == 0 {
+		t.Error("the measure measures nothing")
+	}
+}
+
 // What was refused for want of time is told of at each look that finds more, with how many.
 func TestACrowdIsToldOf(t *testing.T) {
 	t.Parallel()
 	refused, said := uint64(0), ""
 	w := &warden{
-		calls: func() int { return 0 }, refused: func() uint64 { return refused }, now: time.Now,
+		calls: func() int { return 0 }, refused: func() uint64 { return refused }, unused: none, now: time.Now,
 		raise: func(key, text string, severity journal.Severity) { said = fmt.Sprint(key, " ", severity, ": ", text) },
 	}
 	for _, is := range []struct {
@@ -90,7 +127,7 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	former := r.pair.Load()
 	ends, now, count, text := former.Leaf.NotAfter, time.Now(), 0, ""
 	w := &warden{
-		certs: []*renewed{r}, calls: func() int { return 0 }, refused: func() uint64 { return 0 }, now: func() time.Time { return now },
+		certs: []*renewed{r}, calls: func() int { return 0 }, refused: none, unused: none, now: func() time.Time { return now },
 		raise: func(_, said string, _ journal.Severity) { count, text = count+1, said }, clear: func(string) { text = "" },
 	}
 	for _, is := range []struct {

@@ -19,7 +19,8 @@ const (
 	talkers    = 10
 	joinBar    = 5 * time.Second
 	memoryMore = float64(50 << 20) // bytes that any attack may cost
-	givenBack  = 20 * time.Second  // until what was used for a moment is given back
+	callMemory = float64(60 << 10) // and each call that is up
+	givenBack  = 45 * time.Second  // until what was used for a moment is given back: of a call, its answer is kept for 32 s (RFC 3261 section 13.3.1.4)
 	lossIn     = 200               // one packet in so many may be lost: 0.5 %
 	operatorHz = 1000
 )
