@@ -193,7 +193,7 @@ func (r *rules) home(ctx context.Context) error {
 			if e.Event == Away {
 				return nil
 			}
-		default:
+		case <-ctx.Done(): // the end was seen, and is told a moment later
 			return nil
 		}
 	}
