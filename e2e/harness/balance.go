@@ -372,7 +372,9 @@ func (c *Client) Audio(dir, id string) (samples []int16, sum string, err error) 
 // Metric reads one of the node's metrics, named with its labels as the node prints them. It reports false when it is not
 // there.
 func (n *Node) Metric(name string) (float64, bool) {
-	status, raw, err := n.Anybody().Try(http.MethodGet, "/metrics", nil)
+	c := n.Anybody()
+	defer c.http.CloseIdleConnections() // asked again and again, or else the node would hold one for each answer
+	status, raw, err := c.Try(http.MethodGet, "/metrics", nil)
 	if err != nil || status != http.StatusOK {
 		return 0, false
 	}
