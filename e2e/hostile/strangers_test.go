@@ -74,7 +74,7 @@ func (s *siege) drowned(t *testing.T) {
 		counted, lost = s.metric(t, `holdfast_dropped_packets_total{why="stranger"}`)-before, kernelDrops(t, to.AddrPort())-lostBefore
 		return counted+lost >= float64(sent)
 	})
-	if counted > float64(sent)+10 { // the scanners before may have said something more
+	if counted > 1.001*float64(sent) { // the scanners before may have said something more
 		t.Errorf("%.0f of %d are counted", counted, sent)
 	}
 	limit := time.Now().Add(300 * time.Millisecond)
