@@ -25,10 +25,11 @@ const (
 	reserve = 2 * time.Hour
 	// voice is the bytes of a second of a recording.
 	voice = 8000
-	// spare is how much memory that nobody uses may be kept for the next calls, and each live call's more; afterEvery is how long there
-	// is at least between two times that it is given back, each of which costs a collection.
+	// spare is how many bytes that nobody uses may be kept for the next calls. More is given back while the node is quiet, which
+	// means that it asks for less than quiet bytes of memory from one look to the next: some twenty new calls. Giving back costs a
+	// collection, so there are afterEvery between two.
 	spare      = 32 << 20
-	spareACall = 60 << 10
+	quiet      = 4 << 20
 	afterEvery = 10 * time.Second
 )
 
@@ -42,16 +43,15 @@ type warden struct {
 	files   *limits    // nil: not measured
 	certs   []*renewed // what HTTPS and SIP over TLS show
 	now     func() time.Time
-	// unused is how many bytes the process holds that nobody uses; release gives them back to the system.
-	unused  func() uint64
-	release func()
+	memory  func() memory
+	release func() // gives unused memory back to the system
 	raise   func(key, text string, severity journal.Severity)
 	clear   func(key string)
 	log     *slog.Logger
 
 	peak   int    // most calls at once so far
 	before uint64 // refused, at the last look
-	live   int    // calls, at the last look
+	asked  uint64 // of memory, at the last look
 	freed  time.Time
 	told   map[string]lastSaid
 	quit   chan struct{}
@@ -94,7 +94,7 @@ func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
 		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
-		unused: unusedMemory, release: debug.FreeOSMemory,
+		memory: memoryNow, release: debug.FreeOSMemory,
 		refused: func() uint64 { return n.answering.trunks.Dropped()["overload"] },
 		raise:   func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
 		clear:   func(key string) { j.Clear(tenants.Platform, key) },
@@ -162,24 +162,31 @@ func (w *warden) crowd() {
 	w.before = now
 }
 
-// giveBack returns what a rush of calls needed once there are no more of them. Left alone, Go keeps it until its next collection, which
-// comes by itself after two minutes on a node that does nothing.
+// giveBack returns what a rush of calls needed, once it is over. Left alone, Go keeps it until its next collection, which comes by
+// itself after two minutes on a node that does nothing.
 func (w *warden) giveBack() {
-	now, calls := w.now(), w.calls()
-	fewer := calls <= w.live
-	w.live = calls
-	if fewer && now.Sub(w.freed) >= afterEvery && w.unused() > spare+uint64(calls)*spareACall { //nolint:gosec // not negative
+	now, is := w.now(), w.memory()
+	calm := is.asked-w.asked < quiet
+	w.asked = is.asked
+	if calm && is.unused > spare && now.Sub(w.freed) >= afterEvery {
 		w.freed = now
 		w.release()
 	}
 }
 
-// unusedMemory is what of the heap is free, or would be after a collection.
-func unusedMemory() uint64 {
-	m := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+// memory is what a process has of it, in bytes.
+type memory struct {
+	unused uint64 // free, or since the last collection perhaps not needed any more
+	asked  uint64 // by everybody, since the start
+}
+
+func memoryNow() memory {
+	m := []metrics.Sample{
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+	}
 	metrics.Read(m)
 	free, objects, live := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
-	return free + max(objects, live) - live
+	return memory{unused: free + max(objects, live) - live, asked: m[3].Value.Uint64()}
 }
 
 // disk raises the alarm of a disk that is nearly full, or has no room for two hours of what this node has seen.

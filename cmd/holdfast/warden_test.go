@@ -22,7 +22,7 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	w := &warden{
 		disks: []watchedDisk{{"disk_recordings", "/data/recordings", "recordings"}},
 		space: func(string) (record.Space, error) { return space, nil }, calls: func() int { return calls },
-		refused: none, unused: none,
+		refused: none, memory: noMemory,
 		raise: func(key, text string, severity journal.Severity) { open[key], said = severity, text },
 		clear: func(key string) { delete(open, key) }, now: time.Now,
 	}
@@ -52,40 +52,38 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	}
 }
 
-// none is nothing to look at.
+// none and noMemory are nothing to look at.
 func none() uint64 { return 0 }
 
-func TestWhatARushOfCallsNeededIsGivenBackAfterIt(t *testing.T) {
+func noMemory() memory { return memory{} }
+
+func TestWhatARushOfCallsNeededIsGivenBackOnceItIsOver(t *testing.T) {
 	t.Parallel()
-	now, calls, unused, released := time.Now(), 0, uint64(0), 0
+	now, is, released := time.Now(), memory{}, 0
 	w := &warden{
-		calls: func() int { return calls }, refused: none, now: func() time.Time { return now },
-		unused: func() uint64 { return unused }, release: func() { released++; unused = 0 },
+		calls: func() int { return 0 }, refused: none, now: func() time.Time { return now },
+		memory: func() memory { return is }, release: func() { released++; is.unused = 0 },
 	}
-	for i, is := range []struct {
-		calls    int
-		unused   uint64
-		released int
+	for i, look := range []struct {
+		asked, unused uint64 // since the look before; then
+		after         time.Duration
+		released      int
 	}{
-		{0, spare, 0},
-		{1000, 5 * spare, 0}, // they come
-		{1000, spare + 1000*spareACall, 0},
-		{1000, spare + 1000*spareACall + 1, 1},
-		{0, 5 * spare, 1}, // too soon after the last time
+		{0, spare, wardenEvery, 0},
+		{50 * quiet, 5 * spare, wardenEvery, 0}, // they come
+		{quiet, 5 * spare, wardenEvery, 0},
+		{quiet - 1, 5 * spare, wardenEvery, 1},
+		{0, 5 * spare, afterEvery, 1}, // too soon after the last time
+		{0, 5 * spare, wardenEvery, 2},
 	} {
-		calls, unused = is.calls, is.unused
-		w.look()
-		if released != is.released {
-			t.Errorf("look %d: given back %d times, want %d", i+1, released, is.released)
+		is = memory{look.unused, is.asked + look.asked}
+		if w.look(); released != look.released {
+			t.Errorf("look %d: given back %d times, want %d", i+1, released, look.released)
 		}
-		now = now.Add(wardenEvery)
+		now = now.Add(look.after)
 	}
-	now = now.Add(afterEvery)
-	if w.look(); released != 2 {
-		t.Errorf("ten seconds later: given back %d times", released)
-	}
-	if unusedMemory() == 0 {
-		t.Error("the measure measures nothing")
+	if m := memoryNow(); m.unused == 0 || m.asked == 0 {
+		t.Errorf("the measure measures nothing: %+v", m)
 	}
 }
 
@@ -94,7 +92,7 @@ func TestACrowdIsToldOf(t *testing.T) {
 	t.Parallel()
 	refused, said := uint64(0), ""
 	w := &warden{
-		calls: func() int { return 0 }, refused: func() uint64 { return refused }, unused: none, now: time.Now,
+		calls: func() int { return 0 }, refused: func() uint64 { return refused }, memory: noMemory, now: time.Now,
 		raise: func(key, text string, severity journal.Severity) { said = fmt.Sprint(key, " ", severity, ": ", text) },
 	}
 	for _, is := range []struct {
@@ -127,7 +125,7 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	former := r.pair.Load()
 	ends, now, count, text := former.Leaf.NotAfter, time.Now(), 0, ""
 	w := &warden{
-		certs: []*renewed{r}, calls: func() int { return 0 }, refused: none, unused: none, now: func() time.Time { return now },
+		certs: []*renewed{r}, calls: func() int { return 0 }, refused: none, memory: noMemory, now: func() time.Time { return now },
 		raise: func(_, said string, _ journal.Severity) { count, text = count+1, said }, clear: func(string) { text = "" },
 	}
 	for _, is := range []struct {

@@ -76,9 +76,7 @@ func reply(query []byte, knows netip.Addr) []byte {
 // by address needs nobody's help.
 func TestACarrierIsFoundWhenNamesAreNot(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts files and listens at port 53")
-	}
+	harness.NeedsRoot(t, "mounts files and listens at port 53")
 	resolv := filepath.Join(t.TempDir(), "resolv.conf")
 	n := harness.Start(t, harness.Options{
 		Through: []string{"unshare", "--mount", "sh", "-c", `touch "$0" && mount --bind "$0" /etc/resolv.conf && exec "$@"`, resolv},

@@ -9,12 +9,19 @@ import (
 	"testing"
 )
 
+// NeedsRoot skips a story for anybody but root, who alone can do what it is told, such as "mounts disks". deploy/test takes a skip for
+// a failure.
+func NeedsRoot(t testing.TB, does string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root " + does)
+	}
+}
+
 // mount makes a folder a disk of its own, of so many MiB of memory, until the end of the test.
 func mount(t testing.TB, folder string, size int) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root mounts disks")
-	}
+	NeedsRoot(t, "mounts disks")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}

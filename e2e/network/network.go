@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"holdfast/e2e/harness"
 )
 
 // The places of a network.
@@ -53,9 +55,7 @@ type Network struct {
 // New makes a network. It skips where that is impossible.
 func New(t testing.TB) *Network {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes network namespaces")
-	}
+	harness.NeedsRoot(t, "makes network namespaces")
 	for _, need := range []string{"ip", "nft", "sysctl"} {
 		if _, err := exec.LookPath(need); err != nil {
 			t.Skip("there is no " + need)

@@ -54,8 +54,8 @@ type Match struct {
 // Eligible reports whether the operator may be given the call at all: same tenant, permitted for the account, and
 // speaking a language that is wanted (a supervisor's choice goes over the language). Being busy or resting does not count.
 func Eligible(w *Waiting, o *Operator) bool {
-	_, ok := fit(w, o)
-	return ok
+	_, ok := suits(w, o)
+	return ok && (w.Only == "" || w.Only == o.ID)
 }
 
 // fitness is how well an operator suits a caller, whoever else is there.
@@ -64,15 +64,8 @@ type fitness struct {
 	grade routing.Grade
 }
 
-// fit finds the first wanted language that the operator speaks, where the operator is eligible.
-func fit(w *Waiting, o *Operator) (fitness, bool) {
-	if w.Only != "" && w.Only != o.ID {
-		return fitness{}, false
-	}
-	return suits(w, o)
-}
-
-// suits is fit for whoever has the operator's skills.
+// suits says how well whoever has the operator's skills suits the caller, and whether at all. It does not ask whether the call is
+// for that operator only.
 func suits(w *Waiting, o *Operator) (fitness, bool) {
 	if w.Tenant != o.Tenant || o.Accounts != nil && !slices.Contains(o.Accounts, w.Account) {
 		return fitness{}, false
@@ -170,7 +163,7 @@ func better(w *Waiting, a, b *Operator, fitA, fitB fitness, now time.Time) int {
 
 func propose(w *Waiting, o *Operator, now time.Time) Match {
 	m := Match{Call: w.Call, Tenant: w.Tenant, Operator: o.ID, Name: o.Name, Node: o.Node, Duty: o.Duty}
-	f, _ := fit(w, o)
+	f, _ := suits(w, o)
 	spoken := f.place < len(w.Languages)
 	switch {
 	case w.Only != "":
