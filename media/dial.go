@@ -4,8 +4,8 @@ import "errors"
 
 // Errors of a Dialer.
 var (
-	// ErrNoRoute says that no carrier takes calls from us.
-	ErrNoRoute = errors.New("no carrier is set up for outbound calls")
+	// ErrNoRoute says that no carrier takes calls from us, or that the telephone is not registered here.
+	ErrNoRoute = errors.New("no carrier takes calls from us, or the telephone is not registered")
 )
 
 // Destination is whom to call, and as whom.
@@ -19,7 +19,7 @@ type Destination struct {
 	Call       string // the id of the call on whose behalf this is done, for traces
 }
 
-// Dialer places calls to the outside through a carrier.
+// Dialer places calls: to the outside through a carrier, or to a telephone that has registered.
 type Dialer interface {
 	// Dial begins a call and returns its leg at once. The leg's events tell its life: Ringing once it rings there (audio
 	// that comes before the answer goes to the leg's receiver, and may come without any Ringing), Connected when the called party answers, Ended with one of

@@ -82,7 +82,6 @@ func (c *phoneAdd) Run() error {
 		if err := do(http.MethodGet, at, nil, nil); err == nil { // another one: what was seen is what is replaced
 			c.match = c.tag
 		}
-		defer func() { c.match = "" }()
 		return do(http.MethodPut, at, map[string]any{"user": c.User, "password": password, "md5": c.MD5}, &made)
 	})
 	if err != nil {
@@ -113,7 +112,6 @@ func (c *phoneRemove) Run() error {
 			return err
 		}
 		c.match = c.tag
-		defer func() { c.match = "" }()
 		return do(http.MethodDelete, at, nil, nil)
 	})
 }

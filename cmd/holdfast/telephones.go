@@ -59,20 +59,21 @@ func (t *telephones) Open(user string, p routing.Phone) (string, error) {
 // Registered implements trunk.Phones. Who is on duty with a page stays so, and with the telephone already too.
 func (t *telephones) Registered(user string, until time.Time) {
 	home, o, ok := t.book.Phone(user)
-	switch {
-	case !ok && until.IsZero(): // its operator is known no more
-		t.board.UnseatPhone(user)
-	case !ok:
-	case until.IsZero():
-		t.log.Info("a telephone is gone", "operator", string(o.ID))
-		t.board.UnseatPhone(user)
-	default:
-		err := t.board.SeatOperator(home.Tenant, o.ID, user)
-		if err == nil {
-			t.log.Info("a telephone has registered, and its operator is on duty", "operator", string(o.ID), "until", until)
-		} else if !errors.Is(err, switchboard.ErrTaken) && !errors.Is(err, switchboard.ErrDraining) {
-			t.log.Warn("a telephone has registered, and its operator cannot be on duty", "operator", string(o.ID), "err", err)
+	if until.IsZero() {
+		if ok { // else its operator is known no more
+			t.log.Info("a telephone is gone", "operator", string(o.ID))
 		}
+		t.board.UnseatPhone(user)
+		return
+	}
+	if !ok {
+		return
+	}
+	err := t.board.SeatOperator(home.Tenant, o.ID, user)
+	if err == nil {
+		t.log.Info("a telephone has registered, and its operator is on duty", "operator", string(o.ID), "until", until)
+	} else if !errors.Is(err, switchboard.ErrTaken) && !errors.Is(err, switchboard.ErrDraining) {
+		t.log.Warn("a telephone has registered, and its operator cannot be on duty", "operator", string(o.ID), "err", err)
 	}
 }
 

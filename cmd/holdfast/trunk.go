@@ -35,10 +35,10 @@ type trunkCmd struct {
 // platform is who asks, and where.
 type platform struct {
 	URL      string `help:"Where Holdfast is; default: the public URL of this machine's settings."`
-	SignIn   string `help:"E-mail of a platform administrator; on loopback the demonstration's." placeholder:"EMAIL"`
+	SignIn   string `help:"E-mail of an administrator: for trunks of the platform (on loopback the demonstration's), for telephones of the operator's service." placeholder:"EMAIL"`
 	Password string `help:"Password; better in HOLDFAST_PASSWORD, which other users of the machine do not see." env:"HOLDFAST_PASSWORD"`
 
-	match string // If-Match of the next requests; "": none
+	match string // If-Match of the next request; "": none
 	tag   string // ETag of the last answer
 }
 
@@ -314,6 +314,7 @@ func (p *platform) send(token, method, path string, body, out any) error {
 	}
 	if p.match != "" {
 		r.Header.Set("If-Match", p.match)
+		p.match = ""
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {

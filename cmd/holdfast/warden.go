@@ -38,7 +38,7 @@ type warden struct {
 	disks []watchedDisk
 	space func(dir string) (record.Space, error)
 	calls func() int // live
-	// refused counts the requests that were refused since the start because too many came at once.
+	// refused counts what was refused since the start because too much came at once: calls, messages, connections.
 	refused func() uint64
 	files   *limits    // nil: not measured
 	certs   []*renewed // what HTTPS and SIP over TLS show
@@ -153,11 +153,11 @@ func (w *warden) look() {
 	}
 }
 
-// crowd raises the alarm of more new calls at once than this node can answer in time. It fades when none has been refused for long.
+// crowd raises the alarm of more at once than this node can take. It fades when none has been refused for long.
 func (w *warden) crowd() {
 	now := w.refused()
 	if more := now - w.before; more > 0 {
-		w.raise("crowd", fmt.Sprintf("more comes at once than this node can take: %d requests were refused within %v (%d since the start)", more, wardenEvery, now), journal.Critical)
+		w.raise("crowd", fmt.Sprintf("more comes at once than this node can take: %d calls, messages or connections were refused within %v (%d since the start)", more, wardenEvery, now), journal.Critical)
 	}
 	w.before = now
 }

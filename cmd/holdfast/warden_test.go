@@ -98,7 +98,7 @@ func TestACrowdIsToldOf(t *testing.T) {
 	for _, is := range []struct {
 		refused uint64
 		said    string
-	}{{0, ""}, {12, "12 requests"}, {12, ""}, {20, "8 requests were refused within 1s (20 since"}} {
+	}{{0, ""}, {12, "12 calls"}, {12, ""}, {20, "8 calls, messages or connections were refused within 1s (20 since"}} {
 		refused, said = is.refused, ""
 		w.look()
 		if (said == "") != (is.said == "") || !strings.Contains(said, is.said) || said != "" && !strings.HasPrefix(said, "crowd critical") {

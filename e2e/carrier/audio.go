@@ -104,7 +104,7 @@ type mouth struct {
 	buf   []byte
 	pcm   []int16
 	since time.Time       // the first frame
-	sent  []time.Duration // when each frame was spoken, after since
+	said  []time.Duration // when each frame was spoken, after since
 }
 
 // frame returns the next 20 ms; ok is false when nothing is to be sent.
@@ -169,14 +169,14 @@ func (m *mouth) note(now time.Time) {
 	if m.since.IsZero() {
 		m.since = now
 	}
-	m.sent = append(m.sent, now.Sub(m.since))
+	m.said = append(m.said, now.Sub(m.since))
 }
 
-// left is how many frames were spoken by a moment.
-func (m *mouth) left(by time.Time) int {
+// spoken is how many frames were spoken by a moment.
+func (m *mouth) spoken(by time.Time) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n, _ := slices.BinarySearch(m.sent, by.Sub(m.since))
+	n, _ := slices.BinarySearch(m.said, by.Sub(m.since))
 	return n
 }
 

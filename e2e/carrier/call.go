@@ -172,9 +172,9 @@ func (c *Call) Stats() media.Stats {
 	return sum(c.before, c.session.Load().Stats())
 }
 
-// Sent is how many frames of audio were spoken by a moment, however busy the machine was. Frames spoken on hold or while a key is
+// Spoken is how many frames of audio were spoken by a moment, however busy the machine was. Frames spoken on hold or while a key is
 // pressed do not leave.
-func (c *Call) Sent(by time.Time) int { return c.mouth.left(by) }
+func (c *Call) Spoken(by time.Time) int { return c.mouth.spoken(by) }
 
 // Vanish is a caller who is gone from one moment to the next: nothing more is sent, and nothing is answered.
 func (c *Call) Vanish() { c.gone() }

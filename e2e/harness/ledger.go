@@ -208,7 +208,7 @@ func (e *Entry) saidBy(at time.Time) time.Duration {
 	if from.IsZero() || at.Before(from) {
 		return 0
 	}
-	return time.Duration(e.Sent(at)-e.Sent(from)) * media.FrameTime
+	return time.Duration(e.Spoken(at)-e.Spoken(from)) * media.FrameTime
 }
 
 // spoken is when the caller had done speaking; zero: the caller never spoke.

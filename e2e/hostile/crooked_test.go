@@ -3,14 +3,11 @@ package hostile
 import (
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"holdfast/e2e/harness"
 )
 
 const (
@@ -212,18 +209,5 @@ func (s *siege) swollen(t *testing.T) {
 // cpu is the time that the node has used so far.
 func (s *siege) cpu(t *testing.T) time.Duration {
 	t.Helper()
-	var seconds float64
-	harness.Eventually(t, joinBar, "the metrics", func() (ok bool) {
-		seconds, ok = s.n.Metric("process_cpu_seconds_total")
-		return ok
-	})
-	return time.Duration(seconds * float64(time.Second))
-}
-
-// long is how long an attack lasts that has no end of its own.
-func long(usual, long time.Duration) time.Duration {
-	if os.Getenv("HOLDFAST_LONG") != "" {
-		return long
-	}
-	return usual
+	return time.Duration(s.metric(t, "process_cpu_seconds_total") * float64(time.Second))
 }

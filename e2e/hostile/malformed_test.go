@@ -2,7 +2,6 @@ package hostile
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,10 +136,7 @@ func message(p part, with, id, at, host string) string {
 // sixth in the short run, others for each part; all ten thousand in the long one.
 func (s *siege) malformed(t *testing.T) {
 	p := dial(t, "127.0.66.1", s.n.SIP)
-	sent, step := 0, 6
-	if os.Getenv("HOLDFAST_LONG") != "" {
-		step = 1
-	}
+	sent, step := 0, orLong(6, 1)
 	for i, field := range parts {
 		for j := i % step; j < len(spoilt); j += step {
 			text := message(field, spoilt[j], fmt.Sprintf("m%dx%d", i, j), p.at, p.host)

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -78,12 +79,25 @@ func (s *siege) heard(t *testing.T) {
 
 func (s *siege) resident(t *testing.T) (bytes float64) {
 	t.Helper()
-	harness.Eventually(t, joinBar, "the metrics", func() bool {
-		var ok bool
-		bytes, ok = s.n.Metric("process_resident_memory_bytes")
+	return s.metric(t, "process_resident_memory_bytes")
+}
+
+// metric is one of the node's, by its name.
+func (s *siege) metric(t *testing.T, name string) (value float64) {
+	t.Helper()
+	harness.Eventually(t, joinBar, name, func() (ok bool) {
+		value, ok = s.n.Metric(name)
 		return ok
 	})
-	return bytes
+	return value
+}
+
+// orLong is what an attack without an end of its own is given: usual, or with HOLDFAST_LONG long.
+func orLong[T any](usual, long T) T {
+	if os.Getenv("HOLDFAST_LONG") != "" {
+		return long
+	}
+	return usual
 }
 
 // traffic is what all of them received, and what of it was missing.

@@ -124,14 +124,15 @@ func (s *siege) overrun(t *testing.T) {
 		streams = append(streams, c)
 		reading.Go(c.read)
 	}
-	defer func() {
+	halt := sync.OnceFunc(func() {
 		for _, c := range streams {
 			_ = c.conn.Close()
 		}
 		reading.Wait()
-	}()
+	})
+	defer halt()
 	before := s.resident(t)
-	began, lasts := time.Now(), long(stampedeFor, stampedeLong)
+	began, lasts := time.Now(), orLong(stampedeFor, stampedeLong)
 	for i, c := range streams {
 		calling.Go(func() {
 			pace := time.NewTicker(10 * time.Millisecond)
@@ -169,6 +170,7 @@ func (s *siege) overrun(t *testing.T) {
 	if all[200] == 0 || all[200]+all[503] != sent {
 		t.Errorf("%d calls, and these answers: %v", sent, all)
 	}
+	halt()
 	for _, c := range streams {
 		for _, bad := range c.bad {
 			t.Error(bad)

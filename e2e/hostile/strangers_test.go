@@ -42,7 +42,7 @@ func (s *siege) drowned(t *testing.T) {
 	before, lostBefore := s.metric(t, `holdfast_dropped_packets_total{why="stranger"}`), kernelDrops(t, to.AddrPort())
 	cpu := s.cpu(t)
 
-	sent, began, lasts := 0, time.Now(), long(drownFor, drownLong)
+	sent, began, lasts := 0, time.Now(), orLong(drownFor, drownLong)
 	done := make(chan time.Duration)
 	go func() {
 		pace := time.NewTicker(time.Millisecond)
@@ -86,15 +86,6 @@ func (s *siege) drowned(t *testing.T) {
 	}
 	t.Logf("%d datagrams in %v, %.0f a second: %.0f counted, %.0f lost by the kernel; %v of CPU; %d questions of a carrier, the slowest answered after %v", sent,
 		took.Round(time.Millisecond), float64(sent)/took.Seconds(), counted, lost, (s.cpu(t) - cpu).Round(time.Millisecond), asked, slowest.Round(time.Millisecond))
-}
-
-func (s *siege) metric(t *testing.T, name string) (value float64) {
-	t.Helper()
-	harness.Eventually(t, joinBar, name, func() (ok bool) {
-		value, ok = s.n.Metric(name)
-		return ok
-	})
-	return value
 }
 
 // kernelDrops is how many datagrams found no room in the buffer of a UDP socket.

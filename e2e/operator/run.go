@@ -184,7 +184,7 @@ func (r *rules) home(ctx context.Context) error {
 	if err := r.GoHome(ctx); err != nil {
 		return err
 	}
-	for {
+	for { // the end was seen, and is told a moment later
 		select {
 		case e := <-r.events:
 			if err := r.out.Encode(e); err != nil {
@@ -193,7 +193,7 @@ func (r *rules) home(ctx context.Context) error {
 			if e.Event == Away {
 				return nil
 			}
-		case <-ctx.Done(): // the end was seen, and is told a moment later
+		case <-ctx.Done(): // nobody read the events in time, and it was lost
 			return nil
 		}
 	}

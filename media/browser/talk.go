@@ -7,11 +7,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/recordlayer"
 	"github.com/pion/transport/v4/packetio"
 
 	"holdfast/media"
@@ -27,8 +29,6 @@ const (
 	changeCipherSpec = 20
 	handshakeRecord  = 22
 )
-
-const recordHeader = 13 // bytes: type, version (2), epoch (2), number (6), length (2)
 
 // talk is a leg's DTLS conversation. It is awake for the handshake, and asleep in the hours after: what is left is one goodbye,
 // for which four goroutines and their buffers, 40 KiB, need not wait. Asleep it is a few hundred bytes, from which it goes on
@@ -135,17 +135,8 @@ func (l *Leg) heed(packet []byte) {
 // sealed says whether all records in a packet are whole and under the keys agreed on (DTLS 1.2: of an epoch that is not 0, RFC
 // 6347 section 4.1). What is not may come from anybody who writes the browser's address on it, and pion believes even its alerts.
 func sealed(packet []byte) bool {
-	for len(packet) > 0 {
-		if len(packet) < recordHeader || binary.BigEndian.Uint16(packet[3:]) == 0 {
-			return false
-		}
-		size := recordHeader + int(binary.BigEndian.Uint16(packet[11:]))
-		if len(packet) < size {
-			return false
-		}
-		packet = packet[size:]
-	}
-	return true
+	records, err := recordlayer.UnpackDatagram(packet)
+	return err == nil && !slices.ContainsFunc(records, func(r []byte) bool { return binary.BigEndian.Uint16(r[3:]) == 0 })
 }
 
 // repeat sends our last flight again, but never more than came: nobody makes us shout at somebody else. The caller holds l.mu.

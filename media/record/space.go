@@ -96,7 +96,7 @@ func (p *place) rank(now time.Time) rank {
 	switch {
 	case p.stalled > 0:
 		return hangs
-	case !now.After(p.avoid):
+	case p.failing && now.Sub(p.failedAt) <= restFor:
 		return ailing
 	case p.full:
 		return well

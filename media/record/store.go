@@ -94,7 +94,6 @@ type place struct {
 	full     bool      // new takes go elsewhere
 	failing  bool      // the last thing done there failed
 	failedAt time.Time // last
-	avoid    time.Time // until then others are preferred
 }
 
 // New returns a store that writes nothing before Start. It makes no folder and touches no disk.
@@ -337,6 +336,6 @@ func (p *place) fails(now time.Time) (news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	news = !p.failing && now.Sub(p.failedAt) >= restFor
-	p.failing, p.failedAt, p.avoid = true, now, now.Add(restFor)
+	p.failing, p.failedAt = true, now
 	return news
 }

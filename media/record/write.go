@@ -284,7 +284,7 @@ func (p *place) succeeds() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stalled == 0 {
-		p.failing, p.avoid = false, time.Time{}
+		p.failing = false
 	}
 }
 

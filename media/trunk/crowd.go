@@ -69,8 +69,8 @@ func newCrowd(now func() time.Time) *crowd {
 // such a refusal. An INVITE that was let in before meets the same again, and so does a copy of one that was refused, so that no caller
 // hears both. What a proxy sends anew after a refusal comes another way, and is a new call.
 func (c *crowd) turn(b []byte) (refusal []byte, drop bool) {
-	invite := bytes.HasPrefix(b, []byte("INVITE "))
-	if !invite && !bytes.HasPrefix(b, []byte("ACK ")) {
+	invite := begins(b, sip.INVITE)
+	if !invite && !begins(b, sip.ACK) {
 		return nil, false
 	}
 	name, way, fresh := c.read(b)
@@ -95,6 +95,11 @@ func (c *crowd) turn(b []byte) (refusal []byte, drop bool) {
 	c.let.add(name) // there is room, or nobody can be told that there is none
 	c.in[name] = c.now()
 	return nil, false
+}
+
+// begins says whether a message is a request of this method, as sipgo takes it: in small letters too.
+func begins(b []byte, m sip.RequestMethod) bool {
+	return len(b) > len(m) && b[len(m)] == ' ' && bytes.EqualFold(b[:len(m)], []byte(m))
 }
 
 // room says whether one more may come in. Under mu.
@@ -127,7 +132,7 @@ func (c *crowd) decided(req *sip.Request) {
 
 // unread makes room where the message was that nobody could parse: whoever sends such keeps nobody out.
 func (c *crowd) unread(b []byte) {
-	if !bytes.HasPrefix(b, []byte("INVITE ")) {
+	if !begins(b, sip.INVITE) {
 		return
 	}
 	name, _, _ := c.read(b)

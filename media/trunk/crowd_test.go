@@ -46,6 +46,7 @@ func TestACrowdIsToldToComeLaterAndNobodyElseIs(t *testing.T) {
 		}
 	}
 	is("dropped", raw("ACK", "late", ";tag=2", 1))
+	is("refused", raw("invite", "small", "", 1))
 	long := bytes.Replace(raw("INVITE", "long", "", 1), []byte("Content-Length"), []byte(strings.Repeat("X-A: 1\r\n", 70)+"Content-Length"), 1)
 	is("in", long) // nobody can be told without reading all of it; and its ACK must come through
 	is("in", raw("ACK", "long", ";tag=2", 1))

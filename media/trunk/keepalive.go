@@ -74,7 +74,7 @@ func (s *Server) replace(trunks []routing.Trunk) (calm []Status) {
 			calm = append(calm, Status{Name: name, Up: true, Since: s.cfg.Now()})
 		}
 	}
-	maps.DeleteFunc(s.contracts, func(name string, _ *contract) bool { return s.status[name] == nil })
+	maps.DeleteFunc(s.contracts, func(of bucket, _ *contract) bool { return s.status[of.trunk] == nil })
 	return calm
 }
 

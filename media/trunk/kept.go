@@ -27,9 +27,6 @@ type keptPhone struct {
 	Secret  []byte         `json:"secret"` // sealed
 }
 
-// mostKept bounds what is read of the file, in bytes.
-const mostKept = 16 << 20
-
 // restorePhones takes in the telephones that were here before. The sweep looks at whether they may still.
 func (s *Server) restorePhones() {
 	if s.cfg.PhonesFile == "" {
@@ -40,7 +37,7 @@ func (s *Server) restorePhones() {
 		return
 	}
 	var all []keptPhone
-	if err == nil && len(raw) <= mostKept {
+	if err == nil {
 		err = json.Unmarshal(raw, &all)
 	}
 	if err != nil {
@@ -50,12 +47,12 @@ func (s *Server) restorePhones() {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	for _, k := range all {
-		b := &binding{user: k.User, source: k.Source, transport: "UDP", callID: k.CallID, seq: k.Seq, until: k.Until, secret: k.Secret}
-		phone, known := s.cfg.Phones.Phone(k.User)
-		good := known && bytes.Equal(phone.Sealed, k.Secret) && k.Source.IsValid() && sip.ParseUri(k.Contact, &b.contact) == nil
 		if s.registry.bound[k.User] != nil {
 			continue // it has registered anew already
 		}
+		b := &binding{user: k.User, source: k.Source, transport: "UDP", callID: k.CallID, seq: k.Seq, until: k.Until, secret: k.Secret}
+		phone, known := s.cfg.Phones.Phone(k.User)
+		good := known && bytes.Equal(phone.Sealed, k.Secret) && k.Source.IsValid() && sip.ParseUri(k.Contact, &b.contact) == nil
 		if good && k.Until.After(now) && !k.Until.After(now.Add(longestStay)) {
 			s.registry.put(b, s.cfg.Phones)
 		}
@@ -69,7 +66,11 @@ func (s *Server) writePhones() {
 		return
 	}
 	r.mu.Lock()
-	changed := r.changed
+	if !r.changed {
+		r.mu.Unlock()
+		r.writing.Store(false)
+		return
+	}
 	r.changed = false
 	all := []keptPhone{}
 	for _, b := range r.bound {
@@ -78,10 +79,6 @@ func (s *Server) writePhones() {
 		}
 	}
 	r.mu.Unlock()
-	if !changed {
-		r.writing.Store(false)
-		return
-	}
 	go func() {
 		defer r.writing.Store(false)
 		defer s.recovered("telephones", nil)

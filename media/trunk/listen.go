@@ -29,10 +29,10 @@ type counts struct {
 
 // Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
 // why: "stranger" (no trunk has this address), "overload" (too many requests at once; new calls among them got a 503),
-// "malformed" (no SIP message),
-// "rate" (more calls than the trunk's contract has; they got a 503), "panic" (a request that our own code failed on; it got a
-// 500 where possible) and "handshake" (a connection that did not become secure: too slow, or without the certificate it
-// needs). The keys are always all there.
+// "malformed" (no SIP message), "rate" (more calls than the trunk's contract has, or more REGISTERs than any trunk may bring; they
+// got a 503, REGISTERs over UDP nothing), "panic" (a request that our own code failed on; it got a 500 where possible) and
+// "handshake" (a connection that did not become secure: too slow, or without the certificate it needs). The keys are always
+// all there.
 func (s *Server) Dropped() map[string]uint64 {
 	return map[string]uint64{
 		"stranger":  s.dropped.stranger.Load(),

@@ -16,10 +16,16 @@ const (
 	burst = 2
 )
 
-// contract is what is left of a trunk's calls for now: a bucket that fills at the contracted rate.
+// contract is what is left for now of what a trunk may bring: a bucket that fills at the contracted rate.
 type contract struct {
 	left float64
 	at   time.Time
+}
+
+// bucket names a contract: a trunk's, for calls or for REGISTERs.
+type bucket struct {
+	trunk  string
+	phones bool
 }
 
 // tooMany refuses what a trunk brings beyond its contract. The time after which it may come again is short: the bucket fills
@@ -28,17 +34,19 @@ var tooMany = answer{status: 503, reason: "Too Many Calls", headers: []sip.Heade
 
 // within takes one call from a trunk's contract; false: it has none left, so that one carrier's flood does not take the
 // node from the others.
-func (s *Server) within(t routing.Trunk) bool { return s.left(t.Name, cmp.Or(t.Rate, usualRate), 1) }
+func (s *Server) within(t routing.Trunk) bool {
+	return s.left(bucket{trunk: t.Name}, cmp.Or(t.Rate, usualRate), 1)
+}
 
 // left takes n, one or none, from a bucket that fills at so many a second; false: it has not even one.
-func (s *Server) left(bucket string, perSecond int, n float64) bool {
+func (s *Server) left(of bucket, perSecond int, n float64) bool {
 	now, rate := s.cfg.Now(), float64(perSecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.contracts[bucket]
+	c := s.contracts[of]
 	if c == nil {
 		c = &contract{left: rate * burst, at: now}
-		s.contracts[bucket] = c
+		s.contracts[of] = c
 	}
 	c.left = min(rate*burst, c.left+max(0, now.Sub(c.at).Seconds())*rate)
 	c.at = now

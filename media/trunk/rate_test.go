@@ -46,8 +46,9 @@ func TestATrunkBringsAsManyCallsAsItsContractHas(t *testing.T) {
 	if n.Dropped()["rate"] != 3 {
 		t.Errorf("dropped %v", n.Dropped())
 	}
+	n.mayRegister(large, 1)
 	n.SetTrunks([]routing.Trunk{large}) // what a trunk that is gone had left is kept for nobody
-	if len(n.contracts) != 1 {
+	if len(n.contracts) != 2 {          // for calls and for REGISTERs
 		t.Errorf("%d contracts", len(n.contracts))
 	}
 }

@@ -3,7 +3,6 @@ package trunk
 import (
 	"bytes"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,15 +19,14 @@ const mostRegistered = 100
 
 // mayRegister takes n, one or none, from the REGISTERs of a trunk; false: there are none left for now.
 func (s *Server) mayRegister(t routing.Trunk, n float64) bool {
-	return s.left("telephones of "+t.Name, mostRegistered, n)
+	return s.left(bucket{t.Name, true}, mostRegistered, n)
 }
 
 // flooded says whether a datagram is a REGISTER for which its trunk has none left. It is thrown away before anything of it is parsed,
 // for the calls' sake, and a telephone sends it again within a second (RFC 3261 section 17.1.2.2). What comes over a connection is
 // told so.
 func (s *Server) flooded(b []byte, t routing.Trunk) bool {
-	const start = "REGISTER "
-	if s.cfg.Phones == nil || len(b) < len(start) || !strings.EqualFold(string(b[:len(start)]), start) || s.mayRegister(t, 0) {
+	if s.cfg.Phones == nil || !begins(b, sip.REGISTER) || s.mayRegister(t, 0) {
 		return false
 	}
 	s.dropped.rate.Add(1)
@@ -53,7 +51,7 @@ type registry struct {
 	writing atomic.Bool // the file is being written
 
 	mu      sync.Mutex
-	bound   map[string]*binding // by user; one for each telephone that is known
+	bound   map[string]*binding // by user; one at most for each telephone that is known
 	changed bool                // since it was written down
 }
 

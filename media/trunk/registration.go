@@ -33,7 +33,7 @@ type binding struct {
 
 // registration is what a REGISTER asks for.
 type registration struct {
-	binding           // as it would be; contact and until are still open
+	binding           // as it would be; contact, until and secret are still open
 	contacts []wanted // in the order written
 	all      bool     // "Contact: *": nothing is to be left
 }

@@ -93,7 +93,7 @@ type Server struct {
 	started   bool
 	stopped   bool
 	dialogs   map[dialogID]*dialog
-	contracts map[string]*contract   // by trunk
+	contracts map[bucket]*contract
 	opened    map[dialogID]*early    // of calls of ours that are not answered yet
 	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
@@ -144,7 +144,7 @@ func New(cfg Config) (*Server, error) {
 			ring: time.Minute, pending: 1000,
 		},
 		dialogs:   make(map[dialogID]*dialog),
-		contracts: make(map[string]*contract),
+		contracts: make(map[bucket]*contract),
 		opened:    make(map[dialogID]*early),
 		invites:   make(map[inviteID]struct{}),
 		undecided: make(map[*incoming]struct{}),
@@ -174,7 +174,7 @@ func (s *Server) layers() {
 	}
 	s.tp = sip.NewTransportLayer(noDNS, sip.NewParser(), nil, sip.WithTransportLayerLogger(log),
 		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: tcp, TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{
-			WriteTimeout: tcpLimit, DialerCreate: noDialer, // our own end dials, and says whom it believes
+			DialerCreate: noDialer, // our own end dials, and says whom it believes
 		}}}))
 	s.tp.OnMessage(s.before)
 	s.tx = sip.NewTransactionLayer(s.tp, sip.WithTransactionLayerLogger(log),

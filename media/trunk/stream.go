@@ -57,18 +57,18 @@ func (c *connection) Read(b []byte) (int, error) {
 			return 0, err
 		}
 		c.queue()
-		refusal, drop := c.crowded(c.came[:n])
-		if refusal != nil {
-			if _, err := c.Write(refusal); err != nil {
-				return 0, err
+		if n > 0 {
+			refusal, drop := c.crowded(c.came[:n])
+			if !drop {
+				return c.hand(b, n), nil
 			}
-		}
-		if drop {
+			if refusal != nil {
+				if _, err := c.Write(refusal); err != nil {
+					return 0, err
+				}
+			}
 			c.came = c.came[n:]
 			continue
-		}
-		if n > 0 {
-			return c.hand(b, n), nil
 		}
 		if len(c.came) > longestMessage {
 			return 0, errLongMessage

@@ -16,14 +16,14 @@ func (q *Queue) look(now time.Time) (matches []Match, unstaffed []tenants.CallID
 	unstaffed = q.staffing()
 	for _, t := range q.wanting() {
 		groups := q.groups(t)
-		free := func(o *Operator) bool { return q.free(o, now) }
+		free := q.free(now)
 		for _, m := range pick(q.waiting(t), groups, free, now) {
 			if e := q.calls[m.Call]; e != nil { // others are picked for by their own node
 				matches = append(matches, m)
 				q.promise(e, m, now)
 			}
 		}
-		for _, m := range pick(q.impatient(t, groups, now), groups, free, now) {
+		for _, m := range pick(q.impatient(t, groups, free, now), groups, free, now) {
 			matches = append(matches, m)
 			q.promise(q.calls[m.Call], m, now)
 		}
@@ -50,14 +50,14 @@ func (q *Queue) promise(e *entry, m Match, now time.Time) {
 }
 
 // impatient returns a tenant's calls of ours that have waited long enough beside a free operator whom a foreign caller claims.
-func (q *Queue) impatient(t tenants.TenantID, groups []*group, now time.Time) []*Waiting {
+func (q *Queue) impatient(t tenants.TenantID, groups []*group, free func(*Operator) bool, now time.Time) []*Waiting {
 	var hungry []*Waiting
 	for _, e := range q.calls {
 		if e.w.Tenant != t {
 			continue
 		}
 		switch {
-		case e.w.Offering, choose(&e.w, groups, func(o *Operator) bool { return q.free(o, now) }, now) == nil:
+		case e.w.Offering, choose(&e.w, groups, free, now) == nil:
 			e.hungry = time.Time{}
 		case e.hungry.IsZero():
 			e.hungry = now
@@ -149,7 +149,7 @@ func (q *Queue) Staff(w Waiting) (onDuty int, free bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
-	someone := choose(&w, q.groups(w.Tenant), func(o *Operator) bool { return q.free(o, now) }, now)
+	someone := choose(&w, q.groups(w.Tenant), q.free(now), now)
 	return q.eligible(&w), someone != nil
 }
 
@@ -163,7 +163,7 @@ func (q *Queue) Place(call tenants.CallID) int {
 	}
 	place := 1
 	for _, w := range q.waiting(e.w.Tenant) {
-		if w.Call != call && Before(w, &e.w) < 0 {
+		if w.Call != call && before(w, &e.w) < 0 {
 			place++
 		}
 	}
@@ -182,7 +182,7 @@ func (q *Queue) Snapshot(tenant tenants.TenantID) ([]Waiting, []Operator) {
 	for _, o := range q.operators(tenant) {
 		operators = append(operators, *q.asOf(o))
 	}
-	slices.SortFunc(waiting, func(a, b Waiting) int { return Before(&a, &b) })
+	slices.SortFunc(waiting, func(a, b Waiting) int { return before(&a, &b) })
 	slices.SortFunc(operators, func(a, b Operator) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return waiting, operators
 }

@@ -81,7 +81,7 @@ func suits(w *Waiting, o *Operator) (fitness, bool) {
 	return fitness{place: len(w.Languages)}, w.Only != ""
 }
 
-// pick proposes operators for callers. Callers are served in the order of [Before]; each gets, of the eligible operators who are
+// pick proposes operators for callers. Callers are served in the order of before; each gets, of the eligible operators who are
 // idle and free, the one who did not decline this call, speaks the earliest wanted language, at the best grade, has been idle
 // longest, and has the lowest id. No operator and no call is in two matches; no eligible free pair is left unmatched.
 // The arguments' order does not matter, and they are not changed.
@@ -95,7 +95,7 @@ func pick(waiting []*Waiting, groups []*group, free func(*Operator) bool, now ti
 			callers = append(callers, w)
 		}
 	}
-	slices.SortFunc(callers, Before)
+	slices.SortFunc(callers, before)
 
 	var matches []Match
 	taken := map[tenants.OperatorID]bool{"": true}
@@ -140,8 +140,8 @@ func (g *group) next(w *Waiting, free func(*Operator) bool, now time.Time) (decl
 	return declined
 }
 
-// Before orders callers: who lost an operator first, then by priority, by the first INVITE, by id.
-func Before(a, b *Waiting) int {
+// before orders callers: who lost an operator first, then by priority, by the first INVITE, by id.
+func before(a, b *Waiting) int {
 	return cmp.Or(
 		-compareBool(a.Front, b.Front),
 		-cmp.Compare(a.Priority, b.Priority),

@@ -250,32 +250,34 @@ func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
 			v.waiting = append(v.waiting, w)
 		}
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	for _, o := range operators {
-		if o.Node != q.node && q.staff[o.ID] == nil {
+		if o.Node != q.node {
 			v.teams.put(&o)
 		}
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.remote = v
+	for _, o := range q.staff {
+		q.forgetElsewhere(o)
+	}
 	q.poke(q.wake)
 }
 
 // forgetElsewhere drops what other nodes announced of an operator who is here now. Under mu.
 func (q *Queue) forgetElsewhere(o *Operator) {
-	their := q.remote.teams[o.Tenant]
-	if their == nil {
-		return
-	}
-	for _, other := range slices.Clone(their.members) {
-		if other.ID == o.ID {
-			q.remote.teams.remove(other)
+	for their := q.remote.teams[o.Tenant]; their != nil; their = q.remote.teams[o.Tenant] {
+		i, _ := slices.BinarySearchFunc(their.members, &Operator{ID: o.ID}, byID) // the first of them, if any: it has a node
+		if i == len(their.members) || their.members[i].ID != o.ID {
+			return
 		}
+		q.remote.teams.remove(their.members[i])
 	}
 }
 
-// Local is what this node announces to the others: callers in their order, operators by tenant and id. Who has not changed since it
-// was called last is the same pointer as then, and nobody changes what it points to.
+// Local is what this node announces to the others: callers in their order, operators by tenant and id. A pointer that it returned
+// before is of an operator who has not changed since, and nobody changes what it points to. Who rests or is promised is a new one each
+// time.
 func (q *Queue) Local() ([]Waiting, []*Operator) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -289,7 +291,7 @@ func (q *Queue) Local() ([]Waiting, []*Operator) {
 			operators = append(operators, q.asOf(o))
 		}
 	}
-	slices.SortFunc(waiting, func(a, b Waiting) int { return Before(&a, &b) })
+	slices.SortFunc(waiting, func(a, b Waiting) int { return before(&a, &b) })
 	return waiting, operators
 }
 

@@ -117,10 +117,12 @@ func (q *Queue) operators(t tenants.TenantID) (all []*Operator) {
 	return all
 }
 
-// free says whether an idle operator may be proposed now, as far as this node knows. Under mu.
-func (q *Queue) free(o *Operator, now time.Time) bool {
-	_, promised := q.promised[o.ID]
-	return !promised && !now.Before(o.BackoffUntil) && !now.Before(q.rests[o.ID].until)
+// free says whether an idle operator may be proposed now, as far as this node knows. Under mu, as what it returns.
+func (q *Queue) free(now time.Time) func(*Operator) bool {
+	return func(o *Operator) bool {
+		_, promised := q.promised[o.ID]
+		return !promised && !now.Before(o.BackoffUntil) && !now.Before(q.rests[o.ID].until)
+	}
 }
 
 // asOf is the operator with what this node alone knows: a proposal that is on its way, and a rest. Under mu.

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -19,6 +20,17 @@ func TestTheAnswerToAnOldOfferHasNoEffect(t *testing.T) {
 		Event{Type: Picked, Operator: ben, Name: "Ben"})
 	if _, _, err := Step(s, accepted); !errors.Is(err, ErrStale) {
 		t.Fatalf("Ada's late accept: %v", err)
+	}
+}
+
+// What a build wrote that counted who was free is folded as it was then.
+func TestACallOfAnEarlierBuildIsFoldedAsItWas(t *testing.T) {
+	former := invited(ForQueue)
+	if err := json.Unmarshal([]byte(`{"answerable":false,"idle":1}`), former.Plan); err != nil {
+		t.Fatal(err)
+	}
+	if s := mustFold(t, former, answering); s.Phase != Ringing {
+		t.Errorf("somebody was free, and it is %s", s.Phase)
 	}
 }
 

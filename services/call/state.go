@@ -79,8 +79,9 @@ type Plan struct {
 	Languages        []string          `json:"languages"` // wanted, first best; never empty
 	Country          string            `json:"country"`
 	Kind             Kind              `json:"kind"`
-	OnDuty           int               `json:"on_duty"`    // eligible operators on duty when the call came
-	Answerable       bool              `json:"answerable"` // one of them is free at once
+	OnDuty           int               `json:"on_duty"`        // eligible operators on duty when the call came
+	Answerable       bool              `json:"answerable"`     // one of them is free at once
+	Idle             int               `json:"idle,omitempty"` // how many: what earlier builds wrote in place of Answerable
 	RingFor          time.Duration     `json:"ring_for"`
 	OfferFor         time.Duration     `json:"offer_for"`
 	LongestWait      time.Duration     `json:"longest_wait"`

@@ -221,7 +221,7 @@ func (m *move) answered() {
 		m.join()
 	case p.OnDuty == 0:
 		m.announce(Unavailable)
-	case p.Answerable || m.s.Offer != "":
+	case p.Answerable || p.Idle > 0 || m.s.Offer != "":
 		m.enter(Ringing)
 		m.play(true, Ringback)
 		m.do(SetTimer{TimerRing, p.RingFor})

@@ -121,6 +121,12 @@ func (b *Switchboard) handOver(id tenants.OperatorID) error {
 	if d == nil || d.phone == nil {
 		return nil
 	}
+	b.mu.Lock()
+	draining := b.draining
+	b.mu.Unlock()
+	if draining { // no page begins here: the telephone stays
+		return ErrDraining
+	}
 	d.post(duty.Event{Type: duty.HomeAsked})
 	limit := time.NewTimer(putDown)
 	defer limit.Stop()

@@ -316,7 +316,16 @@ func TestWhenTheDeskClosesTheTelephoneThatIsRegisteredIsRungAtOnce(t *testing.T)
 			})
 		})
 	}
-	inHouse(t, func(h *house) { // a node that shuts down
+	inHouse(t, func(h *house) { // a node that shuts down: no page takes the place of a telephone for nothing
+		h.registered()
+		h.board.Drain(t.Context())
+		actor := tenants.Actor{Tenant: "harbor", User: "ada", Role: tenants.RoleOperator}
+		_, err := h.board.SignOn(actor, "", func(duty.State) {}, func(string) {})
+		if h.pass(0); !errors.Is(err, ErrDraining) || h.board.duty("ada") == nil {
+			t.Errorf("a page: %v, and the telephone is there: %v", err, h.board.duty("ada") != nil)
+		}
+	})
+	inHouse(t, func(h *house) {
 		h.registered()
 		ada := h.ready("ada")
 		h.board.Drain(t.Context())

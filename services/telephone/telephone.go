@@ -101,10 +101,10 @@ func (s *Service) found(actor tenants.Actor, t *Telephone) {
 	t.Until = s.cfg.Until(routing.PhoneUser(actor.Tenant, t.User))
 }
 
-// Put gives a user a telephone: User (empty: made of email, which is the user's), MD5, and of the one that is there its Revision. A
+// Put gives a user a telephone: User (empty: made of Email, which is the user's), MD5, and of the one that is there its Revision. A
 // telephone that is registered has to register anew. Errors: ErrNotFound, ErrNeeded, ChangedError, ErrTaken, joined *people.Problem.
-func (s *Service) Put(ctx context.Context, actor tenants.Actor, t Telephone, email, password string) (Telephone, error) {
-	t.User = cmp.Or(strings.TrimSpace(t.User), nameOf(email))
+func (s *Service) Put(ctx context.Context, actor tenants.Actor, t Telephone, password string) (Telephone, error) {
+	t.User = cmp.Or(strings.TrimSpace(t.User), nameOf(t.Email))
 	if err := check(t, password); err != nil {
 		return t, err
 	}

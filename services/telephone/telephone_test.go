@@ -40,7 +40,7 @@ func TestWhatIsKeptOfATelephoneIsWhatDigestNeeds(t *testing.T) {
 		},
 	})
 	put := func(user, email, password string, md5 bool) error {
-		_, err := s.Put(t.Context(), tenants.Actor{Tenant: "harbor"}, telephone.Telephone{Operator: "o", User: user, MD5: md5}, email, password)
+		_, err := s.Put(t.Context(), tenants.Actor{Tenant: "harbor"}, telephone.Telephone{Operator: "o", Email: email, User: user, MD5: md5}, password)
 		return err
 	}
 	// By openssl dgst, of "ada-b.harbor:holdfast:correct horse battery".

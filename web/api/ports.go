@@ -133,7 +133,7 @@ type Staff interface {
 type Telephones interface {
 	List(ctx context.Context, actor tenants.Actor) ([]telephone.Telephone, error)
 	Get(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) (telephone.Telephone, error)
-	Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, email, password string) (telephone.Telephone, error)
+	Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, password string) (telephone.Telephone, error)
 	Remove(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, revision int64) error
 }
 

@@ -55,13 +55,13 @@ func (h *handlers) PutTelephone(ctx context.Context, r PutTelephoneRequestObject
 	if err != nil {
 		return nil, err
 	}
-	t := telephone.Telephone{Operator: id, User: value(r.Body.User), MD5: value(r.Body.Md5)}
+	t := telephone.Telephone{Operator: id, Email: m.Email, User: value(r.Body.User), MD5: value(r.Body.Md5)}
 	if r.Params.IfMatch != nil {
 		if t.Revision, err = seen(r.Params.IfMatch); err != nil {
 			return nil, err
 		}
 	}
-	if t, err = h.Telephones.Put(ctx, actor, t, m.Email, r.Body.Password); err != nil {
+	if t, err = h.Telephones.Put(ctx, actor, t, r.Body.Password); err != nil {
 		return nil, err
 	}
 	return PutTelephone200JSONResponse{Body: h.telephone(ctx, t), Headers: PutTelephone200ResponseHeaders{ETag: etag(t.Revision)}}, nil

@@ -89,7 +89,7 @@ func (phones) Get(_ context.Context, actor tenants.Actor, id tenants.OperatorID)
 	return telephone.Telephone{Operator: id, Name: "Ada of Harbor", Email: "ada@harbor.example", User: "ada", Revision: 1}, nil
 }
 
-func (p phones) Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, _, _ string) (telephone.Telephone, error) {
+func (p phones) Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, _ string) (telephone.Telephone, error) {
 	return p.Get(ctx, actor, t.Operator)
 }
 
