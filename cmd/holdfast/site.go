@@ -239,13 +239,26 @@ func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t rou
 	} else {
 		err = a.n.stores.numbers.PutTrunk(ctx, stored, p.Seen)
 	}
-	if errors.Is(err, numbersql.ErrTaken) || errors.Is(err, numbersql.ErrChanged) {
-		return fmt.Errorf("%w: %w", api.ErrConflict, err)
-	}
 	if err != nil {
-		return missing(err)
+		return a.refused(ctx, err)
 	}
 	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})
+}
+
+// refused gives the API's names to why a trunk was not put. Whoever saw what another node has changed is shown it as it is now.
+func (a administration) refused(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, numbersql.ErrNoPassword):
+		return fmt.Errorf("%w: %w", api.ErrNoPassword, err)
+	case errors.Is(err, numbersql.ErrTaken):
+		return fmt.Errorf("%w: %w", api.ErrConflict, err)
+	case errors.Is(err, numbersql.ErrChanged):
+		if late := a.n.compiler.Update(ctx); late != nil {
+			a.n.log.Warn("what a trunk is now cannot be read", "err", late)
+		}
+		return fmt.Errorf("%w: %w", api.ErrConflict, err)
+	}
+	return missing(err)
 }
 
 func (a administration) DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error {

@@ -48,7 +48,8 @@ type Telephone struct {
 	Operator tenants.OperatorID
 	Name     string // of the operator
 	Email    string
-	User     string // its own name; routing.PhoneUser makes of it what it signs in as
+	User     string // its own name
+	SignIn   string // what it signs in as: routing.PhoneUser of it
 	MD5      bool
 	Revision int64
 	Last     tenants.Mark
@@ -98,7 +99,17 @@ func (s *Service) Get(ctx context.Context, actor tenants.Actor, id tenants.Opera
 }
 
 func (s *Service) found(actor tenants.Actor, t *Telephone) {
-	t.Until = s.cfg.Until(routing.PhoneUser(actor.Tenant, t.User))
+	t.SignIn = routing.PhoneUser(actor.Tenant, t.User)
+	t.Until = s.cfg.Until(t.SignIn)
+}
+
+// refused makes whole what a ChangedError shows.
+func (s *Service) refused(actor tenants.Actor, err error) error {
+	var old *ChangedError
+	if errors.As(err, &old) {
+		s.found(actor, &old.Now)
+	}
+	return err
 }
 
 // Put gives a user a telephone: User (empty: made of Email, which is the user's), MD5, and of the one that is there its Revision. A
@@ -111,8 +122,9 @@ func (s *Service) Put(ctx context.Context, actor tenants.Actor, t Telephone, pas
 	signIn := routing.PhoneUser(actor.Tenant, t.User)
 	is, err := s.cfg.Store.Put(ctx, actor.Tenant, t, s.cfg.Seal(signIn, HA1(signIn, password, t.MD5)), actor.Name)
 	if err != nil {
-		return is, err
+		return is, s.refused(actor, err)
 	}
+	s.found(actor, &is)
 	return is, s.cfg.Done(ctx, actor, "telephone.put", map[string]any{
 		"user": t.Operator, "sign_in": signIn, "md5": t.MD5, "by": actor.User, "by_name": actor.Name,
 	})
@@ -121,7 +133,7 @@ func (s *Service) Put(ctx context.Context, actor tenants.Actor, t Telephone, pas
 // Remove takes a user's telephone away: it rings no more, and a call that goes on is finished. Errors: ErrNotFound, ChangedError.
 func (s *Service) Remove(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, revision int64) error {
 	if err := s.cfg.Store.Remove(ctx, actor.Tenant, id, revision); err != nil {
-		return err
+		return s.refused(actor, err)
 	}
 	return s.cfg.Done(ctx, actor, "telephone.remove", map[string]any{"user": id, "by": actor.User, "by_name": actor.Name})
 }
@@ -161,11 +173,11 @@ func nameOf(email string) string {
 func check(t Telephone, password string) error {
 	var found []error
 	if !form.MatchString(t.User) {
-		found = append(found, &people.Problem{Field: "user", Text: "is up to 32 small letters, digits, - and _"})
+		found = append(found, &people.Problem{Field: "user", Text: "is up to 32 small letters, digits, - and _, beginning with a letter or a digit"})
 	}
 	n := utf8.RuneCountInString(password)
 	if n < shortestPassword || n > longestPassword || !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl) {
-		found = append(found, &people.Problem{Field: "password", Text: "is 12 to 64 characters long"})
+		found = append(found, &people.Problem{Field: "password", Text: "is 12 to 64 characters long, without control characters"})
 	}
 	return errors.Join(found...)
 }

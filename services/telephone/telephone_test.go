@@ -15,11 +15,16 @@ import (
 type drawer struct {
 	telephone.Store
 	user, sealed string
+	changed      error
 }
 
 func (d *drawer) Put(_ context.Context, _ tenants.TenantID, t telephone.Telephone, sealed []byte, _ string) (telephone.Telephone, error) {
 	d.user, d.sealed = t.User, string(sealed)
-	return t, nil
+	return t, d.changed
+}
+
+func (d *drawer) Remove(context.Context, tenants.TenantID, tenants.OperatorID, int64) error {
+	return d.changed
 }
 
 func TestWhatIsKeptOfATelephoneIsWhatDigestNeeds(t *testing.T) {
@@ -66,5 +71,34 @@ func TestWhatIsKeptOfATelephoneIsWhatDigestNeeds(t *testing.T) {
 	}
 	if !errors.Is(&telephone.ChangedError{}, telephone.ErrChanged) {
 		t.Error("it is no ErrChanged")
+	}
+}
+
+func TestWhoComesSecondIsShownAWholeTelephone(t *testing.T) {
+	t.Parallel()
+	until := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	d := &drawer{}
+	s := telephone.New(telephone.Config{
+		Store: d, Seal: func(string, []byte) []byte { return nil },
+		Until: func(signIn string) time.Time {
+			if signIn != "desk-1.harbor" {
+				t.Errorf("asked of %q", signIn)
+			}
+			return until
+		},
+	})
+	actor := tenants.Actor{Tenant: "harbor"}
+	for what, do := range map[string]func() error{
+		"put": func() error {
+			_, err := s.Put(t.Context(), actor, telephone.Telephone{Operator: "o", User: "desk-2", Revision: 1}, "correct horse battery")
+			return err
+		},
+		"remove": func() error { return s.Remove(t.Context(), actor, "o", 1) },
+	} {
+		d.changed = &telephone.ChangedError{Now: telephone.Telephone{Operator: "o", User: "desk-1", Revision: 2}}
+		var old *telephone.ChangedError
+		if err := do(); !errors.As(err, &old) || old.Now.SignIn != "desk-1.harbor" || !old.Now.Until.Equal(until) {
+			t.Errorf("%s: %v %+v", what, err, old)
+		}
 	}
 }

@@ -157,6 +157,9 @@ func TestATrunkIsChangedByWhoHasSeenItAsItIs(t *testing.T) {
 		t.Errorf("what is there now: %+v, and what is told of it: %s", now, got)
 	}
 	put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"another"}}`, "", 400) // nobody knows that one's password
+	put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"another"}}`, seen, 412)
+	put(`{"name":"gone","signal":["192.0.2.3"],"challenge":{"user":"in"}}`, seen, 404)
+	put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"in"}}`, `""`, 428)
 }
 
 func TestWhatCannotBeSoWithATrunkIsSaidOfItsField(t *testing.T) {
@@ -164,8 +167,8 @@ func TestWhatCannotBeSoWithATrunkIsSaidOfItsField(t *testing.T) {
 	w := newWorld(t)
 	for body, want := range map[string]string{
 		`"signal":["192.0.2.0/28","carrier"]`:                                           `"code":"not_networks","field":"signal[1]"`,
-		`"signal":["192.0.2.0/28"],"media":["0.0.0.0/0"]`:                               `"about":"0.0.0.0/0","code":"too_wide","field":"media"`,
-		`"signal":["2001::/16"]`:                                                        `"about":"2001::/16","code":"too_wide","field":"signal"`,
+		`"signal":["192.0.2.0/28"],"media":["0.0.0.0/0"]`:                               `"about":"0.0.0.0/0","code":"too_wide","field":"media[0]"`,
+		`"signal":["2001::/16"]`:                                                        `"about":"2001::/16","code":"too_wide","field":"signal[0]"`,
 		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example"`:                     `"code":"not_host_port","field":"options"`,
 		`"signal":["192.0.2.0/28"],"options":"sip.carrier.example:0"`:                   `"code":"not_host_port","field":"options"`,
 		`"signal":["192.0.2.1"],"out":{"target":"sip.carrier.example"}`:                 `"code":"not_host_port","field":"out.target"`,

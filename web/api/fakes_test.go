@@ -266,16 +266,25 @@ func (w *world) Enter(_ context.Context, token string) (api.Session, error) {
 func (w *world) ListTrunks(context.Context) ([]routing.Trunk, error) { return w.trunks, nil }
 
 func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, p api.TrunkPut) error {
-	if t.Ask != nil {
-		t.Ask.Sealed = []byte(p.Ask)
-	}
 	i := slices.IndexFunc(w.trunks, func(x routing.Trunk) bool { return x.Name == t.Name })
 	switch {
-	case i < 0:
-		w.trunks = append(w.trunks, t)
-	case p.Fresh, p.Seen != "" && p.Seen != w.trunks[i].Revision():
+	case i < 0 && p.Seen != "":
+		return api.ErrNotFound
+	case i >= 0 && (p.Fresh || p.Seen != "" && p.Seen != w.trunks[i].Revision()):
 		return api.ErrConflict
-	default:
+	}
+	if t.Ask != nil {
+		t.Ask.Sealed = []byte(p.Ask)
+		if i >= 0 && p.Ask == "" && w.trunks[i].Ask != nil && w.trunks[i].Ask.User == t.Ask.User && w.trunks[i].Ask.Realm == t.Ask.Realm {
+			t.Ask.Sealed = w.trunks[i].Ask.Sealed
+		}
+		if len(t.Ask.Sealed) == 0 {
+			return api.ErrNoPassword
+		}
+	}
+	if i < 0 {
+		w.trunks = append(w.trunks, t)
+	} else {
 		w.trunks[i] = t
 	}
 	return nil

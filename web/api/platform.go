@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"holdfast/tenants"
@@ -100,26 +99,25 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	if h.Trunks == nil {
 		return nil, ErrAway
 	}
-	put := TrunkPut{Fresh: value(r.Body.Create), Seen: strings.Trim(strings.TrimPrefix(strings.TrimSpace(value(r.Params.IfMatch)), "W/"), `"`)}
+	put := TrunkPut{Fresh: value(r.Body.Create)}
+	if r.Params.IfMatch != nil {
+		if put.Seen, err = matched(r.Params.IfMatch); err != nil {
+			return nil, err
+		}
+	}
 	if r.Body.Out != nil {
 		put.Out = value(r.Body.Out.Password)
 	}
 	if r.Body.Challenge != nil {
 		put.Ask = value(r.Body.Challenge.Password)
 	}
-	was, err := h.trunkNamed(ctx, t.Name)
-	if err != nil {
-		return nil, err
-	}
-	kept := was != nil && was.Ask != nil && t.Ask != nil && was.Ask.User == t.Ask.User && was.Ask.Realm == t.Ask.Realm
-	if t.Ask != nil && put.Ask == "" && (put.Fresh || !kept) {
-		return nil, wrongTrunk("challenge.password", "empty", "is what its calls must prove to know", "", nil)
-	}
 	err = h.Trunks.PutTrunk(ctx, traceOf(ctx).actor, t, put)
-	if errors.Is(err, ErrConflict) && put.Fresh {
+	switch {
+	case errors.Is(err, ErrConflict) && put.Fresh:
 		return nil, takenTrunk(t.Name, err)
-	}
-	if err != nil && !errors.Is(err, ErrConflict) {
+	case errors.Is(err, ErrNoPassword):
+		return nil, wrongTrunk("challenge.password", "empty", "is what its calls must prove to know", "")
+	case err != nil && !errors.Is(err, ErrConflict):
 		return nil, err
 	}
 	is, failed := h.trunkNamed(ctx, t.Name)
@@ -131,7 +129,7 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 	}
 	if err != nil {
 		f := changed(trunkOf(*is), 0, "", time.Time{}, err)
-		f.now.tag = `"` + is.Revision() + `"`
+		f.now.tag = quoted(is.Revision())
 		return nil, f
 	}
 	return PostTrunk201JSONResponse(trunkOf(*is)), nil
@@ -149,18 +147,18 @@ func (h *handlers) trunkNamed(ctx context.Context, name string) (*routing.Trunk,
 	return nil, nil
 }
 
-// takenTrunk says that a trunk would have replaced another, with what the other has and the new one does not name.
+// takenTrunk says that a trunk would have replaced another.
 func takenTrunk(name string, cause error) *fault {
 	return &fault{
 		status: http.StatusConflict, code: "taken", title: "There is a trunk of this name already.",
-		detail: "Nothing was changed. Remove it first, or send all of its settings without create.", cause: cause,
+		detail: "Nothing was changed. Remove it first, or send all of its settings without create, with its revision as If-Match.", cause: cause,
 		errors: []FieldError{{Field: "name", Code: "trunk_taken", Text: "is the name of another trunk", About: &name}},
 	}
 }
 
 // wrongTrunk says what cannot be so with a trunk. About is the network or address that it says it of, as it was read; "" elsewhere.
-func wrongTrunk(field, code, text, about string, cause error) *fault {
-	f := badRequest(field+": "+text+".", cause)
+func wrongTrunk(field, code, text, about string) *fault {
+	f := badRequest(field+": "+text+".", nil)
 	e := FieldError{Field: field, Code: code, Text: text}
 	if about != "" {
 		e.About = &about
@@ -186,7 +184,7 @@ func trunkFrom(c TrunkChange) (routing.Trunk, error) {
 		return t, err
 	}
 	if t.Options != "" && !hostPort(t.Options) {
-		return t, wrongTrunk("options", "not_host_port", "write it as HOST:PORT", "", nil)
+		return t, wrongTrunk("options", "not_host_port", "write it as HOST:PORT", "")
 	}
 	if err := encryption(&t, c); err != nil || c.Out == nil {
 		return t, err
@@ -201,10 +199,10 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 		t.TLS = &routing.TLS{CA: value(s.Ca), Name: value(s.Name), Mutual: value(s.Mutual)}
 		t.Encryption = routing.EncryptionRequired
 		if t.TLS.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.TLS.CA)) {
-			return wrongTrunk("tls.ca", "not_a_certificate", "no certificate in PEM is in it", "", nil)
+			return wrongTrunk("tls.ca", "not_a_certificate", "no certificate in PEM is in it", "")
 		}
 		if t.TLS.Mutual && t.TLS.CA == "" && t.TLS.Name == "" && (c.Out == nil || value(c.Out.Domain) == "") {
-			return wrongTrunk("tls.name", "any_certificate", "whoever has any certificate could call. Say for which name it must be, or who signs it", "", nil)
+			return wrongTrunk("tls.name", "any_certificate", "whoever has any certificate could call. Say for which name it must be, or who signs it", "")
 		}
 	}
 	if c.Encryption != nil {
@@ -213,12 +211,12 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 			t.Encryption = routing.EncryptionOff
 		case MediaEncryptionPreferred, MediaEncryptionRequired:
 		default:
-			return wrongTrunk("encryption", "unknown", "is off, preferred or required", "", nil)
+			return wrongTrunk("encryption", "unknown", "is off, preferred or required", "")
 		}
 	}
 	t.ClearKeys = value(c.ClearKeys)
 	if t.Encryption != routing.EncryptionOff && t.TLS == nil && !t.ClearKeys {
-		return wrongTrunk("clear_keys", "keys_in_clear", "without TLS the keys could be read on their way. Use TLS, or say that you accept it", "", nil)
+		return wrongTrunk("clear_keys", "keys_in_clear", "without TLS the keys could be read on their way. Use TLS, or say that you accept it", "")
 	}
 	return nil
 }
@@ -227,16 +225,16 @@ func encryption(t *routing.Trunk, c TrunkChange) error {
 // sends from: answers from elsewhere are a stranger's, and dropped.
 func wayOut(t routing.Trunk, password string) error {
 	if !hostPort(t.Out.Target) {
-		return wrongTrunk("out.target", "not_host_port", "write it as HOST:PORT", "", nil)
+		return wrongTrunk("out.target", "not_host_port", "write it as HOST:PORT", "")
 	}
 	if password != "" && t.Out.User == "" {
-		return wrongTrunk("out.user", "empty", "a password needs a user", "", nil)
+		return wrongTrunk("out.user", "empty", "a password needs a user", "")
 	}
 	host, _, _ := net.SplitHostPort(t.Out.Target)
 	addr, err := netip.ParseAddr(host)
 	isAddr := err == nil // a name is looked up, and held to the same, when a call goes out
 	if isAddr && !slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-		return wrongTrunk("out.target", "not_among", addr.String()+" is not among the addresses of signal, so its answers would not be heard. Add it there", addr.String(), nil)
+		return wrongTrunk("out.target", "not_among", addr.String()+" is not among the addresses of signal, so its answers would not be heard. Add it there", addr.String())
 	}
 	return nil
 }
@@ -256,12 +254,13 @@ const (
 func prefixes(field string, in []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for i, s := range in {
+		entry := fmt.Sprintf("%s[%d]", field, i)
 		p, err := parsePrefix(s)
 		if err != nil {
-			return nil, wrongTrunk(fmt.Sprintf("%s[%d]", field, i), "not_networks", "each entry is an address or a CIDR such as 192.0.2.0/28", "", err)
+			return nil, wrongTrunk(entry, "not_networks", "each entry is an address or a CIDR such as 192.0.2.0/28", "")
 		}
 		if p.Addr().Is4() && p.Bits() < widest4 || p.Addr().Is6() && p.Bits() < widest6 {
-			return nil, wrongTrunk(field, "too_wide", p.String()+" is wider than any carrier. Write the range the carrier gave you", p.String(), nil)
+			return nil, wrongTrunk(entry, "too_wide", p.String()+" is wider than any carrier. Write the range the carrier gave you", p.String())
 		}
 		out = append(out, p)
 	}

@@ -35,6 +35,8 @@ var (
 	ErrExpired = errors.New("token not valid")
 	// ErrConflict: the change does not fit what is there now.
 	ErrConflict = errors.New("conflict")
+	// ErrNoPassword: a trunk's calls must prove to know a password, and there is none.
+	ErrNoPassword = errors.New("no password to prove")
 	// ErrBadRequest: a value of the request is not acceptable: a cursor of another list, say.
 	ErrBadRequest = errors.New("bad request")
 )
@@ -223,7 +225,8 @@ type TrunkPut struct {
 // Trunks is the carriers' ways in.
 type Trunks interface {
 	ListTrunks(ctx context.Context) ([]routing.Trunk, error)
-	// PutTrunk adds a trunk or replaces the one of its name, as p says.
+	// PutTrunk adds a trunk or replaces the one of its name, as p says. ErrConflict; ErrNotFound when Seen names one that is gone;
+	// ErrNoPassword when its challenge has none, and none that fits was there.
 	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, p TrunkPut) error
 	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
 }

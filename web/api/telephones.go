@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"holdfast/services/telephone"
-	"holdfast/tenants/routing"
 )
 
 // ListTelephones lists the tenant's telephones.
@@ -20,7 +19,7 @@ func (h *handlers) ListTelephones(ctx context.Context, _ ListTelephonesRequestOb
 	}
 	out := ListTelephones200JSONResponse{Items: make([]Telephone, len(all))}
 	for i, t := range all {
-		out.Items[i] = h.telephone(ctx, t)
+		out.Items[i] = telephoneOf(t)
 	}
 	return out, nil
 }
@@ -38,7 +37,7 @@ func (h *handlers) GetTelephone(ctx context.Context, r GetTelephoneRequestObject
 	if err != nil {
 		return nil, err
 	}
-	return GetTelephone200JSONResponse{Body: h.telephone(ctx, t), Headers: GetTelephone200ResponseHeaders{ETag: etag(t.Revision)}}, nil
+	return GetTelephone200JSONResponse{Body: telephoneOf(t), Headers: GetTelephone200ResponseHeaders{ETag: etag(t.Revision)}}, nil
 }
 
 // PutTelephone gives a user one; the one that is there has to be named.
@@ -64,7 +63,7 @@ func (h *handlers) PutTelephone(ctx context.Context, r PutTelephoneRequestObject
 	if t, err = h.Telephones.Put(ctx, actor, t, r.Body.Password); err != nil {
 		return nil, err
 	}
-	return PutTelephone200JSONResponse{Body: h.telephone(ctx, t), Headers: PutTelephone200ResponseHeaders{ETag: etag(t.Revision)}}, nil
+	return PutTelephone200JSONResponse{Body: telephoneOf(t), Headers: PutTelephone200ResponseHeaders{ETag: etag(t.Revision)}}, nil
 }
 
 // DeleteTelephone takes a user's away.
@@ -76,9 +75,6 @@ func (h *handlers) DeleteTelephone(ctx context.Context, r DeleteTelephoneRequest
 	if h.Telephones == nil {
 		return nil, ErrAway
 	}
-	if _, err := h.Telephones.Get(ctx, traceOf(ctx).actor, id); err != nil { // whoever has none is told so first
-		return nil, err
-	}
 	revision, err := seen(r.Params.IfMatch)
 	if err != nil {
 		return nil, err
@@ -89,10 +85,10 @@ func (h *handlers) DeleteTelephone(ctx context.Context, r DeleteTelephoneRequest
 	return DeleteTelephone204Response{}, nil
 }
 
-func (h *handlers) telephone(ctx context.Context, t telephone.Telephone) Telephone {
+func telephoneOf(t telephone.Telephone) Telephone {
 	return Telephone{
 		UserID: string(t.Operator), UserName: t.Name, Email: t.Email, User: t.User, Md5: t.MD5, RegisteredUntil: moment(t.Until),
-		SignIn: routing.PhoneUser(traceOf(ctx).actor.Tenant, t.User),
+		SignIn: t.SignIn,
 	}
 }
 
@@ -106,8 +102,7 @@ func telephoneFault(err error) *fault {
 		_, missing := seen(nil)
 		return faultOf(missing)
 	case errors.As(err, &old):
-		t := old.Now
-		return changed(map[string]any{"user_id": t.Operator, "user": t.User, "md5": t.MD5}, t.Revision, t.Last.By, t.Last.At, err)
+		return changed(telephoneOf(old.Now), old.Now.Revision, old.Now.Last.By, old.Now.Last.At, err)
 	case errors.Is(err, telephone.ErrTaken):
 		return &fault{
 			status: http.StatusConflict, code: "taken", title: "Another telephone has this name.",

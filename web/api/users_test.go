@@ -86,7 +86,7 @@ func (phones) Get(_ context.Context, actor tenants.Actor, id tenants.OperatorID)
 	if actor.Tenant != "harbor" || id != harborPerson {
 		return telephone.Telephone{}, telephone.ErrNotFound
 	}
-	return telephone.Telephone{Operator: id, Name: "Ada of Harbor", Email: "ada@harbor.example", User: "ada", Revision: 1}, nil
+	return telephone.Telephone{Operator: id, Name: "Ada of Harbor", Email: "ada@harbor.example", User: "ada", SignIn: "ada.harbor", Revision: 1}, nil
 }
 
 func (p phones) Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, _ string) (telephone.Telephone, error) {

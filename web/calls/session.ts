@@ -14,7 +14,7 @@ export interface Wrong {
   field: string;
   code: string;
   text: string;
-  /** The name of what or whom it is about. */
+  /** The name of what or whom it is about; also a network or an address, or the least length. */
   about?: string;
 }
 

@@ -56,6 +56,8 @@ export class DeskStore {
   /** Another page of this operator was on this duty when this one came: it is closed now, and that is said. */
   tookOver = $state(false);
   private fresh = false;
+  /** The server said why this page cannot begin; it goes on trying. */
+  private unseated = false;
   /** An earlier try of this page to connect failed on our side: the server may still count its socket. */
   private retried = false;
   speakingSince = $state(0);
@@ -209,6 +211,13 @@ export class DeskStore {
     if (message.ticket && !message.id) this.work.drafts.received(message.ticket);
     this.happen({ is: 'message', message, now: Date.now() });
     const duty = message.duty;
+    if (message.type === 'error' && !message.id && message.error) {
+      this.refused = message.error.code;
+      this.unseated = true;
+    } else if (duty && this.unseated) {
+      this.refused = '';
+      this.unseated = false;
+    }
     if (duty?.secret) this.session.keepDuty(duty.duty, duty.secret);
     if (duty?.took_over && !this.retried) this.tookOver = true;
     if (duty && this.fresh) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -66,8 +67,12 @@ func (s *Server) desk(ctx context.Context, c *socket, actor tenants.Actor, resum
 	seat, err := s.cfg.Desk.SignOn(signing, actor, resume, d.show, c.bye)
 	cancel()
 	if err != nil {
-		c.log.Error("sign-on failed", "error", err)
 		p := problemOf(err)
+		level := slog.LevelError
+		if p.Code == "on_phone" { // nothing is wrong
+			level = slog.LevelInfo
+		}
+		c.log.Log(ctx, level, "sign-on failed", "error", err)
 		c.refuse("", p.Code, p.Text)
 		c.bye("refused")
 		<-ctx.Done()

@@ -28,7 +28,7 @@ func (s Switchboard) SignOn(_ context.Context, actor tenants.Actor, resume tenan
 	case errors.Is(err, switchboard.ErrNoOperator):
 		return nil, &Problem{Code: "forbidden", Text: "This user cannot take calls. Ask an administrator to make you an operator."}
 	case errors.Is(err, switchboard.ErrOnPhone):
-		return nil, &Problem{Code: "away", Text: "You are in a call at your telephone. The page connects by itself when it is over."}
+		return nil, &Problem{Code: "on_phone", Text: "You are in a call at your telephone. The page connects by itself when it is over."}
 	case err != nil:
 		return nil, err
 	}

@@ -28,6 +28,10 @@ var ErrTaken = errors.New("the name is taken")
 // ErrChanged says that a trunk is not any more what somebody saw who replaces it.
 var ErrChanged = errors.New("changed meanwhile")
 
+// ErrNoPassword says that a trunk's calls must prove to know a password, and that there is none: it was not typed, and none that was
+// there is for the same user and realm.
+var ErrNoPassword = errors.New("no password to prove")
+
 // trunkColumns are what readTrunk reads.
 const trunkColumns = `name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
 	in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys`
@@ -225,7 +229,8 @@ func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
 // PutTrunk adds a trunk or replaces the one of its name. Only the platform has trunks. seen is the [routing.Trunk.Revision] of
 // the one that is replaced: ErrChanged when it is another by now, ErrNotFound when there is none; "" replaces whatever is there.
 // A way out without a password keeps the one that was there, as long as all else of it is the same; so does what its calls must
-// prove, for the same user and realm: a password is never shown, so nobody can type it again.
+// prove, for the same user and realm: a password is never shown, so nobody can type it again. ErrNoPassword when that leaves none to
+// prove.
 func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk, seen string) error {
 	return s.putTrunk(ctx, t, func(was *routing.Trunk) error {
 		switch {
@@ -240,7 +245,7 @@ func (s *Store) PutTrunk(ctx context.Context, t routing.Trunk, seen string) erro
 	})
 }
 
-// AddTrunk adds a trunk. ErrTaken when there is one of its name, of which nothing is changed.
+// AddTrunk adds a trunk. ErrTaken when there is one of its name, of which nothing is changed; ErrNoPassword as in PutTrunk.
 func (s *Store) AddTrunk(ctx context.Context, t routing.Trunk) error {
 	return s.putTrunk(ctx, t, func(was *routing.Trunk) error {
 		if was != nil {
@@ -280,6 +285,9 @@ func (s *Store) putTrunk(ctx context.Context, t routing.Trunk, may func(was *rou
 			return err
 		}
 		keepPasswords(was, &out, &ask)
+		if t.Ask != nil && len(ask.Sealed) == 0 {
+			return ErrNoPassword
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO trunks (`+trunkColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,

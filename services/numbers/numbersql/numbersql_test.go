@@ -247,8 +247,11 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 		t.Errorf("a change of a trunk that is gone: %v", err)
 	}
 	carrier.Ask = &routing.Challenge{User: "another", Realm: "ours"} // nobody could prove anything
-	if err := b.sql.PutTrunk(t.Context(), carrier, ""); err == nil {
-		t.Error("a user without a password was kept")
+	if err := b.sql.PutTrunk(t.Context(), carrier, ""); !errors.Is(err, numbersql.ErrNoPassword) {
+		t.Errorf("a user without a password: %v", err)
+	}
+	if err := b.sql.PutTrunk(t.Context(), carrier, seen); !errors.Is(err, numbersql.ErrChanged) {
+		t.Errorf("who has seen what is not there any more is asked for its password: %v", err)
 	}
 	if err := b.sql.PutTrunk(t.Context(), routing.Trunk{Name: "No Good", Signal: carrier.Signal}, ""); err == nil {
 		t.Error("a name that is no slug was kept")

@@ -48,7 +48,7 @@ it('asks the server for a new trunk only, and shows at the name that it is taken
 });
 
 it('shows a network and an address that cannot be used at their fields', async () => {
-  const signal = { field: 'signal', code: 'too_wide', text: 'is wider', about: '0.0.0.0/0' };
+  const signal = { field: 'signal[0]', code: 'too_wide', text: 'is wider', about: '0.0.0.0/0' };
   const media = { field: 'media[1]', code: 'not_networks', text: 'is none' };
   const options = { field: 'options', code: 'not_host_port', text: 'write it' };
   const POST = async () => answered(400, { code: 'bad_request', errors: [signal, media, options] });
@@ -57,7 +57,7 @@ it('shows a network and an address that cannot be used at their fields', async (
   await fireEvent.input(screen.getByLabelText('Name'), { target: { value: 'carrier' } });
   await fireEvent.input(screen.getByLabelText('SIP from'), { target: { value: '0.0.0.0/0' } });
   await fireEvent.click(screen.getByRole('button', { name: 'Add' }));
-  await screen.findByText(/^0\.0\.0\.0\/0 is wider than any carrier\./);
+  await screen.findByText(/^1: 0\.0\.0\.0\/0 is wider than any carrier\./);
   expect(screen.getByText(/^2: Write networks such as/)).toBeTruthy();
   for (const label of ['SIP from', 'Media from', 'OPTIONS to'])
     expect(screen.getByLabelText(label).getAttribute('aria-invalid')).toBe('true');
@@ -228,6 +228,7 @@ it('shows who was first what is there, and saves over it only when told to', asy
   await form.findByText('Somebody changed this meanwhile.');
   await fireEvent.click(form.getByRole('button', { name: 'Take theirs' }));
   expect((form.getByLabelText('New calls a second') as HTMLInputElement).value).toBe('9');
+  await waitFor(() => expect(document.activeElement).toBe(form.getByRole('heading')));
   await set('New calls a second', '60');
   await save();
   await screen.findByRole('form', { name: 'Add a trunk' });

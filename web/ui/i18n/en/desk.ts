@@ -271,6 +271,7 @@ export const desk = {
   'refused.forbidden': 'You may not do that.',
   'refused.too_many': 'Too many commands at once; try again.',
   'refused.away': 'Something the server needs is away. Callers are still answered; try again in a moment.',
+  'refused.on_phone': 'You are in a call at your telephone. The page connects by itself when it is over.',
   'refused.no_third': 'Nobody else is in this call, or has answered yet.',
   'refused.not_yours': 'Another operator has this call. It is yours once that operator leaves.',
   'refused.no_operator': 'That operator is not free for this account any more. Choose another.',

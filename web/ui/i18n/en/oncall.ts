@@ -39,7 +39,7 @@ export const oncall = {
   'wrong.not_replaced': 'This cannot be replaced any more. Choose again.',
   'wrong.ends_first': 'The end must be after the beginning.',
   'wrong.over': 'This is over already. Choose a later time.',
-  'wrong.long_ago': 'This is too long ago.',
+  'wrong.long_ago': 'This is more than 31 days ago.',
   'wrong.far_ahead': 'This is more than a year away. What holds longer belongs in the schedule or the instructions.',
   'wrong.many_overrides': 'This schedule holds as many overrides as it can. End some of them.',
   'wrong.many_notes': 'This account holds as many notes as it can. End some of them.',

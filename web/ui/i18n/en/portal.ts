@@ -346,7 +346,7 @@ export const portal = {
   'team.disabled': 'Disabled: cannot sign in',
   'team.nolanguage': 'No languages: is offered no calls',
   'team.phone.here': 'Telephone {name}: registered until {at}',
-  'team.phone.gone': 'Telephone {name}: not registered',
+  'team.phone.gone': 'Telephone {name}: not registered at this server',
   'team.edit': 'Change',
   'team.edit.title': 'Change {name}',
   'team.save': 'Save',

@@ -276,6 +276,7 @@ export const desk: Record<keyof typeof en, string> = {
   'refused.too_many': 'Egyszerre túl sok parancs; próbálja újra.',
   'refused.away':
     'Valami, amire a kiszolgálónak szüksége van, nem érhető el. A hívókat továbbra is fogadjuk; próbálja újra egy kis idő múlva.',
+  'refused.on_phone': 'Ön a telefonján beszél. Ha a hívásnak vége, az oldal magától kapcsolódik.',
   'refused.no_third': 'Nincs más ebben a hívásban, vagy még nem vette fel.',
   'refused.not_yours': 'Ez a hívás egy másik kezelőé. Öné lesz, ha ő kilép.',
   'refused.no_operator': 'Ez a kezelő már nem szabad ehhez az ügyfélhez. Válasszon mást.',

@@ -41,7 +41,7 @@ export const oncall: Record<keyof typeof en, string> = {
   'wrong.not_replaced': 'Ez már nem helyettesíthető. Válasszon újra.',
   'wrong.ends_first': 'A vége a kezdete után legyen.',
   'wrong.over': 'Ez már elmúlt. Válasszon későbbi időpontot.',
-  'wrong.long_ago': 'Ez túl régen volt.',
+  'wrong.long_ago': 'Ez több mint 31 napja volt.',
   'wrong.far_ahead':
     'Ez több mint egy év múlva van. Ami tovább érvényes, annak a beosztásban vagy az utasításokban a helye.',
   'wrong.many_overrides': 'Ehhez a beosztáshoz nem vehető fel több helyettesítés. Zárjon le néhányat.',

@@ -353,7 +353,7 @@ export const portal: Record<keyof typeof en, string> = {
   'team.disabled': 'Letiltva: nem jelentkezhet be',
   'team.nolanguage': 'Nincs nyelve: nem kap hívást',
   'team.phone.here': 'Telefon ({name}): bejelentkezve eddig: {at}',
-  'team.phone.gone': 'Telefon ({name}): nincs bejelentkezve',
+  'team.phone.gone': 'Telefon ({name}): ezen a kiszolgálón nincs bejelentkezve',
   'team.edit': 'Módosítás',
   'team.edit.title': '{name} adatai',
   'team.save': 'Mentés',
