@@ -34,6 +34,13 @@ func TestACallOfAnEarlierBuildIsFoldedAsItWas(t *testing.T) {
 	}
 }
 
+func TestAnOrderThatComesBeforeTheAnswerIsKnownHolds(t *testing.T) {
+	s := mustFold(t, invited(ForQueue), picked, Event{Type: Ordered, Order: OrderVoicemail, By: "Sue"}, answering)
+	if s.Phase != Announcing || s.Offer != "" {
+		t.Fatalf("%s, offered to %q", s.Phase, s.Offer)
+	}
+}
+
 func TestAGreetingToBeHeardInFullEndsBeforeTheOperatorIsJoined(t *testing.T) {
 	first := invited(ForQueue)
 	first.Plan.GreetingInFull = true

@@ -197,6 +197,19 @@ func (m *move) ordered() error {
 	return nil
 }
 
+// orderedEarly: a caller is answered a moment before the call has heard of that, and a supervisor may be that quick.
+func (m *move) orderedEarly() error {
+	switch {
+	case m.s.Plan.Kind != ForQueue:
+		return m.refuse("nobody waits for an operator")
+	case m.e.Order != OrderVoicemail || m.s.JoinAfter:
+		return m.ordered()
+	}
+	m.s.Plan.OnDuty = 0 // once it is answered, the message is announced
+	m.leaveQueue("voicemail")
+	return nil
+}
+
 func (m *move) greet() {
 	m.s.Greeted, m.s.Greeting = true, true
 	m.play(false, Greeting)

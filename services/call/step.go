@@ -167,6 +167,8 @@ func (m *move) inArriving() error {
 	case Unstaffed:
 		m.s.Plan.OnDuty = 0
 		m.leaveQueue("unstaffed")
+	case Ordered:
+		return m.orderedEarly()
 	case Accepted:
 		if !m.current() {
 			return ErrStale
