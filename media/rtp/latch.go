@@ -12,12 +12,14 @@ const relockAfter = 1500 * time.Millisecond
 
 // latch decides whose packets are the peer's.
 type latch struct {
-	allowed []netip.Prefix // from where a peer behind NAT may come
-	named   netip.AddrPort // by the SDP; invalid before the first Set
-	locked  netip.AddrPort // who is heard and sent to; invalid until the first valid packet
-	heard   time.Time      // last packet of locked
-	former  netip.AddrPort // locked before the peer moved
-	moved   time.Time      // when it moved
+	allowed  []netip.Prefix // from where a peer behind NAT may come
+	confined bool           // and it may name no other address either
+	said     netip.AddrPort // by the SDP; invalid before the first Set
+	named    netip.AddrPort // said, where it is believed
+	locked   netip.AddrPort // who is heard and sent to; invalid until the first valid packet
+	heard    time.Time      // last packet of locked
+	former   netip.AddrPort // locked before the peer moved
+	moved    time.Time      // when it moved
 }
 
 // admits says whether a packet from src may be looked at.
@@ -42,6 +44,20 @@ func (l *latch) inside(addr netip.Addr) bool {
 	return false
 }
 
+// believed is an address that the SDP names; invalid when a confined peer may not name it.
+func (l *latch) believed(addr netip.AddrPort) netip.AddrPort {
+	if l.confined && !l.inside(addr.Addr()) {
+		return netip.AddrPort{}
+	}
+	return addr
+}
+
+// allow sets from where the peer may come, and whether it is confined to that.
+func (l *latch) allow(from []netip.Prefix, confined bool) {
+	l.allowed, l.confined = from, confined
+	l.named = l.believed(l.said)
+}
+
 // take notes a valid packet of an admitted source, which is the peer from now on; changed says that it was not before.
 func (l *latch) take(src netip.AddrPort, now time.Time) (changed bool) {
 	changed = src != l.locked
@@ -52,11 +68,11 @@ func (l *latch) take(src netip.AddrPort, now time.Time) (changed bool) {
 // name sets the address of the SDP and says whether it is a new one, which opens the lock again. A hold that names no
 // address keeps the one before.
 func (l *latch) name(addr netip.AddrPort, now time.Time) (changed bool) {
-	if !addr.IsValid() || addr == l.named {
+	if !addr.IsValid() || addr == l.said {
 		return false
 	}
-	first := !l.named.IsValid()
-	l.named = addr
+	first := !l.said.IsValid()
+	l.said, l.named = addr, l.believed(addr)
 	if l.locked != addr {
 		if !first { // else nobody has moved: who is behind NAT and speaks sooner than the SDP comes is the same peer still
 			l.former, l.moved = l.locked, now

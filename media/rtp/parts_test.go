@@ -13,6 +13,7 @@ import (
 
 	"holdfast/media"
 	"holdfast/media/mediatest"
+	"holdfast/media/sdp"
 )
 
 func TestLatch(t *testing.T) {
@@ -57,6 +58,43 @@ func TestLatch(t *testing.T) {
 	check("moved, another inside", rival, true)
 	now = now.Add(relockAfter)
 	check("moved long ago, still from where it was before", nat, true)
+}
+
+func TestAConfinedPeerNamesNobodyElse(t *testing.T) {
+	t.Parallel()
+	now, victim, nat := time.Unix(1000, 0), addr("127.66.0.1:4000"), addr("127.0.0.2:5000")
+	r := receiver{out: newSender(time.Now)}
+	set := func(to netip.AddrPort) {
+		t.Helper()
+		if err := r.set(sdp.Media{Remote: to, RTCP: netip.AddrPortFrom(to.Addr(), to.Port()+1), Send: true, Receive: true}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.allow(home, true)
+	set(victim)
+	if to, _, ok := r.block(now); ok || r.latch.target().IsValid() {
+		t.Errorf("media goes to %v, reports to %v", r.latch.target(), to)
+	}
+	if r.latch.admits(victim, now) || r.admitsRTCP(victim) || !r.latch.admits(nat, now) {
+		t.Error("heard is who was named, and not who is inside")
+	}
+	r.latch.take(nat, now)
+	set(victim)
+	if r.latch.target() != nat {
+		t.Errorf("said once more, it is no news: target %v", r.latch.target())
+	}
+	set(addr("127.66.0.1:4002"))
+	if r.latch.target().IsValid() {
+		t.Errorf("moved to nobody knows where: target %v", r.latch.target())
+	}
+	set(addr("127.0.0.7:4000"))
+	if to, _, ok := r.block(now); !ok || r.latch.target() != addr("127.0.0.7:4000") || to != addr("127.0.0.7:4001") {
+		t.Errorf("named inside: target %v, reports to %v", r.latch.target(), to)
+	}
+	r.allow(nil, true)
+	if r.latch.target().IsValid() {
+		t.Errorf("it may be there no more: target %v", r.latch.target())
+	}
 }
 
 func TestSequenceSeesLossRepetitionAndNewRuns(t *testing.T) {

@@ -221,6 +221,7 @@ func (r *receiver) count(h header, now time.Time) {
 func (r *receiver) set(peer sdp.Media, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	peer.RTCP = r.latch.believed(peer.RTCP)
 	if r.latch.name(peer.Remote, now) {
 		r.control.forget()
 	}
@@ -239,11 +240,11 @@ func (r *receiver) set(peer sdp.Media, now time.Time) error {
 	return r.out.set(peer, r.latch.target())
 }
 
-// allow replaces the prefixes from which a peer behind NAT may come.
-func (r *receiver) allow(from []netip.Prefix) {
+// allow replaces the prefixes from which a peer behind NAT may come, and to which it may be confined.
+func (r *receiver) allow(from []netip.Prefix, confined bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.latch.allowed = slices.Clone(from)
+	r.latch.allow(slices.Clone(from), confined)
 }
 
 // quiet says once that the peer should be heard and was not for a while, once that its packets have had no sound in them, and

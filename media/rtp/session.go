@@ -66,7 +66,11 @@ func (s *Session) Await(on bool) {
 }
 
 // Allow says from where the peer may send beside the address of its SDP, in place of what Open was told.
-func (s *Session) Allow(from []netip.Prefix) { s.in.allow(from) }
+func (s *Session) Allow(from []netip.Prefix) { s.in.allow(from, false) }
+
+// Confine is Allow for a peer that is not believed where it is: an address outside of these that its SDP names, from the next Set
+// on, gets nothing, and packets from inside tell where it is. So nobody has us send audio to somebody else.
+func (s *Session) Confine(to []netip.Prefix) { s.in.allow(to, true) }
 
 // TakesDigits says whether the peer agreed to events of RFC 4733.
 func (s *Session) TakesDigits() bool {

@@ -192,6 +192,7 @@ func (d *dialog) agree(m *sdp.Media) {
 	if m == nil {
 		return
 	}
+	d.confine()
 	d.session.Set(*m)
 	d.encrypted(m.Crypto)
 	held := !m.Send

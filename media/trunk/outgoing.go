@@ -208,7 +208,11 @@ func (o *outgoing) try(t routing.Trunk, ring <-chan time.Time) (media.Ending, ve
 		o.s.cfg.Log.Warn("a trunk takes no calls from us", "trunk", t.Name, "error", "its keys may not be sent in clear")
 		return unreachable, next
 	}
-	o.session.Allow(from)
+	if o.phone != nil {
+		o.session.Confine(o.s.mediaOf(o.phone, t))
+	} else {
+		o.session.Allow(from)
+	}
 	o.session.Await(t.Encryption != routing.EncryptionOff)
 	o.early = false
 	a := newAttempt(o, t, to)

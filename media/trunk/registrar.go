@@ -3,6 +3,7 @@ package trunk
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -214,4 +215,27 @@ func (s *Server) reach(user string) (*binding, []routing.Trunk) {
 	}
 	t.Out = &routing.WayOut{Target: b.source.String(), Domain: s.at(b.transport).Addr().String()}
 	return b, []routing.Trunk{t}
+}
+
+// mediaOf is where a telephone's audio comes from, and the only places where any is sent: where it registered from, at the time of the
+// call and since, which is proven, and the addresses that its trunk names for media. Its description may name any address on earth.
+func (s *Server) mediaOf(b *binding, t routing.Trunk) []netip.Prefix {
+	host := func(a netip.Addr) netip.Prefix { a = a.Unmap().WithZone(""); return netip.PrefixFrom(a, a.BitLen()) }
+	places := append(slices.Clone(t.Media), host(b.source.Addr()))
+	s.registry.mu.Lock()
+	defer s.registry.mu.Unlock()
+	if now := s.registry.bound[b.user]; now != nil && now != b {
+		places = append(places, host(now.source.Addr()))
+	}
+	return places
+}
+
+// confine keeps the audio of a telephone where it is, which may have moved since the call began.
+func (d *dialog) confine() {
+	d.mu.Lock()
+	carrier := d.carrier
+	d.mu.Unlock()
+	if d.phone != nil && carrier != nil {
+		d.session.Confine(d.s.mediaOf(d.phone, *carrier))
+	}
 }
