@@ -82,8 +82,8 @@ func (b *bench) peak(ctx context.Context, n *node, phone *load.Phone) (peak floa
 	if b.quick {
 		return 100, 200, 10, time.Second, nil
 	}
-	t := &dial{bench: b, node: n, phone: phone, name: "overload", user: "answer", d: 3 * time.Second, tried: map[int]rates{}}
-	rate, err := search{steps: rateLadder, tries: 2}.largest(func(rate int) (bool, error) { r, err := t.try(ctx, rate); return r.borne(), err })
+	t := &dial{bench: b, node: n, phone: phone, name: "overload", user: "answer", d: 3 * time.Second, tried: map[int][]rates{}}
+	rate, err := search{steps: rateLadder, tries: rateTries}.largest(func(rate int) (bool, error) { r, err := t.try(ctx, rate); return r.borne(), err })
 	err = errors.Join(err, ifZero(rate, "not even one call a second is answered in time"))
 	return float64(rate), min(mostOffered, int(tooMuch*float64(rate))), liveCalls, overloadFor, err
 }

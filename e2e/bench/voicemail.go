@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +104,7 @@ func (b *bench) voicemail(ctx context.Context) error {
 		}
 		b.out.add("voicemail", "recordings_per_core", "recordings", float64(count))
 		b.out.add("voicemail", "loss_pct", "percent", best.missing)
+		b.out.add("voicemail", "redialled", "calls", float64(best.redialled))
 		b.out.share("voicemail", best.core)
 		where, rated = where.again(count), count
 	}
@@ -128,9 +128,10 @@ type tape struct {
 
 // taken is how a set of recordings went.
 type taken struct {
-	missing float64 // percent of the frames
-	core    share
-	paced   bool
+	missing   float64 // percent of the frames
+	redialled int     // calls of callers who had been told to come again
+	core      share
+	paced     bool
 }
 
 // record lets count callers leave messages at once, and looks at what was kept.
@@ -139,10 +140,12 @@ func (t *tape) record(ctx context.Context, count int, profiled bool) (r taken, e
 	if err := clean(folder); err != nil {
 		return r, err
 	}
-	calls, err := t.dial(ctx, count)
+	dialled, err := t.dial(ctx, count)
 	if err != nil {
 		return r, err
 	}
+	calls := dialled.answered
+	r.redialled = dialled.redialled
 	time.Sleep(beepFor)
 	wait := func() {}
 	if profiled {
@@ -183,29 +186,22 @@ func (t *tape) record(ctx context.Context, count int, profiled bool) (r taken, e
 }
 
 // dial lets count callers call; those who are answered are ready to talk.
-func (t *tape) dial(ctx context.Context, count int) ([]*load.Call, error) {
+func (t *tape) dial(ctx context.Context, count int) (reached, error) {
 	t.studio.Clear()
-	calls := make([]*load.Call, 0, count)
-	tick := time.NewTicker(time.Second / setUpRate)
-	defer tick.Stop()
-	for range count {
-		<-tick.C
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		calls = append(calls, t.phone.Invite("record", t.studio.CallerAddr()))
+	r, err := callers{t.phone, func() *load.Call { return t.phone.Invite("record", t.studio.CallerAddr()) }, setUpRate}.reach(ctx, count)
+	if err != nil {
+		return r, err
 	}
-	if err := t.phone.Settled(calls); err != nil {
-		return nil, err
-	}
-	answered := slices.DeleteFunc(calls, func(c *load.Call) bool { return !c.Answered() })
-	for _, c := range answered {
+	for _, c := range r.answered {
 		t.studio.AddCaller(c.Media)
 	}
-	if len(answered) < count {
-		note("voicemail: %d of %d callers were not answered", count-len(answered), count)
+	if r.refused > 0 {
+		note("voicemail: %d of %d callers were told to come again, and called %d times more", r.refused, count, r.redialled)
 	}
-	return answered, nil
+	if r.never > 0 {
+		note("voicemail: %d of %d callers were never answered", r.never, count)
+	}
+	return r, nil
 }
 
 func clean(folder string) error {

@@ -111,3 +111,16 @@ func TestAPhoneIsAnsweredAndHangsUp(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestACallerUnderstandsWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{
+		"2": 2 * time.Second, "5;duration=3600": 5 * time.Second, "18 (in a meeting)": 18 * time.Second, "0": 0, "999999": mostAfter,
+		"": -1, "soon": -1, "-3": -1, "99999999999999999999": -1,
+	} {
+		got, ok := retryAfter([]byte(value))
+		if ok != (want >= 0) || ok && got != want {
+			t.Errorf("%q: %v, %t", value, got, ok)
+		}
+	}
+}

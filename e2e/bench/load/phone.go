@@ -41,6 +41,7 @@ type Call struct {
 	Media      netip.AddrPort // where the server wants audio, by its SDP
 	Status     int            // final status; 0: none came
 	Later      bool           // a refusal said when to come again (Retry-After)
+	After      time.Duration  // how long after it that is
 	GivenUp    bool           // a request was never answered
 
 	index   int
@@ -261,7 +262,8 @@ func (p *Phone) take(m []byte, now time.Time) {
 				c.target = string(bytes.Trim(uri, "<>"))
 			}
 		} else {
-			c.over, c.Later = true, len(header(m, "Retry-After")) > 0
+			c.over = true
+			c.After, c.Later = retryAfter(header(m, "Retry-After"))
 		}
 	}
 	if status == 200 {
@@ -269,6 +271,19 @@ func (p *Phone) take(m []byte, now time.Time) {
 	} else {
 		p.refused(c)
 	}
+}
+
+// mostAfter bounds what a caller believes of when to come again.
+const mostAfter = time.Minute
+
+// retryAfter reads Retry-After (RFC 3261 section 20.33): seconds, and perhaps a comment or parameters. false: there is none.
+func retryAfter(value []byte) (after time.Duration, ok bool) {
+	end := bytes.IndexFunc(value, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(value)
+	}
+	seconds, err := strconv.ParseUint(string(value[:end]), 10, 32)
+	return min(time.Duration(seconds)*time.Second, mostAfter), err == nil //nolint:gosec // 32 bits
 }
 
 // refused acknowledges a refusal inside the INVITE's transaction: same branch, same request line.

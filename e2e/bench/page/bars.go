@@ -23,6 +23,8 @@ var bars = []bar{
 	{"bridge_srtp", "in_time_p99_ms", "Delay added, 99th percentile", true, 5, ""},
 	{"bridge_srtp", "kib_per_call", "Memory of a bridged call", true, 60, ""},
 	{"setup_answer", "calls_per_second_in_time", "Calls answered a second, 99 % of them within 50 ms", false, 1000, "Asterisk 340, FreeSWITCH 120"},
+	{"setup_answer", "p99_at_bar_ms", "How long callers wait for the answer at 1,000 calls a second, 99th percentile", true, 50, ""},
+	{"setup_answer", "lost_at_bar", "Of those calls, never answered", true, 0, ""},
 	{"setup_bridge", "calls_per_second", "Calls a second with a second leg", false, 500, "Asterisk 180, FreeSWITCH 40"},
 	{"voicemail", "recordings_per_core", "Voicemails recorded at once", false, 3000, "Asterisk 890, FreeSWITCH over 300"},
 	{"voicemail", "loss_pct", "Recorded audio that is missing", true, 0.1, ""},
