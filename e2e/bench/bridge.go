@@ -40,30 +40,34 @@ type stage struct {
 	*process
 	studio *load.Studio
 	phone  *load.Phone
-	agent  *load.Agent // of a whole server
+	agent  *load.Agent     // of a whole server
+	asker  *load.RTPEngine // of rtpengine
 	calls  int
 	before int     // calls of the phone that were none of these
 	empty  float64 // bytes in use before the first call
-	idle   int     // goroutines then
+	idle   int     // goroutines then, of a server of ours
 	once   sync.Once
 	// connect brings up the calls from first up to, but not including, end.
 	connect func(ctx context.Context, first, end int) error
 }
 
-func (b *bench) stage(ctx context.Context, kind string, cores int) (*stage, error) {
-	p, err := rival(ctx, kind, cores)
+func (b *bench) stage(ctx context.Context, kind string, cores int) (s *stage, err error) {
+	s = &stage{}
+	if strings.HasPrefix(kind, rtpengine) {
+		s.process, s.asker, err = startRTPEngine(ctx, cores)
+	} else {
+		s.process, err = startRival(ctx, kind, cores)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{process: p}
-	if s.studio, err = load.NewStudio(callerHost); err == nil && !strings.HasPrefix(kind, "floor") {
-		s.phone, err = load.NewPhone(callerHost, netip.MustParseAddrPort(p.host+":5060"))
+	if s.studio, err = load.NewStudio(callerHost); err == nil && s.asker == nil && !strings.HasPrefix(kind, "floor") {
+		s.phone, err = load.NewPhone(callerHost, netip.MustParseAddrPort(s.host+":5060"))
 	}
-	if err != nil {
-		s.close()
-		return nil, err
+	if err == nil {
+		s.empty, err = s.resident()
 	}
-	if s.empty, err = s.resident(); err == nil {
+	if err == nil && s.asker == nil {
 		s.idle, err = s.goroutines(ctx)
 	}
 	if err != nil {
@@ -72,6 +76,7 @@ func (b *bench) stage(ctx context.Context, kind string, cores int) (*stage, erro
 	}
 	s.connect = map[string]func(context.Context, int, int) error{
 		"bridge": s.srtp, "relay": s.both, "diago": s.both, "floor": s.floor, "floor_apart": s.floorApart,
+		rtpengine: s.engine, rtpengine + "_srtp": s.engineSRTP,
 	}[kind]
 	return s, nil
 }
@@ -84,6 +89,9 @@ func (s *stage) close() {
 		}
 		if s.agent != nil {
 			s.agent.Close()
+		}
+		if s.asker != nil {
+			s.asker.Close()
 		}
 		if s.studio != nil {
 			s.studio.Stop()
@@ -207,6 +215,7 @@ type seen struct {
 	core  share
 	cost  float64 // CPU seconds a packet relayed
 	paced bool    // the generator sent what it should
+	srtp  string  // the operators' profile; "" of plain RTP
 }
 
 func (s *stage) measure(ctx context.Context, n int, d time.Duration) (seen, error) {
@@ -215,7 +224,7 @@ func (s *stage) measure(ctx context.Context, n int, d time.Duration) (seen, erro
 	}
 	s.studio.Talk(n)
 	s.studio.Measure(settleFor, 0)
-	var m seen
+	m := seen{srtp: s.studio.Profile()}
 	var err error
 	m.core, err = s.load(func() error { m.Tally = s.studio.Measure(d, graceFor); return ctx.Err() })
 	m.cost = m.core.server * d.Seconds() / float64(max(1, m.Received))

@@ -15,8 +15,12 @@
 //     of the packets are lost and 99 % take less than 20 ms, calls_in_time that with 5 ms; loss and delay (server only) are those
 //     at that number, memory and goroutines those of 300 calls, kib_after what is left of a call's memory when all are over.
 //     floor_calls_per_core is what the floor carries by the same measure: a loop on as many sockets that looks at nothing.
-//     ratio_to_floor and ratio_to_diago compare the server's CPU time a packet at half its number, in the same run: 0.5 to floor
-//     is twice the floor's cost, 2 to diago half of diago's, which relays plain RTP. sweep_ lines are points of the page's plots.
+//     rtpengine_calls_per_core is what rtpengine carries, where that program is installed (Debian: rtpengine-daemon): in user
+//     space with one thread, set up over its ng protocol, to operators in SRTP with keys in SDP, without ICE and DTLS.
+//     share_of_floor_calls and share_of_rtpengine_calls are calls_per_core of theirs in the same run: 1 is as many, 2 twice.
+//     ratio_to_floor, ratio_to_rtpengine and ratio_to_diago compare the server's CPU time a packet at half its number, in the
+//     same run: 0.5 to floor is twice the floor's cost, 2 to diago half of diago's, which relays plain RTP in both. sweep_
+//     lines are points of the page's plots.
 //   - offer: a hundred callers a second call the bench user "queue", whose operators are 1,000 telephones: how long from a
 //     caller's INVITE until a telephone has the one for that call.
 //   - overload: far more callers come than a node can set up, while a hundred calls talk: how many are answered in time, refused,

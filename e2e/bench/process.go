@@ -43,7 +43,7 @@ type process struct {
 // host is a loopback address of this process's own; the end-to-end tests have 127.100 to 127.199.
 func host(n int) string { return fmt.Sprintf("127.%d.%d.1", 210+n, 1+os.Getpid()%250) }
 
-// start runs a program on the server's cores, so many of them, and waits for a line that begins with ready.
+// start runs a program on the server's cores, so many of them, and waits for a line that begins with ready, where that is not "".
 func start(ctx context.Context, cores int, host, ready string, env []string, program string, args ...string) (*process, error) {
 	on := fmt.Sprintf("%d-%d", serverCore, serverCore+cores-1)
 	cmd := exec.Command("taskset", append([]string{"-c", on, program}, args...)...) //nolint:noctx // ended by stop; our own
@@ -63,10 +63,13 @@ func start(ctx context.Context, cores int, host, ready string, env []string, pro
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	announced := make(chan struct{})
+	if ready == "" {
+		close(announced)
+	}
 	go func() {
 		defer close(p.ended)
 		lines := bufio.NewScanner(out)
-		for told := false; lines.Scan(); {
+		for told := ready == ""; lines.Scan(); {
 			if !told && strings.HasPrefix(lines.Text(), ready) {
 				told = true
 				close(announced)
@@ -90,8 +93,8 @@ func start(ctx context.Context, cores int, host, ready string, env []string, pro
 	return nil, fmt.Errorf("%w:\n%s", err, p.log)
 }
 
-// rival runs one of our bench servers.
-func rival(ctx context.Context, kind string, cores int) (*process, error) {
+// startRival runs one of our bench servers.
+func startRival(ctx context.Context, kind string, cores int) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err

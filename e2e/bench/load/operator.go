@@ -31,7 +31,10 @@ const (
 )
 
 // keys are an operator's SRTP, one for each direction.
-type keys struct{ in, out *srtp.Context }
+type keys struct {
+	in, out *srtp.Context
+	profile srtp.ProtectionProfile
+}
 
 // Exchange gives an operator's SDP offer to the server and returns its answer.
 type Exchange func(ctx context.Context, offer string) (answer string, err error)
@@ -198,7 +201,7 @@ func handshake(ctx context.Context, a *air, cert tls.Certificate) (*keys, error)
 	if err := c.ExtractSessionKeysFromDTLS(&state, true); err != nil {
 		return nil, fmt.Errorf("SRTP keys: %w", err)
 	}
-	k := &keys{}
+	k := &keys{profile: c.Profile}
 	if k.out, err = srtp.CreateContext(c.Keys.LocalMasterKey, c.Keys.LocalMasterSalt, c.Profile); err != nil {
 		return nil, fmt.Errorf("SRTP: %w", err)
 	}

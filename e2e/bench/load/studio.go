@@ -175,6 +175,16 @@ func (s *Studio) addOperator(to netip.AddrPort, k *keys, check []byte) {
 	s.byAddr[s.OperatorAddr(n).Addr()] = e
 }
 
+// Profile is the SRTP of the newest operator; "" of plain RTP.
+func (s *Studio) Profile() (name string) {
+	s.do(func() {
+		if all := s.ends[FromOperator]; len(all) > 0 && all[len(all)-1].srtp != nil {
+			name = all[len(all)-1].srtp.profile.String()
+		}
+	})
+	return name
+}
+
 // Clear forgets all callers and operators.
 func (s *Studio) Clear() {
 	s.do(func() {

@@ -12,12 +12,14 @@ type bar struct {
 // bars are the bars of the product, in the order of the page.
 var bars = []bar{
 	{"bridge_rtp", "calls_in_time", "Bridged calls, plain RTP, 99 % of packets within 5 ms", false, 1200, "Asterisk 400, FreeSWITCH 200, rtpengine 670"},
+	{"bridge_rtp", "share_of_rtpengine_calls", "Bridged calls, plain RTP, of what rtpengine carries in the same run (1 = as many)", false, 1, ""},
 	{"bridge_rtp", "ratio_to_floor", "What the least that relays a packet costs, of what ours costs (1 = the same)", false, 0.7, ""},
 	{"bridge_rtp", "loss_pct", "Packets lost at the most calls", true, 0.1, ""},
 	{"bridge_rtp", "in_time_p50_ms", "Delay added, median", true, 0.3, "Asterisk 0.2–0.4 at half load, 10–60 at full"},
 	{"bridge_rtp", "in_time_p99_ms", "Delay added, 99th percentile", true, 5, ""},
 	{"bridge_rtp", "kib_per_call", "Memory of a bridged call", true, 60, "Asterisk 430–490"},
 	{"bridge_srtp", "calls_in_time", "Calls bridged to operators' SRTP, 99 % of packets within 5 ms", false, 1000, "rtpengine 380–430, pion 270–320"},
+	{"bridge_srtp", "share_of_rtpengine_calls", "Calls bridged to SRTP, of what rtpengine carries in the same run (1 = as many)", false, 1, ""},
 	{"bridge_srtp", "loss_pct", "Packets lost at the most calls", true, 0.1, ""},
 	{"bridge_srtp", "in_time_p50_ms", "Delay added, median", true, 0.3, ""},
 	{"bridge_srtp", "in_time_p99_ms", "Delay added, 99th percentile", true, 5, ""},

@@ -152,11 +152,12 @@ func plots(figures []Figure) []plot {
 		add(plot{
 			Title: b[1] + ": cost", XName: "calls at once", YName: "processor, % of a core",
 			Says: "A straight line means that a call costs the same however many there are. The last point is past what is borne.",
-		}, of("Holdfast", 0, b[0], "core_pct"), of("floor: the least that relays", 1, b[0], "floor_core_pct"))
+		}, of("Holdfast", 0, b[0], "core_pct"), of("floor: the least that relays", 1, b[0], "floor_core_pct"), of("rtpengine", 3, b[0], "rtpengine_core_pct"))
 		add(plot{
 			Title: b[1] + ": delay added", XName: "calls at once", YName: "ms (logarithmic)", log: true,
 			Says: "How long packets stay in the server. Half of them are below the median, one in a hundred is above the 99th percentile.",
-		}, of("median", 0, b[0], "delay_p50_ms"), of("99th percentile", 2, b[0], "delay_p99_ms"), of("99th percentile of the floor", 1, b[0], "floor_delay_p99_ms"))
+		}, of("median", 0, b[0], "delay_p50_ms"), of("99th percentile", 2, b[0], "delay_p99_ms"), of("99th percentile of the floor", 1, b[0], "floor_delay_p99_ms"),
+			of("99th percentile of rtpengine", 3, b[0], "rtpengine_delay_p99_ms"))
 	}
 	add(plot{
 		Title: "New calls: how many are answered in time", XName: "calls a second that come", YName: "answered in 500 ms, a second",

@@ -41,6 +41,8 @@ func TestThePageSaysWhatWasMeasuredAndWhichBarsAreMet(t *testing.T) {
 		"Commit abc1234", "&lt;b&gt;",
 		`<td class="n" data-name="Measured">921 calls</td><td class="n" data-name="Spread">893 to 958</td><td class="n" data-name="Bar">≥ 1,200 calls</td><td><span class="state missed"><span aria-hidden="true">✗ </span>not met`,
 		`1,080 calls/s`, `<span class="state met"><span aria-hidden="true">✓ </span>met`, `not measured`,
+		"</svg>rtpengine</li>", "</svg>99th percentile of rtpengine</li>",
+		`<td class="n" data-name="Measured">1.21 </td><td class="n" data-name="Spread">1.16 to 1.24</td><td class="n" data-name="Bar">≥ 1 </td><td><span class="state met">`,
 		"Plain RTP: cost", "To operators&#39; SRTP: delay added", "New calls: how long they wait", "ratio to one core",
 	} {
 		if !strings.Contains(got, want) {

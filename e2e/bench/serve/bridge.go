@@ -41,7 +41,7 @@ func Bridge(host string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	network := udp.New(log)
-	engine, err := rtp.New(rtp.Config{Bind: addr, Low: rtpLow, High: rtpHigh, Network: network, Log: log})
+	engine, err := rtp.New(rtp.Config{Bind: addr, Low: PortLow, High: PortHigh, Network: network, Log: log})
 	if err != nil {
 		return err
 	}

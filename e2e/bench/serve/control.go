@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// Ports of a bench server on its loopback address.
+// Ports of a bench server on its loopback address; its audio is between PortLow and PortHigh.
 const (
 	ControlPort = "8080"
+	PortLow     = 16386
+	PortHigh    = 32767
 	sipPort     = "5060"
 	webrtcPort  = 16384
-	rtpLow      = 16386
-	rtpHigh     = 32767
 )
 
 const maxBody = 64 << 10

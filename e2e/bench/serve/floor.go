@@ -73,7 +73,7 @@ func (f *floor) pair(n int, body string) (string, error) {
 	if err := errors.Join(err, err2); err != nil {
 		return "", err
 	}
-	port := rtpLow + 2*n
+	port := PortLow + 2*n
 	fd, err := f.open(port)
 	if err != nil {
 		return "", err
@@ -92,7 +92,7 @@ func (f *floor) apart(n int, body string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	port := rtpLow + 2*(2*n+1)
+	port := PortLow + 2*(2*n+1)
 	fd, err := f.open(port)
 	if err != nil {
 		return "", err
