@@ -62,6 +62,8 @@ type trunkAdd struct {
 	ChallengeMD5          bool   `help:"MD5 will do where the carrier cannot SHA-256." name:"challenge-md5"`
 	Rate                  int    `help:"New calls a second that it may bring; 0: as many as a node takes." placeholder:"N"`
 
+	RegisterOnly bool `help:"Telephones may register from there; calls from there are refused."`
+
 	TLS        bool   `help:"Speak SIP over TLS only, both ways." name:"tls"`
 	CA         string `help:"File with who signs its certificate (PEM); default: whom the system trusts." placeholder:"FILE" type:"existingfile" name:"ca"`
 	TLSName    string `help:"The domain in its certificate; default: --domain." name:"tls-name" placeholder:"NAME"`
@@ -92,6 +94,8 @@ type trunkView struct {
 	TLS        *trunkTLS `json:"tls,omitempty"`
 	Encryption string    `json:"encryption,omitempty"`
 	ClearKeys  bool      `json:"clear_keys,omitempty"`
+
+	RegisterOnly bool `json:"register_only,omitempty"`
 }
 
 // askView is what a carrier's calls must prove, as the API has it.
@@ -121,7 +125,7 @@ type wayOut struct {
 // Run lets a carrier in.
 func (c *trunkAdd) Run() error {
 	var made trunkView
-	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options, Rate: c.Rate}
+	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options, Rate: c.Rate, RegisterOnly: c.RegisterOnly}
 	var err error
 	if view.Ask, err = c.ask(); err != nil {
 		return err
@@ -239,6 +243,9 @@ func printTrunks(trunks ...trunkView) error {
 		}
 		if t.Rate > 0 {
 			rate = strconv.Itoa(t.Rate)
+		}
+		if t.RegisterOnly {
+			rate = "none"
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, strings.Join(t.Signal, ","),
 			cmp.Or(strings.Join(t.Media, ","), "as SIP"), cmp.Or(t.Options, "-"), out, proves, rate, by, t.Encryption)

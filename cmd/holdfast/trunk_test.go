@@ -75,6 +75,9 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 	if text, status = m.command("trunk", "add", "carrier-b", "--ip", "127.79.0.1", "--tls", "--tls-name", "carrier.example"); status != 0 || !strings.Contains(text, "TLS") || !strings.Contains(text, "required") {
 		t.Errorf("over TLS: %d, %q", status, text)
 	}
+	if text, status = m.command("trunk", "add", "office", "--ip", "127.79.1.0/24", "--register-only"); status != 0 || !strings.Contains(text, "none") {
+		t.Errorf("for telephones only: %d, %q", status, text)
+	}
 	if text, status = m.command("trunk", "add", "carrier-c", "--ip", "127.79.0.2", "--media-encryption", "preferred"); status != 1 || !strings.Contains(text, "clear_keys") {
 		t.Errorf("keys in clear: %d, %q", status, text)
 	}

@@ -24,15 +24,15 @@ const (
 
 // counts is what was refused before anybody looked at it.
 type counts struct {
-	stranger, overload, malformed, rate, panics, handshake atomic.Uint64
+	stranger, overload, malformed, rate, panics, handshake, noCalls atomic.Uint64
 }
 
 // Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
 // why: "stranger" (no trunk has this address), "overload" (too many requests at once; new calls among them got a 503),
 // "malformed" (no SIP message), "rate" (more calls than the trunk's contract has, or more REGISTERs than any trunk may bring; they
-// got a 503, REGISTERs over UDP nothing), "panic" (a request that our own code failed on; it got a 500 where possible) and
-// "handshake" (a connection that did not become secure: too slow, or without the certificate it needs). The keys are always
-// all there.
+// got a 503, REGISTERs over UDP nothing), "panic" (a request that our own code failed on; it got a 500 where possible),
+// "handshake" (a connection that did not become secure: too slow, or without the certificate it needs) and "register_only" (a call
+// from where only telephones register; it got a 403). The keys are always all there.
 func (s *Server) Dropped() map[string]uint64 {
 	return map[string]uint64{
 		"stranger":  s.dropped.stranger.Load(),
@@ -41,12 +41,15 @@ func (s *Server) Dropped() map[string]uint64 {
 		"rate":      s.dropped.rate.Load(),
 		"panic":     s.dropped.panics.Load(),
 		"handshake": s.dropped.handshake.Load(),
+
+		"register_only": s.dropped.noCalls.Load(),
 	}
 }
 
 // trunkOf finds the trunk to which an address belongs. A trunk that speaks TLS is a stranger in clear, also where a wider range
 // of another trunk holds its address: whoever forges it could otherwise say what it does not. Over TLS, those that speak it
-// come first.
+// come first. Of those in clear the first has an address that several have; where telephones register in one and calls are taken from
+// another, the narrower range says which it is.
 func (s *Server) trunkOf(addr netip.Addr, secure bool) (found routing.Trunk, ok bool) {
 	addr = addr.Unmap().WithZone("")
 	plain, safe := -1, -1 // how narrow the range is that holds the address, in bits
@@ -55,7 +58,8 @@ func (s *Server) trunkOf(addr netip.Addr, secure bool) (found routing.Trunk, ok 
 		switch {
 		case bits < 0:
 		case t.TLS == nil:
-			if plain < 0 && (safe < 0 || !secure) {
+			other := t.RegisterOnly != found.RegisterOnly && (bits > plain || bits == plain && found.RegisterOnly)
+			if (plain < 0 || other) && (safe < 0 || !secure) {
 				found, plain = t, bits
 			}
 		case safe < 0 && secure:

@@ -192,6 +192,11 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		tx.Terminate()
 		return
 	}
+	if trunk.RegisterOnly {
+		s.dropped.noCalls.Add(1)
+		s.brush(req, tx, noCalls)
+		return
+	}
 	if s.draining.Load() {
 		s.reply(req, tx, unavailable)
 		return
@@ -224,6 +229,9 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 	waits = true
 	s.present(in)
 }
+
+// noCalls refuses an INVITE of a trunk that is there for telephones to register.
+var noCalls = answer{status: 403, reason: "Forbidden"}
 
 // merged refuses an INVITE that is known already (RFC 3261 section 8.2.2.2).
 var merged = answer{status: 482, reason: "Loop Detected"}

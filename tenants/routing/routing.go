@@ -184,6 +184,8 @@ type Trunk struct {
 
 	Encryption Encryption `json:"encryption,omitempty"` // of its media
 	ClearKeys  bool       `json:"clear_keys,omitempty"` // keys of SRTP are exchanged without TLS too, where whoever sees the signalling has them
+
+	RegisterOnly bool `json:"register_only,omitempty"` // telephones register from there, and are called; its own calls are refused
 }
 
 // Challenge is what a carrier's calls must prove beside their address: user and password, by digest (RFC 7616).

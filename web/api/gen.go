@@ -1814,6 +1814,9 @@ type Trunk struct {
 	// Out How the carrier takes calls from us. The password is never shown.
 	Out *WayOut `json:"out,omitempty"`
 
+	// RegisterOnly telephones register from there and are called; calls from there are refused
+	RegisterOnly bool `json:"register_only"`
+
 	// Revision names this state, passwords too; to be sent as If-Match
 	Revision string `json:"revision"`
 
@@ -1841,7 +1844,10 @@ type TrunkChange struct {
 	Name       string           `json:"name"`
 	Options    *string          `json:"options,omitempty"`
 	Out        *WayOutChange    `json:"out,omitempty"`
-	Signal     []string         `json:"signal"`
+
+	// RegisterOnly telephones may register from there; calls from there are refused (403)
+	RegisterOnly *bool    `json:"register_only,omitempty"`
+	Signal       []string `json:"signal"`
 
 	// TLS With it, the carrier is spoken to and heard over TLS only.
 	TLS *TrunkTLS `json:"tls,omitempty"`

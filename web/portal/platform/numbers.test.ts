@@ -84,7 +84,7 @@ it('asks for TLS and encryption of a new trunk, and shows at its field what cann
   await pick('Titkosított hang', 'preferred');
   expect(await add()).toMatchObject({ encryption: 'preferred', clear_keys: false });
   expect(form.getByText('Válassza a „csak TLS” SIP-módot, vagy fogadja el ezt.')).toBeTruthy();
-  expect(document.activeElement).toBe(form.getByRole('checkbox'));
+  expect(document.activeElement).toBe(form.getByRole('checkbox', { name: /^Elfogadom/ }));
   await pick('SIP módja', 'tls');
   await fireEvent.input(form.getByLabelText('Név a tanúsítványában'), { target: { value: 'sip.carrier.example' } });
   expect(await add()).toMatchObject({
@@ -176,6 +176,7 @@ const full = {
   out: { target: '192.0.2.1:5060', domain: 'carrier.example', user: 'us', realm: 'theirs', password: true },
   challenge: { user: 'them', realm: 'ours', md5: true },
   calls_per_second: 50,
+  register_only: true,
 };
 /** The form in which that trunk is changed. */
 async function changing(POST: unknown) {

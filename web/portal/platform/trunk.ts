@@ -15,6 +15,7 @@ export interface Draft {
   /** Chosen by hand; "": what TLS brings along. */
   encryption: Trunk['encryption'] | '';
   clear: boolean;
+  registerOnly: boolean;
   /** The way out: HOST:PORT; "": none, and the rest of it is not looked at. */
   target: string;
   domain: string;
@@ -31,7 +32,7 @@ export interface Draft {
 
 export const emptyDraft = (): Draft => ({
   ...{ name: '', signal: '', media: '', options: '' },
-  ...{ secure: false, certified: '', authority: '', mutual: false, encryption: '', clear: false },
+  ...{ secure: false, certified: '', authority: '', mutual: false, encryption: '', clear: false, registerOnly: false },
   ...{ target: '', domain: '', user: '', password: '', realm: '' },
   ...{ inUser: '', inPassword: '', inRealm: '', md5: false, rate: '' },
 });
@@ -40,7 +41,7 @@ export const emptyDraft = (): Draft => ({
 export const draftOf = (x: Trunk): Draft => ({
   ...{ name: x.name, signal: x.signal.join(' '), media: x.media.join(' '), options: x.options },
   ...{ secure: !!x.tls, certified: x.tls?.name ?? '', authority: x.tls?.ca ?? '', mutual: x.tls?.mutual ?? false },
-  ...{ encryption: x.encryption, clear: x.clear_keys },
+  ...{ encryption: x.encryption, clear: x.clear_keys, registerOnly: x.register_only },
   ...{ target: x.out?.target ?? '', domain: x.out?.domain ?? '', user: x.out?.user ?? '', password: '' },
   ...{ realm: x.out?.realm ?? '', inUser: x.challenge?.user ?? '', inPassword: '' },
   ...{ inRealm: x.challenge?.realm ?? '', md5: x.challenge?.md5 ?? false },
@@ -112,6 +113,7 @@ export function changeOf(d: Draft, fresh: boolean): TrunkChange {
     ...(d.secure && { tls: { name: d.certified.trim(), ca: d.authority.trim(), mutual: d.mutual } }),
     encryption,
     clear_keys: !d.secure && encryption !== 'off' && d.clear,
+    register_only: d.registerOnly,
     ...(out && { out }),
     ...(challenge && { challenge }),
     ...(Number(d.rate) > 0 && { calls_per_second: Number(d.rate) }),

@@ -2400,6 +2400,8 @@ export interface components {
             encryption: components["schemas"]["MediaEncryption"];
             /** @description keys of media are exchanged without TLS too */
             clear_keys: boolean;
+            /** @description telephones register from there and are called; calls from there are refused */
+            register_only: boolean;
         };
         /** @description What its calls must prove, by digest. The password is never shown. Without it the address is enough. */
         Challenge: {
@@ -2465,6 +2467,8 @@ export interface components {
             create?: boolean;
             /** @description keys of media may be exchanged without TLS, where whoever sees the signalling has them */
             clear_keys?: boolean;
+            /** @description telephones may register from there; calls from there are refused (403) */
+            register_only?: boolean;
         };
         TrunkList: {
             items: components["schemas"]["Trunk"][];
