@@ -245,17 +245,19 @@ func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t rou
 	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})
 }
 
-// refused gives the API's names to why a trunk was not put. Whoever saw what another node has changed is shown it as it is now.
+// refused gives the API's names to why a trunk was not put. Whoever is refused for what another node has changed, added or removed
+// is shown what is there now.
 func (a administration) refused(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(err, numbersql.ErrNoPassword):
+	if errors.Is(err, numbersql.ErrNoPassword) {
 		return fmt.Errorf("%w: %w", api.ErrNoPassword, err)
-	case errors.Is(err, numbersql.ErrTaken):
-		return fmt.Errorf("%w: %w", api.ErrConflict, err)
-	case errors.Is(err, numbersql.ErrChanged):
-		if late := a.n.compiler.Update(ctx); late != nil {
-			a.n.log.Warn("what a trunk is now cannot be read", "err", late)
+	}
+	late := errors.Is(err, numbersql.ErrTaken) || errors.Is(err, numbersql.ErrChanged)
+	if late || errors.Is(err, numbersql.ErrNotFound) {
+		if away := a.n.compiler.Update(ctx); away != nil {
+			a.n.log.Warn("what a trunk is now cannot be read", "err", away)
 		}
+	}
+	if late {
 		return fmt.Errorf("%w: %w", api.ErrConflict, err)
 	}
 	return missing(err)
@@ -263,7 +265,7 @@ func (a administration) refused(ctx context.Context, err error) error {
 
 func (a administration) DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error {
 	if err := a.n.stores.numbers.DeleteTrunk(ctx, name); err != nil {
-		return missing(err)
+		return a.refused(ctx, err)
 	}
 	return a.done(ctx, actor, "trunk.delete", map[string]any{"name": name, "by": actor.User, "by_name": actor.Name})
 }

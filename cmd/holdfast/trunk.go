@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -27,7 +28,7 @@ const (
 
 // trunkCmd is "holdfast trunk": the carriers' ways in, changed through the API of a running service.
 type trunkCmd struct {
-	Add    trunkAdd    `cmd:"" help:"Let a carrier in, or change where it may come from."`
+	Add    trunkAdd    `cmd:"" help:"Let a carrier in; with --replace, change all of one that is there."`
 	List   trunkList   `cmd:"" help:"Show who is let in."`
 	Remove trunkRemove `cmd:"" help:"Let a carrier in no more; calls that go on are not touched."`
 }
@@ -60,6 +61,7 @@ type trunkAdd struct {
 	ChallengePasswordFile string `help:"File that holds the password of --challenge." placeholder:"FILE" type:"existingfile"`
 	ChallengeRealm        string `help:"The realm of --challenge; default: holdfast."`
 	ChallengeMD5          bool   `help:"MD5 will do where the carrier cannot SHA-256." name:"challenge-md5"`
+	Replace               bool   `help:"Put these settings in place of all that the trunk of this name has; a password that fits stays."`
 	Rate                  int    `help:"New calls a second that it may bring; 0: as many as a node takes." placeholder:"N"`
 
 	RegisterOnly bool `help:"Telephones may register from there; calls from there are refused."`
@@ -83,6 +85,9 @@ type trunkRemove struct {
 
 // trunkView is a trunk as the API has it.
 type trunkView struct {
+	Create   bool   `json:"create,omitempty"`   // sent: it is new
+	Revision string `json:"revision,omitempty"` // shown
+
 	Name    string   `json:"name"`
 	Signal  []string `json:"signal"`
 	Media   []string `json:"media,omitempty"`
@@ -96,6 +101,11 @@ type trunkView struct {
 	ClearKeys  bool      `json:"clear_keys,omitempty"`
 
 	RegisterOnly bool `json:"register_only,omitempty"`
+}
+
+// trunks is all of them, as the API lists them.
+type trunks struct {
+	Items []trunkView `json:"items"`
 }
 
 // askView is what a carrier's calls must prove, as the API has it.
@@ -137,10 +147,36 @@ func (c *trunkAdd) Run() error {
 		return err
 	}
 	view.Encryption, view.ClearKeys = c.Encryption, c.ClearKeys
-	if err := c.as(func(do request) error { return do(http.MethodPost, "/trunks", view, &made) }); err != nil {
+	err = c.as(func(do request) error {
+		was, err := trunkNamed(do, c.Name)
+		switch {
+		case err != nil:
+			return err
+		case was == nil:
+			view.Create = true // should another administrator add one meanwhile, theirs stays
+		case !c.Replace:
+			return fmt.Errorf("there is a trunk %s already, and nothing was changed; --replace puts these settings in place of all that it has", c.Name)
+		default:
+			c.match = `"` + was.Revision + `"`
+		}
+		return do(http.MethodPost, "/trunks", view, &made)
+	})
+	if err != nil {
 		return err
 	}
 	return printTrunks(made)
+}
+
+// trunkNamed is the trunk of a name as it is now, or nil.
+func trunkNamed(do request, name string) (*trunkView, error) {
+	var list trunks
+	if err := do(http.MethodGet, "/trunks", nil, &list); err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(list.Items, func(t trunkView) bool { return t.Name == name }); i >= 0 {
+		return &list.Items[i], nil
+	}
+	return nil, nil
 }
 
 // wayOut is how the carrier takes calls from us, or nil.
@@ -206,9 +242,7 @@ func (c *trunkAdd) secure() (*trunkTLS, error) {
 
 // Run shows who is let in.
 func (c *trunkList) Run() error {
-	var list struct {
-		Items []trunkView `json:"items"`
-	}
+	var list trunks
 	if err := c.as(func(do request) error { return do(http.MethodGet, "/trunks", nil, &list) }); err != nil {
 		return err
 	}

@@ -81,6 +81,15 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 	if text, status = m.command("trunk", "add", "carrier-c", "--ip", "127.79.0.2", "--media-encryption", "preferred"); status != 1 || !strings.Contains(text, "clear_keys") {
 		t.Errorf("keys in clear: %d, %q", status, text)
 	}
+	if text, status = m.command("trunk", "add", "carrier-b", "--ip", "127.79.0.9"); status != 1 || !strings.Contains(text, "--replace") || strings.Count(text, "\n") != 1 {
+		t.Errorf("over another: %d, %q", status, text)
+	}
+	if text, status = m.command("trunk", "list"); status != 0 || !strings.Contains(text, "127.79.0.1/32") || strings.Contains(text, "127.79.0.9") {
+		t.Errorf("what was not replaced: %d\n%s", status, text)
+	}
+	if text, status = m.command("trunk", "add", "carrier-b", "--ip", "127.79.0.9", "--replace"); status != 0 || !strings.Contains(text, "127.79.0.9/32") || strings.Contains(text, "TLS") {
+		t.Errorf("replaced: %d, %q", status, text)
+	}
 	if text, status = m.command("trunk", "remove", "carrier-a"); status != 0 {
 		t.Fatalf("remove: %d, %q", status, text)
 	}
