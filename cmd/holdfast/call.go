@@ -37,7 +37,7 @@ type callCmd struct {
 	Record      string `help:"WAV to write what is heard to." placeholder:"OUT.WAV"`
 	DTMF        string `help:"Keys to press once answered; a comma waits one second." name:"dtmf" placeholder:"\"1,,2#\""`
 	Seconds     int    `help:"Hang up this long after the answer." default:"30"`
-	Node        string `help:"Where to call." default:"127.0.0.1:5060" placeholder:"HOST:PORT"`
+	Node        string `help:"Where to call (${default})." env:"HOLDFAST_SIP" default:"127.0.0.1:5060" placeholder:"HOST:PORT"`
 	Bind        string `help:"Source address of SIP and RTP." placeholder:"IP"`
 	Codec       string `help:"Codec to offer: pcmu or pcma." enum:"pcmu,pcma" default:"pcmu"`
 	Transport   string `help:"Transport of SIP: udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`

@@ -26,13 +26,17 @@ type operatorCmd struct {
 	Calls     int     `help:"Go home after so many calls; 0: stay." placeholder:"N"`
 	DropAfter float64 `help:"Once, so many seconds into a call, lose socket and audio at once, and come back; 0: never." placeholder:"SECONDS"`
 	Seconds   float64 `help:"Go home after so long, hanging up if need be; 0: stay." placeholder:"N"`
-	URL       string  `help:"Where Holdfast is." default:"http://127.0.0.1:8080"`
+	URL       string  `help:"Where Holdfast is; default: the public URL of this machine's settings."`
 }
 
 // Run goes on duty and prints one JSON line an event. Ctrl-C goes home.
 func (c *operatorCmd) Run() error {
+	at, err := urlOr(c.URL)
+	if err != nil {
+		return err
+	}
 	o := operator.Options{
-		URL: c.URL, SignIn: c.SignIn, Password: c.Password, Play: c.Play, Tone: c.Tone, Record: c.Record,
+		URL: at, SignIn: c.SignIn, Password: c.Password, Play: c.Play, Tone: c.Tone, Record: c.Record,
 		HangUp: seconds(c.HangUp), Calls: c.Calls, DropAfter: seconds(c.DropAfter), For: seconds(c.Seconds),
 		Never: c.Answer == "never", Decline: c.Answer == "decline",
 	}
@@ -46,7 +50,7 @@ func (c *operatorCmd) Run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := operator.Run(ctx, o, os.Stdout)
+	err = operator.Run(ctx, o, os.Stdout)
 	switch {
 	case err == nil:
 		return nil

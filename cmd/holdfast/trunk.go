@@ -313,12 +313,9 @@ func (p *platform) as(something func(request) error) error {
 
 // complete fills in what was not said: this machine, and on it the demonstration's administrator.
 func (p *platform) complete() error {
-	if p.URL == "" {
-		s, err := readSettings()
-		if err != nil {
-			return err
-		}
-		p.URL = s.PublicURL
+	var err error
+	if p.URL, err = urlOr(p.URL); err != nil {
+		return err
 	}
 	at, err := url.Parse(p.URL)
 	if err != nil || at.Host == "" {
@@ -333,6 +330,18 @@ func (p *platform) complete() error {
 		return errors.New("--sign-in and HOLDFAST_PASSWORD are needed: a platform administrator of " + p.URL)
 	}
 	return nil
+}
+
+// urlOr is where Holdfast is: what was said, or else what this machine's settings make public.
+func urlOr(said string) (string, error) {
+	if said != "" {
+		return said, nil
+	}
+	s, err := readSettings()
+	if err != nil {
+		return "", err
+	}
+	return s.PublicURL, nil
 }
 
 func (p *platform) send(token, method, path string, body, out any) error {

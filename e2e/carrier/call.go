@@ -31,7 +31,7 @@ const (
 
 // Errors of a call; they stand in Result.Err.
 var (
-	ErrNoResponse = errors.New("the node did not answer the INVITE")
+	ErrNoResponse = errors.New("the node did not answer the INVITE: nothing listens there, or no trunk of it lets this address in")
 	ErrRing       = errors.New("the call was not answered in time")
 	ErrWire       = errors.New("the connection to the node broke")
 )

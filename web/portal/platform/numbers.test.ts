@@ -179,14 +179,15 @@ const full = {
   register_only: true,
 };
 /** The form in which that trunk is changed. */
-async function changing(POST: unknown) {
-  const api = { GET: async () => answered(200, { items: [full], next: null }), POST };
+async function changing(POST: unknown, is: object = full) {
+  const GET = vi.fn(async () => answered(200, { items: [is], next: null }));
+  const api = { GET, POST };
   render(Trunks, { store: { api } as unknown as PortalStore });
   await fireEvent.click(await screen.findByRole('button', { name: 'Change the trunk carrier' }));
   const form = within(screen.getByRole('form', { name: 'Change the trunk carrier' }));
   const set = (label: string, value: string) => fireEvent.input(form.getByLabelText(label), { target: { value } });
   const save = () => fireEvent.click(form.getByRole('button', { name: 'Save' }));
-  return { form, set, save };
+  return { form, set, save, GET };
 }
 
 it('keeps everything that a trunk has when one thing of it is changed, also passwords that nobody sees', async () => {
@@ -233,6 +234,23 @@ it('shows who was first what is there, and saves over it only when told to', asy
   await set('New calls a second', '60');
   await save();
   await screen.findByRole('form', { name: 'Add a trunk' });
+});
+
+it('keeps what was typed of a trunk that somebody has removed, and adds it anew when told to', async () => {
+  const POST = vi.fn(async (_path: string, sent: { params: { header: object }; body: { create: boolean } }) =>
+    sent.body.create ? answered(201, full) : answered(404, { title: 'There is no such thing here.' }),
+  );
+  const { form, set, save, GET } = await changing(POST, { ...full, out: undefined, challenge: undefined });
+  await set('New calls a second', '60');
+  await save();
+  expect((await form.findByRole('alert')).textContent).toMatch(/^ ?Somebody has removed this trunk meanwhile\./);
+  expect(GET).toHaveBeenCalledTimes(2);
+  await fireEvent.click(form.getByRole('button', { name: 'Add' }));
+  await waitFor(() => expect(POST).toHaveBeenCalledTimes(2));
+  expect(POST.mock.calls[1]?.[1]).toMatchObject({
+    params: { header: {} },
+    body: { create: true, name: 'carrier', calls_per_second: 60 },
+  });
 });
 
 it('tells who runs the platform of alarms, and not of callers that they do not have', async () => {

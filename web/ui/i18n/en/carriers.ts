@@ -7,6 +7,8 @@ export const carriers = {
   'trunks.same': 'as SIP',
   'trunks.add': 'Add a trunk',
   'trunks.edit': 'Change the trunk {name}',
+  'trunks.gone': 'Somebody has removed this trunk meanwhile.',
+  'trunks.gone.more': 'What you typed is still here. Add it anew, or cancel. Passwords have to be typed again.',
   'trunks.add.do': 'Add',
   'trunks.name.hint': 'Small letters, digits and hyphens',
   'trunks.cidr.hint': 'Networks, such as 203.0.113.0/28, parted by spaces',

@@ -9,6 +9,9 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.same': 'mint a SIP',
   'trunks.add': 'Trönk hozzáadása',
   'trunks.edit': 'Módosítás: {name} (trönk)',
+  'trunks.gone': 'Ezt a trönköt időközben valaki eltávolította.',
+  'trunks.gone.more':
+    'Amit beírt, megmaradt. Vegye fel újra, vagy válassza a Mégse gombot. A jelszavakat újra be kell írni.',
   'trunks.add.do': 'Hozzáadás',
   'trunks.name.hint': 'Kisbetűk, számjegyek és kötőjel',
   'trunks.cidr.hint': 'Hálózatok szóközzel elválasztva, például 203.0.113.0/28',
