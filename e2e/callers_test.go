@@ -39,6 +39,7 @@ func TestCallersOfAnotherMake(t *testing.T) {
 			})
 		}
 	})
+	t.Run("the longest wait", func(t *testing.T) { waits(t, w) })
 	w.calm(t)
 	o := w.n.Operator(ada)
 	for _, story := range []struct {
@@ -63,7 +64,6 @@ func TestCallersOfAnotherMake(t *testing.T) {
 			w.calm(t)
 		})
 	}
-	t.Run("the longest wait", func(t *testing.T) { waits(t, w) })
 	t.Run("nothing of another tenant", func(t *testing.T) { isolated(t, w) })
 	t.Run("everything again from the journal", func(t *testing.T) { reconcile(t, w) })
 }

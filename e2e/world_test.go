@@ -59,7 +59,7 @@ func build(t *testing.T) *world {
 	w.zoe = w.n.Operator(zoe)
 	w.witness = w.n.Call(redRock)
 	w.known(joined(t, w.n, w.witness, w.zoe))
-	w.waiter = w.n.Call(redRock) // who speaks after the beep: a message of three minutes outlasts all stories, one of silence does not
+	w.waiter = w.n.Call(redRock) // who speaks after the beep: a message of silence is ended soon
 	w.known(w.n.Answered(w.waiter, offerSeenBar))
 	w.beeped = whenHeard(w.waiter, beepHz, longestWait+2*beepBar)
 	return w

@@ -44,7 +44,7 @@ func FuzzMessage(f *testing.F) {
 	for _, text := range messages() {
 		f.Add([]byte(text))
 	}
-	s := &Server{cfg: Config{Now: time.Now}, door: newDoor(time.Now)}
+	s := &Server{cfg: Config{Now: time.Now}, door: newDoor(time.Now), crowd: newCrowd(time.Now)}
 	from, noon := netip.MustParseAddrPort("127.0.0.1:5060"), time.Now()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		refusal := string(unread(data))
@@ -55,10 +55,10 @@ func FuzzMessage(f *testing.F) {
 		if err != nil {
 			return
 		}
+		s.before(msg)
 		if s.dropped.panics.Load() != 0 {
 			t.Fatal("a panic")
 		}
-		s.before(msg)
 		if res, ok := msg.(*sip.Response); ok {
 			wishOf(res).accepted(term{})
 			_, _ = sdpOf(res)
