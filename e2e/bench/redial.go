@@ -23,6 +23,8 @@ type reached struct {
 	refused   int // callers who were not answered at once, but told when to come again
 	redialled int // calls that were placed again
 	never     int // callers who were never answered
+
+	after time.Duration // the longest that any was told to wait, which says who refused: a crowd 2 s, a node that is full 5 s
 }
 
 // reach lets count callers call. Those who are told when to come again do so then, redials times at most.
@@ -57,6 +59,7 @@ func (c callers) reach(ctx context.Context, count int) (r reached, err error) {
 				after = max(after, call.After)
 			}
 		}
+		r.after = max(r.after, after)
 		if r.never = count - len(r.answered); try == 0 {
 			r.refused = due
 		}
