@@ -103,7 +103,7 @@ func readRemains(metrics io.Reader) (r remains, err error) {
 		}
 		*to += int(n)
 	}
-	if err = lines.Err(); err == nil && !(calls && events) {
+	if err = lines.Err(); err == nil && (!calls || !events) {
 		err = fmt.Errorf("the node's metrics tell of calls: %t, of events: %t", calls, events)
 	}
 	return r, err

@@ -92,20 +92,11 @@ func (b *bench) voicemail(ctx context.Context) error {
 	for run := range b.runs {
 		var best taken
 		count, err := where.largest(func(count int) (bool, error) {
-			var r taken
-			var err error
-			for range voidTries {
-				r, err = t.record(ctx, count, false)
-				note("voicemail run %d: %d recordings: %.3f %% of the frames missing, %v%s", run+1, count, r.missing, r.core, behind(r.paced))
-				if err != nil || r.paced || b.quick {
-					break
-				}
-			}
-			if err == nil && r.paced && r.missing < lossLimit {
+			r, whole, err := t.whole(ctx, run, count)
+			if whole {
 				best = r
-				return true, nil
 			}
-			return false, err
+			return whole, err
 		})
 		if err := firstError(err, ifZero(count, "not even one recording is whole")); err != nil {
 			return err
@@ -122,6 +113,18 @@ func (b *bench) voicemail(ctx context.Context) error {
 		}
 	}
 	return b.out.print()
+}
+
+// whole says whether count recordings at once lack nearly nothing. A try that proves nothing is repeated.
+func (t *tape) whole(ctx context.Context, run, count int) (r taken, ok bool, err error) {
+	for range voidTries {
+		r, err = t.record(ctx, count, false)
+		note("voicemail run %d: %d recordings: %.3f %% of the frames missing, %v%s", run+1, count, r.missing, r.core, behind(r.paced))
+		if err != nil || r.paced || t.bench.quick {
+			break
+		}
+	}
+	return r, err == nil && r.paced && r.missing < lossLimit, err
 }
 
 // tape makes recordings and reads them back.
