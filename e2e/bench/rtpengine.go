@@ -30,7 +30,7 @@ func here(c contest) contest {
 
 // startRTPEngine runs rtpengine in user space on the server's cores, with what suits it best where that is a matter of choice:
 //
-//   - one worker thread a core (its own choice is at least four, which on one core only get into each other's way);
+//   - one worker thread a core (its own choice, at least four, was tried on one core: a packet costs it the same or more);
 //   - addresses are believed from the first packet on, not looked at anew for three seconds;
 //   - no kernel module, no recording, no log but of errors, and no time-out that could end a call while it is measured.
 func startRTPEngine(ctx context.Context, cores int) (*process, *load.RTPEngine, error) {
@@ -47,12 +47,14 @@ func startRTPEngine(ctx context.Context, cores int) (*process, *load.RTPEngine, 
 	}
 	engine, err := load.NewRTPEngine(netip.MustParseAddrPort(ng))
 	if err == nil {
-		ready, cancel := context.WithTimeoutCause(ctx, readyIn, fmt.Errorf("not in %v", readyIn))
-		defer cancel()
+		limit, release := context.WithTimeout(ctx, readyIn)
+		defer release()
+		ready, cancel := context.WithCancelCause(limit)
+		defer cancel(nil)
 		go func() { // nobody needs to wait for one that has failed
 			select {
 			case <-p.ended:
-				cancel()
+				cancel(errors.New("it ended at once"))
 			case <-ready.Done():
 			}
 		}()
@@ -62,7 +64,7 @@ func startRTPEngine(ctx context.Context, cores int) (*process, *load.RTPEngine, 
 		engine.Close()
 	}
 	p.stop()
-	return nil, nil, fmt.Errorf("%w:\n%s", errors.Join(err, ctx.Err()), p.log)
+	return nil, nil, fmt.Errorf("%w:\n%s", err, p.log)
 }
 
 // engine lets rtpengine join callers with operators in plain RTP.

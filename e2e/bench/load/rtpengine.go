@@ -144,5 +144,5 @@ func (r *RTPEngine) ask(ctx context.Context, request map[string]string) (map[str
 			return nil, fmt.Errorf("ask rtpengine: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("rtpengine does not answer: %w", ctx.Err())
+	return nil, fmt.Errorf("rtpengine does not answer: %w", context.Cause(ctx))
 }
