@@ -29,6 +29,7 @@ const (
 	LineTold   Type = "line"        // Call, Line: who hears whom; Line nil: caller and operator, as usual
 	HangUp     Type = "hang_up"     // Call: the operator ends it
 	TimerFired Type = "timer"       // Timer
+	Relieved   Type = "relieved"    // the operator's telephone can take the place of a page that is not awaited any more
 	Closed     Type = "closed"      // Reason: the node ends the duty, or ended with it
 )
 
@@ -104,6 +105,8 @@ type (
 	}
 	// ClearTimer stops a timer.
 	ClearTimer struct{ Name string }
+	// Vacate says that the page is not awaited any more: a telephone that the operator has registered may have the place (Relieved).
+	Vacate struct{}
 	// Finish is the last effect of every duty.
 	Finish struct{ Reason string }
 )
@@ -125,4 +128,5 @@ func (Refuse) effect()     {}
 func (Tell) effect()       {}
 func (SetTimer) effect()   {}
 func (ClearTimer) effect() {}
+func (Vacate) effect()     {}
 func (Finish) effect()     {}

@@ -71,6 +71,7 @@ func (m *move) withdrawn() error {
 		}
 		if m.e.Reason == RejoinOver {
 			m.gaveUp()
+			m.vacate()
 			return nil
 		}
 		m.callGone()
@@ -100,12 +101,27 @@ func (m *move) gaveUp() {
 	m.enter(Paused, "connection_lost", time.Time{})
 }
 
+// vacate: the time in which the page may come back to its place is over.
+func (m *move) vacate() {
+	if m.s.Deserted() {
+		m.do(Vacate{})
+	}
+}
+
 // cutOff: a lost operator was a guest in the call of another, and it went on without them. They are told so when they are back,
 // and say themselves when they are ready.
 func (m *move) cutOff(host string) {
 	m.gaveUp()
 	if m.s.Phase == Paused {
 		m.s.Why, m.s.Line = "cut_off", &Line{Guest: true, Host: host}
+		m.mayReturn()
+	}
+}
+
+// mayReturn gives a page that is gone the time to be loaded anew, before a telephone has its place.
+func (m *move) mayReturn() {
+	if m.s.Deserted() {
+		m.do(SetTimer{TimerRejoin, RejoinFor})
 	}
 }
 

@@ -134,6 +134,11 @@ func (m *move) running() error {
 		m.afterCall()
 	case TimerFired:
 		return m.timer()
+	case Relieved:
+		if !m.s.Deserted() {
+			return ErrStale
+		}
+		m.over("connection_lost")
 	case Closed:
 		m.leaveCall("lost")
 		m.over(m.e.Reason)
@@ -197,6 +202,7 @@ func (m *move) down() error {
 		// The call decides when the wait is over and withdraws; this timer only guards against its silence.
 		m.lose(Talking, RejoinFor+2*time.Second)
 	default: // Checking, Paused, WrapUp, Lost go on as they are
+		m.mayReturn() // where its audio was lost before, and now its page
 	}
 	return nil
 }
@@ -294,6 +300,9 @@ func (m *move) timer() error {
 			m.do(Tell{m.s.Card.Call, m.s.Epoch, NewsHungUp, "lost"})
 		}
 		m.gaveUp()
+		m.vacate()
+	case m.e.Timer == TimerRejoin && m.s.Deserted():
+		m.vacate()
 	case m.e.Timer == TimerGone && !m.s.Socket:
 		m.leaveCall("lost")
 		m.over("connection_lost")

@@ -78,6 +78,8 @@ func stages(t *testing.T) []struct {
 		{"lost, was a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown})...)},
 		{"paused, cut off as a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown}, withoutMe)...)},
 		{"lost, was available", mustFold(t, append(open[:5:5], Event{Type: SocketDown})...)},
+		{"paused, lost for too long", mustFold(t, append(open[:5:5], Event{Type: SocketDown}, Event{Type: TimerFired, Timer: TimerRejoin})...)},
+		{"paused, without its audio for too long", mustFold(t, append(open[:5:5], Event{Type: MediaDown}, Event{Type: TimerFired, Timer: TimerRejoin})...)},
 		{"lost, media only", mustFold(t, append(open[:5:5], Event{Type: MediaDown})...)},
 		{"wrap-up", mustFold(t, append(talking[:8:8], withdrawn)...)},
 		{"paused, missed", mustFold(t, append(offered[:6:6], Event{Type: TimerFired, Timer: TimerOffer})...)},
@@ -108,6 +110,7 @@ func facts(s State) []Event {
 		{Type: LineTold, Call: "c9", Line: &Line{With: "nobody"}},
 		{Type: HangUp, Call: "c1"},
 		{Type: HangUp, Call: "c9"},
+		{Type: Relieved},
 		{Type: Closed, Reason: "shutdown"},
 	}
 	for _, timer := range []string{TimerOffer, TimerWrapUp, TimerRest, TimerRejoin, TimerGone} {

@@ -158,12 +158,20 @@ func (d *liveDuty) refuseLate(item any) {
 	case checkOver:
 		it.reply <- Checked{Why: "no_media"}
 	case glance:
-		it.seat.close("went_home")
+		it.seat.close(d.farewell())
 	case seated:
-		it.seat.close("went_home")
+		it.seat.close(d.farewell())
 	case opened:
 		it.leg.Hangup(media.Ending{By: media.ByServer, Reason: "duty_over"})
 	}
+}
+
+// farewell is what a page is told that comes in the moment in which the duty ends. One that was lost may come again at once.
+func (d *liveDuty) farewell() string {
+	if d.state.Why == "connection_lost" {
+		return d.state.Why
+	}
+	return "went_home"
 }
 
 func (d *liveDuty) guarded(item any) {
@@ -290,6 +298,8 @@ func (d *liveDuty) perform(effect duty.Effect) {
 		d.timers.set(e.Name, e.After)
 	case duty.ClearTimer:
 		d.timers.clear(e.Name)
+	case duty.Vacate:
+		d.board.relieve(d)
 	case duty.Finish:
 		d.log.Info("duty over", "why", e.Reason)
 	}

@@ -51,7 +51,7 @@ func (b *Switchboard) seatPhone(p Phone) error {
 }
 
 // SeatOperator is Seat for an operator of the routing copies, whose telephone has registered as user. Who is on duty already (ErrTaken)
-// gets the telephone's turn when that duty ends, unless UnseatPhone comes first. ErrNoOperator when there is no such operator.
+// gets the telephone's turn when that duty ends, which it does at once if its page is gone for good, unless UnseatPhone comes first. ErrNoOperator when there is no such operator.
 func (b *Switchboard) SeatOperator(tenant tenants.TenantID, id tenants.OperatorID, user string) error {
 	who, err := b.who(tenants.Actor{Tenant: tenant, User: id})
 	if err != nil {
@@ -60,7 +60,21 @@ func (b *Switchboard) SeatOperator(tenant tenants.TenantID, id tenants.OperatorI
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.phones[id] = user
-	return b.seatPhone(Phone{Who: who, To: user, Registered: true})
+	err = b.seatPhone(Phone{Who: who, To: user, Registered: true})
+	if d := b.duties[id]; d != nil && errors.Is(err, ErrTaken) {
+		d.post(duty.Event{Type: duty.Relieved})
+	}
+	return err
+}
+
+// relieve lets the telephone that an operator has registered take the place of a page that is not awaited any more. On a node that
+// shuts down the page may come back to it.
+func (b *Switchboard) relieve(d *liveDuty) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, registered := b.phones[d.who.Operator]; registered && !b.draining {
+		d.post(duty.Event{Type: duty.Relieved})
+	}
 }
 
 // phoneTurn seats an operator's telephone that is registered, now that nobody else has the place; not for a page that is about to begin,

@@ -414,3 +414,95 @@ func TestADeskAndATelephoneThatComeWhenACallEndsMakeOneDutyTheDesks(t *testing.T
 		}
 	})
 }
+
+func TestAnOperatorWhoseDeskIsLostIsRungAtTheTelephone(t *testing.T) {
+	atPhone := func(h *house) bool { d := h.board.duty("ada"); return d != nil && d.phone != nil }
+	t.Run("and the desk that comes back wins", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			ada := h.ready("ada")
+			was := ada.state().Duty
+			ada.seat.Leave() // its machine has no power any more
+			if h.pass(duty.RejoinFor - time.Second); atPhone(h) {
+				t.Error("the telephone has the place while the desk may come back")
+			}
+			h.pass(2 * time.Second)
+			c := h.dial(lakeside)
+			if h.rung() != 1 {
+				t.Fatal("the telephone does not ring")
+			}
+			c.leg.Leave()
+			h.pass(0)
+			ada = h.open("ada", was)
+			ada.want(duty.Available)
+			h.dial(lakeside)
+			if ada.want(duty.Offered); h.rung() != 1 {
+				t.Error("both ring")
+			}
+		})
+	})
+	t.Run("with the caller whom it had", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			ben := h.ready("ben") // for whom the caller may wait
+			h.dial(lakeside)
+			_, other, _ := h.rings()
+			other.Hangup(media.Ending{By: media.ByPeer, Reason: media.EndedBusy})
+			h.pass(0)
+			ben.accept()
+			h.pass(time.Minute)
+			ada := h.ready("ada")
+			c := h.dial(lakeside)
+			ada.accept()
+			h.pass(time.Minute)
+			ada.seat.Leave()
+			h.pass(duty.RejoinFor + time.Second)
+			if n, far, to := h.rings(); n != 2 || to.Call != c.id || h.isOver(c) || over(far) {
+				t.Errorf("%d calls were placed, the caller is gone: %v", n, h.isOver(c))
+			}
+		})
+	})
+	t.Run("that registers later", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.ready("ada").seat.Leave()
+			if h.pass(time.Minute); h.board.duty("ada") == nil {
+				t.Fatal("without a telephone the desk is awaited for longer")
+			}
+			h.registersAgain()
+			if h.pass(0); !atPhone(h) {
+				t.Error("it is not its turn")
+			}
+		})
+	})
+	t.Run("but not in a pause that was asked for", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			ada := h.ready("ada")
+			if err := ada.ask(duty.Event{Type: duty.PauseAsked}); err != nil {
+				t.Fatal(err)
+			}
+			ada.seat.Leave()
+			h.pass(time.Minute)
+			h.registersAgain()
+			if h.pass(0); atPhone(h) {
+				t.Error("who wants no calls is rung")
+			}
+		})
+	})
+	t.Run("when its page goes too after its audio", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			ada := h.ready("ada")
+			ada.leg.Emit(media.Event{Kind: media.Unreachable})
+			h.pass(time.Minute)
+			h.registersAgain()
+			ada.seat.Leave()
+			if h.pass(duty.RejoinFor - time.Second); atPhone(h) {
+				t.Error("a page that is there, or loaded anew, has lost its place")
+			}
+			if h.pass(2 * time.Second); !atPhone(h) {
+				t.Error("the page is gone, and it is not the telephone's turn")
+			}
+		})
+	})
+}

@@ -123,7 +123,7 @@ type Message struct {
 	Item     string        `json:"item,omitempty"`     // "done" to DoSetOverride and its like: the id of what was set or ended
 	Error    *Problem      `json:"error,omitempty"`
 	Mail     *MailPlan     `json:"mail,omitempty"` // "error" of the code "confirm"
-	Bye      string        `json:"bye,omitempty"`  // why the server closes: "replaced", "went_home", "signed_out", "shutdown"
+	Bye      string        `json:"bye,omitempty"`  // why the server closes: "replaced", "went_home", "signed_out", "shutdown", "connection_lost" (come again)
 
 	shared []byte // set: Type and content as JSON that other sockets send too; the fields above are not looked at but for Seq and At
 }
