@@ -38,6 +38,7 @@ type Phone struct {
 type Call struct {
 	InvitedAt  time.Time
 	AnsweredAt time.Time      // of the 200; zero: none came
+	EndedAt    time.Time      // of the refusal; zero: none came
 	Media      netip.AddrPort // where the server wants audio, by its SDP
 	Status     int            // final status; 0: none came
 	Later      bool           // a refusal said when to come again (Retry-After)
@@ -262,7 +263,7 @@ func (p *Phone) take(m []byte, now time.Time) {
 				c.target = string(bytes.Trim(uri, "<>"))
 			}
 		} else {
-			c.over = true
+			c.over, c.EndedAt = true, now
 			c.After, c.Later = retryAfter(header(m, "Retry-After"))
 		}
 	}
