@@ -53,6 +53,7 @@ func (serveCmd) Run() error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	slog.SetDefault(log)
+	boundMemory(os.DirFS("/"), log)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	// Two services on one folder would write one journal and one message over the other's.

@@ -26,8 +26,8 @@ const (
 	// voice is the bytes of a second of a recording.
 	voice = 8000
 	// spare is how many bytes that nobody uses may be kept for the next calls. More is given back while the node is quiet, which
-	// means that it asks for less than quiet bytes of memory from one look to the next: some twenty new calls. Giving back costs a
-	// collection, so there are afterEvery between two.
+	// means that it asks for less than quiet bytes of memory from one look to the next: some twenty new calls; or while memory is
+	// short. Giving back costs a collection, so there are afterEvery between two.
 	spare      = 32 << 20
 	quiet      = 4 << 20
 	afterEvery = 10 * time.Second
@@ -40,7 +40,7 @@ type warden struct {
 	calls func() int // live
 	// refused counts what was refused since the start because too much came at once: calls, messages, connections.
 	refused func() uint64
-	files   *limits    // nil: not measured
+	limits  *limits    // nil: not measured
 	certs   []*renewed // what HTTPS and SIP over TLS show
 	now     func() time.Time
 	memory  func() memory
@@ -93,7 +93,7 @@ type watchedDisk struct{ key, dir, what string }
 func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
-		space: record.SpaceOf, calls: n.answering.board.Calls, files: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
+		space: record.SpaceOf, calls: n.answering.board.Calls, limits: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
 		memory: memoryNow, release: debug.FreeOSMemory,
 		refused: func() uint64 { return n.answering.trunks.Dropped()["overload"] },
 		raise:   func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
@@ -139,8 +139,8 @@ func (w *warden) look() {
 			w.log.Error("recovered", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	if w.files != nil {
-		w.files.measure()
+	if w.limits != nil {
+		w.limits.measure()
 	}
 	w.peak = max(w.peak, w.calls())
 	w.crowd()
@@ -166,9 +166,9 @@ func (w *warden) crowd() {
 // itself after two minutes on a node that does nothing.
 func (w *warden) giveBack() {
 	now, is := w.now(), w.memory()
-	calm := is.asked-w.asked < quiet
+	due := is.asked-w.asked < quiet || w.limits != nil && w.limits.short()
 	w.asked = is.asked
-	if calm && is.unused > spare && now.Sub(w.freed) >= afterEvery {
+	if due && is.unused > spare && now.Sub(w.freed) >= afterEvery {
 		w.freed = now
 		w.release()
 	}

@@ -59,23 +59,29 @@ func noMemory() memory { return memory{} }
 
 func TestWhatARushOfCallsNeededIsGivenBackOnceItIsOver(t *testing.T) {
 	t.Parallel()
-	now, is, released := time.Now(), memory{}, 0
+	now, is, released, left := time.Now(), memory{}, 0, room{ours: 1000e6}
 	w := &warden{
-		calls: func() int { return 0 }, refused: none, now: func() time.Time { return now },
+		limits: &limits{sessions: func() int { return 0 }, memory: func() (room, error) { return left, nil }},
+		calls:  func() int { return 0 }, refused: none, now: func() time.Time { return now },
 		memory: func() memory { return is }, release: func() { released++; is.unused = 0 },
 	}
 	for i, look := range []struct {
 		asked, unused uint64 // since the look before; then
 		after         time.Duration
+		free          uint64 // MB
 		released      int
 	}{
-		{0, spare, wardenEvery, 0},
-		{50 * quiet, 5 * spare, wardenEvery, 0}, // they come
-		{quiet, 5 * spare, wardenEvery, 0},
-		{quiet - 1, 5 * spare, wardenEvery, 1},
-		{0, 5 * spare, afterEvery, 1}, // too soon after the last time
-		{0, 5 * spare, wardenEvery, 2},
+		{0, spare, wardenEvery, 1000, 0},
+		{50 * quiet, 5 * spare, wardenEvery, 1000, 0}, // they come
+		{quiet, 5 * spare, wardenEvery, 1000, 0},
+		{quiet - 1, 5 * spare, wardenEvery, 1000, 1},
+		{0, 5 * spare, afterEvery, 1000, 1}, // too soon after the last time
+		{0, 5 * spare, afterEvery, 1000, 2},
+		{50 * quiet, 5 * spare, afterEvery, 430, 2},
+		{50 * quiet, 5 * spare, wardenEvery, 420, 3}, // before they are sent away
+		{50 * quiet, 5 * spare, wardenEvery, 420, 3},
 	} {
+		left.free = look.free * 1e6
 		is = memory{look.unused, is.asked + look.asked}
 		if w.look(); released != look.released {
 			t.Errorf("look %d: given back %d times, want %d", i+1, released, look.released)
@@ -162,25 +168,36 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 
 func TestAtFourFifthsOfALimitNewCallsGoElsewhere(t *testing.T) {
 	t.Parallel()
+	const gb = 1e9
 	sessions := 0
 	l := newLimits(func() int { return sessions }, 100)
+	if l.ours.Load() == 0 || l.bytes.Load() <= l.ours.Load() {
+		t.Errorf("%d of %d bytes of memory: the measure measures nothing", l.ours.Load(), l.bytes.Load())
+	}
 	l.files = int(l.open.Load()) + 1000
 	for _, is := range []struct {
 		calls, sessions, pairs int
+		ours, free             int64
 		full                   string
 	}{
-		{0, 0, 100, ""},
-		{70, 79, 100, ""},
-		{70, 80, 100, "media ports"},
-		{80, 10, 100, "media ports"},
-		{79, 79, 100, ""},
-		{10, 400, 1000, "files"},
-		{10, 10, 1000, ""},
+		{0, 0, 100, gb, 9 * gb, ""},
+		{70, 79, 100, gb, 9 * gb, ""},
+		{70, 80, 100, gb, 9 * gb, "media ports"},
+		{80, 10, 100, gb, 9 * gb, "media ports"},
+		{79, 79, 100, gb, 9 * gb, ""},
+		{10, 400, 1000, gb, 9 * gb, "files"},
+		{10, 10, 1000, gb, 9 * gb, ""},
+		{10, 10, 1000, 4 * gb, gb, "4000 of 5000 MB of memory"},
+		{10, 10, 1000, 4*gb - memoryACall, gb + memoryACall, "memory"}, // those who came since have not all of theirs yet
+		{10, 10, 1000, 4*gb - 11*memoryACall, gb + 11*memoryACall, ""},
+		{10, 10, 1000, 0, 0, ""}, // nobody knows
 	} {
 		sessions, l.pairs = is.sessions, is.pairs
+		l.ours.Store(is.ours)
+		l.bytes.Store(is.ours + is.free)
 		most, why := l.most(is.calls)
 		if full := most <= is.calls; full != (is.full != "") || !strings.Contains(why(), is.full) {
-			t.Errorf("%d calls, %d sessions of %d: at most %d, %q", is.calls, is.sessions, is.pairs, most, why())
+			t.Errorf("%+v: at most %d, %q", is, most, why())
 		}
 	}
 }

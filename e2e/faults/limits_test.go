@@ -3,10 +3,15 @@ package faults
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"holdfast/e2e/bench/load"
 	"holdfast/e2e/carrier"
 	"holdfast/e2e/harness"
 )
@@ -72,6 +77,62 @@ func TestAtTheLimitOfFilesAndPortsNewCallsGoElsewhere(t *testing.T) {
 			l.Balance(booksBar)
 		})
 	}
+}
+
+// Something beside the node eats the machine's memory. Who talks talks on, and who calls is sent elsewhere before the kernel ends
+// the process, and everybody's call with it.
+func TestWhenMemoryRunsOutNewCallsGoElsewhereAndLiveOnesGoOn(t *testing.T) {
+	t.Parallel()
+	harness.NeedsRoot(t, "mounts files")
+	meminfo := filepath.Join(t.TempDir(), "meminfo")
+	available := func(mb int) {
+		t.Helper()
+		must(t, os.WriteFile(meminfo, fmt.Appendf(nil, "MemTotal: 8000000 kB\nMemAvailable: %d kB\n", mb*1000), 0o600))
+	}
+	available(4000)
+	n := harness.Start(t, harness.Options{
+		Through: []string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /proc/meminfo && exec "$@"`, meminfo},
+	})
+	l := n.Ledger()
+	o := n.Operator(ada)
+	e := l.Call(prairie)
+	joined(t, l, e, o)
+	phone, err := load.NewPhone(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort(n.SIP))
+	must(t, err)
+	defer phone.Close()
+	try := func() *load.Call {
+		c := phone.Invite(redRock, netip.MustParseAddrPort("127.0.0.1:9"))
+		must(t, phone.Settled([]*load.Call{c}))
+		if c.Answered() {
+			l.Others(c.From(), 1)
+			phone.Bye(c)
+			must(t, phone.Settled([]*load.Call{c}))
+		}
+		return c
+	}
+	if c := try(); !c.Answered() {
+		t.Errorf("with memory enough: %+v", c)
+	}
+
+	available(8)
+	harness.Eventually(t, 10*time.Second, "a call is sent elsewhere", func() bool { return !try().Answered() })
+	if c := try(); c.Status != http.StatusServiceUnavailable || !c.Later || c.EndedAt.Sub(c.InvitedAt) > answerBar {
+		t.Errorf("without memory: %+v", c)
+	}
+	if text := raised(t, n.SignIn(noc), "calls_refused", byeBar); !strings.Contains(text, "MB of memory") {
+		t.Errorf("the alarm says %q", text)
+	}
+	hear(t, e, o)
+
+	available(4000)
+	harness.Eventually(t, 10*time.Second, "calls are answered again", func() bool { return try().Answered() })
+	hear(t, e, o)
+	e.Hangup()
+	if r := n.Over(e.Call, byeBar); r.EndedBy != carrier.ByCaller {
+		t.Errorf("the call that was up: %+v", r)
+	}
+	e.Result = "answered"
+	l.Balance(booksBar)
 }
 
 func TestANodeThatIsToldToStopLetsItsCallsEnd(t *testing.T) {
