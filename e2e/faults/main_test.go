@@ -60,7 +60,7 @@ func joined(t *testing.T, l *harness.Ledger, e *harness.Entry, o *operator.Opera
 // next ends an operator's wrap-up.
 func next(t *testing.T, n *harness.Node, o *operator.Operator) {
 	t.Helper()
-	if n.Phase(o, byeBar, duty.WrapUp, duty.Available).State == duty.WrapUp {
+	if n.Phase(o, byeBar, duty.WrapUp, duty.Available, duty.Offered).State == duty.WrapUp {
 		must(t, o.Available(harness.Limited(t, byeBar)))
 	}
 	n.Phase(o, byeBar, duty.Available, duty.Offered) // whoever waits comes at once

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"holdfast/e2e/harness"
-	"holdfast/services/duty"
 )
 
 func TestADefectInOneCallCostsThatCallOnly(t *testing.T) {
@@ -17,17 +16,28 @@ func TestADefectInOneCallCostsThatCallOnly(t *testing.T) {
 	witness, broken := l.Call(redRock), l.Call(prairie)
 	joined(t, l, witness, second)
 	joined(t, l, broken, first)
-	waiting := l.Call(redRock) // behind the witness
+	waiting, behind := l.Call(redRock), l.Call(prairie) // behind the witness, and behind the call that breaks
 	l.Answered(waiting, answerBar)
-	broken.Say(0)
+	l.Answered(behind, answerBar)
 
-	broken.SendDigits("D")
-	harness.Eventually(t, byeBar, "the operator is gone", func() bool { return !broken.Heard(operatorHz) })
+	breaks := func() {
+		broken.Say(0)
+		broken.SendDigits("D")
+		harness.Eventually(t, byeBar, "the operator is gone", func() bool { return !broken.Heard(operatorHz) })
+	}
+	breaks()
+	next(t, n, first)
+	joined(t, l, broken, first)    // the very next
+	breaks()                       // what breaks again does not go round
 	l.Leave(broken, 2*time.Second) // the beep, not silence
 	broken.Hangup()
 	n.Over(broken.Call, byeBar)
 	broken.Result = "voicemail"
-	n.Phase(first, byeBar, duty.WrapUp, duty.Available)
+	next(t, n, first)
+	joined(t, l, behind, first)
+	behind.Hangup()
+	n.Over(behind.Call, byeBar)
+	behind.Result = "answered"
 	raised(t, n.SignIn(admin), "call_panic", byeBar)
 
 	hear(t, witness, second)

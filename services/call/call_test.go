@@ -3,6 +3,7 @@ package call
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -117,6 +118,38 @@ func TestAnOperatorWhoAcceptedIsToldHoweverTheCallEndsBeforeTheyAreJoined(t *tes
 		if told != 1 {
 			t.Errorf("after %s the operator is told %d times: %v", end.Type, told, effects)
 		}
+	}
+}
+
+func TestADefectTakesTheCallerToTheHeadOfTheQueueThenToVoicemailThenTheCallIsOver(t *testing.T) {
+	broken := Event{Type: Panicked, Staffed: true, At: t0.Add(time.Minute)}
+	for _, before := range [][]Event{
+		{answering}, {answering, accepted}, {answering, accepted, {Type: OperatorLost, Operator: ada}}, {answering, accepted, giveBen},
+	} {
+		s := mustFold(t, append([]Event{invited(ForQueue), picked}, before...)...)
+		for i, want := range []Phase{Queued, Announcing, Ended} {
+			next, effects, err := Step(s, broken)
+			if err != nil || next.Phase != want || next.Offer != "" {
+				t.Fatalf("defect %d in %s: %s, offered to %q, %v", i+1, s.Phase, next.Phase, next.Offer, err)
+			}
+			if first := slices.Contains(effects, Effect(Enqueue{Front: true})); first != (want == Queued) {
+				t.Errorf("defect %d in %s: %v", i+1, s.Phase, effects)
+			}
+			s = next
+		}
+	}
+	unstaffed := Event{Type: Panicked, At: broken.At}
+	if s, _, err := Step(mustFold(t, invited(ForQueue), picked, answering, accepted), unstaffed); err != nil || s.Phase != Announcing {
+		t.Errorf("with nobody on duty: %s, %v", s.Phase, err)
+	}
+}
+
+func TestAGreetingThatADefectBreaksOffIsHeardAgainInFull(t *testing.T) {
+	first := invited(ForQueue)
+	first.Plan.GreetingInFull = true
+	s := mustFold(t, first, picked, answering, accepted, Event{Type: Panicked, Staffed: true})
+	if s.Phase != Queued || s.JoinAfter || s.Operator != "" || !s.Greeting {
+		t.Fatalf("%s, joined after the greeting %v, to %q, greeting %v", s.Phase, s.JoinAfter, s.Operator, s.Greeting)
 	}
 }
 

@@ -70,29 +70,56 @@ func (m *move) gone(usual string) (Result, string) {
 	}
 }
 
-// panicked takes the caller of a broken call to the next safe step, once; the second time the call is over. A take that
-// is on disk stays a message either way.
+// panicked takes the caller of a broken call to the next safe step. The first time that is an operator, where somebody is
+// on duty for a caller who waits or talks; the second time, for whatever breaks the call may break it again, a message; then
+// the call is over. A take that is on disk stays a message either way.
 func (m *move) panicked() {
 	m.do(Raise{"call_panic", "a call met a defect and was taken to the next safe step"})
 	m.s.Panics++
-	t := m.s.take()
+	t, joining := m.s.take(), m.s.JoinAfter
 	m.free("panic")
-	if m.s.Phase == Talking || m.s.Phase == Rejoining {
+	inTalk := m.s.Phase == Talking || m.s.Phase == Rejoining
+	if inTalk {
 		m.do(Part{}, Withdraw{m.s.Operator, m.s.Seat, "panic"})
 	}
-	switch again := m.s.Panics > 1 || m.s.AnsweredAt.IsZero(); {
+	operators := inTalk || m.s.Phase == Ringing || m.s.Phase == Queued // are the safe step before a message
+	switch again := m.s.Panics > 1; {
 	case (m.s.Phase == Recording || m.s.Phase == Closing) && t != nil && !t.Stopped:
 		m.closeRecording("hangup") // the second time too: what was said must be stored
+	case m.s.AnsweredAt.IsZero():
+		m.endPanicked(t)
+	case operators && !again && m.e.Staffed && m.s.Plan.Kind == ForQueue:
+		m.rescue(joining)
+	case operators && m.s.Panics <= 2:
+		m.announce(Unavailable)
 	case again:
 		m.endPanicked(t)
 	case m.s.Phase == Patched: // the two talk: nothing of theirs is broken
 		m.do(Patch{m.s.third().N})
-	case m.s.Phase == Ringing, m.s.Phase == Queued, m.s.Phase == Talking, m.s.Phase == Rejoining:
-		m.announce(Unavailable)
 	case (m.s.Phase == Reviewing || m.s.Phase == Closing || m.s.Phase == Announcing) && t != nil && t.Stopped:
 		m.keep()
 	default:
 		m.endPanicked(t)
+	}
+}
+
+// rescue puts the caller of a broken call first in the queue, like one who lost the operator, and says so. joining: an
+// operator had accepted and was not joined yet, so has nothing to do with the call any more.
+func (m *move) rescue(joining bool) {
+	m.withdraw("panic")
+	if joining {
+		m.s.Operator, m.s.OperatorName = "", ""
+	}
+	m.s.Greeted, m.s.Greeting = m.s.Greeted && !m.s.Greeting, false // one that broke off is heard again
+	m.do(ClearTimer{TimerWatchdog}, ClearTimer{TimerRing}, ClearTimer{TimerPosition})
+	m.first("panic")
+	switch {
+	case !m.s.ConnectedAt.IsZero():
+		m.play(false, Reconnecting)
+	case !m.s.Greeted:
+		m.greet()
+	default:
+		m.comfort()
 	}
 }
 

@@ -32,7 +32,7 @@ const (
 	TakeEnded     Type = "take_ended"     // Take (all), Reason: "key", "silence", "limit", "hangup", "failed"
 	MessageKept   Type = "message_kept"   // the take is durable and journaled
 	KeepFailed    Type = "keep_failed"    // Reason
-	Panicked      Type = "panicked"       // something of ours failed in this call alone
+	Panicked      Type = "panicked"       // Staffed: something of ours failed in this call alone
 	NodeLost      Type = "node_lost"      // the node died with the call; Take: what was repaired of its recording, or nil
 	Hold          Type = "hold"           // Operator: the caller is to wait. This and what follows to Keyed are wishes of the operator who talks
 	Resume        Type = "resume"         // Operator: back to the caller

@@ -170,11 +170,16 @@ func (m *move) join() {
 
 // requeue puts a caller who lost the operator first in the queue.
 func (m *move) requeue() {
-	m.alone("operator_lost")
+	m.first("operator_lost")
+	m.comfort()
+}
+
+// first puts the caller, with nobody else in the call, before everybody who waits.
+func (m *move) first(why string) {
+	m.alone(why)
 	m.enter(Queued)
 	m.s.Front = true
 	m.do(ClearTimer{TimerRejoin}, Enqueue{Front: true}, SetTimer{TimerWait, m.s.Plan.LongestWait})
-	m.comfort()
 }
 
 func (m *move) ordered() error {

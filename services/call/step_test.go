@@ -161,6 +161,7 @@ func facts(s State) []Event {
 		{Type: MessageKept},
 		{Type: KeepFailed, Reason: "disk"},
 		{Type: Panicked},
+		{Type: Panicked, Staffed: true},
 		{Type: NodeLost, Take: take},
 		{Type: Accepted, Operator: ben, Epoch: s.Epoch},
 		{Type: OfferEnded, Operator: ben, Epoch: s.Epoch, Reason: "declined"},

@@ -119,7 +119,7 @@ func refuseLate(item any) {
 	}
 }
 
-// guarded handles one item; a panic takes the caller to voicemail, and only this caller.
+// guarded handles one item; a panic takes the caller back to the queue, then to voicemail, and only this caller.
 func (c *liveCall) guarded(item any) {
 	defer func() {
 		r := recover()
@@ -135,7 +135,9 @@ func (c *liveCall) guarded(item any) {
 			c.giveUp()
 			return
 		}
-		c.post(call.Event{Type: call.Panicked, Reason: "panic"})
+		broken := call.Event{Type: call.Panicked, Reason: "panic"}
+		c.board.safely(func() { broken.Staffed = c.staffed() })
+		c.post(broken)
 	}()
 	c.handle(item)
 }

@@ -183,15 +183,19 @@ func (c *liveCall) quiet() {
 // play plays prompts; a beep only where what follows it can be kept.
 func (c *liveCall) play(e call.Play) {
 	if slices.Contains(e.Prompts, call.Beep) && !c.board.cfg.Recorder.Room() {
-		staffed := false
-		if c.state.Plan.Kind == call.ForQueue {
-			onDuty, _ := c.board.cfg.Queue.Staff(waiting(c.id, c.state.Plan, c.state.InvitedAt, c.state.Front))
-			staffed = onDuty > 0
-		}
-		c.post(call.Event{Type: call.DiskFull, Staffed: staffed})
+		c.post(call.Event{Type: call.DiskFull, Staffed: c.staffed()})
 		return
 	}
 	c.sound(e.Token, c.clips(e.Prompts), e.Loop)
+}
+
+// staffed says whether somebody who may take the call is on duty, busy or not.
+func (c *liveCall) staffed() bool {
+	if c.state.Plan.Kind != call.ForQueue {
+		return false
+	}
+	onDuty, _ := c.board.cfg.Queue.Staff(waiting(c.id, c.state.Plan, c.state.InvitedAt, c.state.Front))
+	return onDuty > 0
 }
 
 // sound plays clips instead of whatever is playing. What cannot be played counts as heard: a missing prompt must not

@@ -378,6 +378,9 @@ func (d *deck) Play(_ media.Sink, clips [][]byte, loop bool, done func()) func()
 	return func() { timer.Stop() }
 }
 
+// breaks lets the next Play panic.
+func (d *deck) breaks() { d.mu.Lock(); d.panics = true; d.mu.Unlock() }
+
 func (d *deck) heard() string { d.mu.Lock(); defer d.mu.Unlock(); return strings.Join(d.played, " | ") }
 
 // tapes are recordings that only count.

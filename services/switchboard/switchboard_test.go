@@ -303,22 +303,53 @@ func TestANewerTabTakesTheDutyOver(t *testing.T) {
 	})
 }
 
-func TestAPanicInOneCallTakesThatCallerToVoicemailAndNobodyElse(t *testing.T) {
+func TestAPanicInOneCallTakesThatCallerToTheHeadOfTheQueueThenToVoicemailAndNobodyElse(t *testing.T) {
 	inHouse(t, func(h *house) {
 		ada := h.ready("ada")
 		quiet := h.dial(lakeside)
 		ada.accept()
-		h.player.panics = true
+		h.player.breaks()
 		c := h.dial(lakeside)
-		h.pass(2 * clipTime)
+		h.pass(0)
+		if s := h.story(c); s.Phase != call.Queued || !s.Front || !strings.HasSuffix(h.player.heard(), "greeting | greeting") {
+			t.Errorf("the broken call is %s, first %v, and heard %q", s.Phase, s.Front, h.player.heard())
+		}
+		if !h.ledger.raised("harbor call_panic") {
+			t.Error("no alarm")
+		}
+		h.player.breaks() // once more, where the greeting ends
+		h.pass(4 * clipTime)
 		if s := h.story(c); s.Phase != call.Recording {
-			t.Errorf("the broken call is %s", s.Phase)
+			t.Errorf("the call that broke twice is %s", s.Phase)
 		}
 		if s := h.story(quiet); s.Phase != call.Talking {
 			t.Errorf("the other call is %s", s.Phase)
 		}
-		if !h.ledger.raised("harbor call_panic") {
-			t.Error("no alarm")
+	})
+}
+
+func TestAPanicInATalkGivesTheCallerToWhoeverIsFree(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.board.cfg.Sabotage = true
+		ada := h.ready("ada")
+		c := h.dial(lakeside)
+		ada.accept()
+		waits := h.dial(lakeside)
+		h.home.Accounts[0].WrapUp = time.Hour // Ada's is over when she says so
+		c.leg.Press("D")
+		h.pass(0)
+		ada.want(duty.WrapUp)
+		if !strings.HasSuffix(h.player.heard(), "reconnecting") {
+			t.Errorf("the caller is told %q", h.player.heard())
+		}
+		ben := h.ready("ben")
+		ben.want(duty.Offered)
+		if card := ben.state().Card; string(card.Call) != c.id || !card.AfterLoss {
+			t.Fatalf("Ben is offered %+v, want the caller of the broken call", card)
+		}
+		ben.accept()
+		if s := h.story(c); s.Phase != call.Talking || s.Operator != "ben" || h.story(waits).Phase != call.Queued {
+			t.Errorf("the broken call is %s with %q, the other %s", s.Phase, s.Operator, h.story(waits).Phase)
 		}
 	})
 }
