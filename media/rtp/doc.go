@@ -15,9 +15,12 @@
 //
 // # Latch and lock
 //
-// The peer is the address that its SDP named. Behind NAT it comes from another, so the first valid packet from inside the
-// trunk's own media prefixes latches: from then on only that source is heard, and it is where we send. Another source
-// from inside the prefixes may follow only after a second and a half without a packet; the address of the SDP may always. A
+// The peer is the address that its SDP named, from its first packet on. Behind NAT it comes from another, inside the trunk's own
+// media prefixes. Such a source is heard at once, as long as nobody else is believed, and only heard: media is sent to it, and its
+// keys count, when five packets of one stream came in order and not in one burst; another machine than the one that was heard
+// before, or that the SDP names inside the prefixes, must go on like that for a second. Then it has the lock: only it is heard, and it is where we
+// send. Another source from inside may prove itself only after a second and a half without a packet, and loses the lock again to
+// who had it before, or goes on with that one's stream behind a new port of its NAT; the address of the SDP may always. A
 // stranger is never heard and never sent to.
 //
 // # The network

@@ -100,7 +100,8 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 	if why != none {
 		return why
 	}
-	if !r.spend(now) {
+	sure := r.opener.on()
+	if !r.spend(now, sure || r.latch.knows(src)) {
 		return rate
 	}
 	h, payload, ok := parse(b)
@@ -110,6 +111,10 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 	kind, c := r.kind(h.payloadType)
 	if kind == unknownKind {
 		return unknownType
+	}
+	believed := sure || r.latch.believes(src, h, now)
+	if !believed && r.latch.locked.IsValid() {
+		return stranger
 	}
 	switch r.sequence.take(h.ssrc, h.seq) {
 	case double:
@@ -122,7 +127,7 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 		r.digits, r.jitter, r.marker = dtmf.Decoder{}, jitter{}, true
 	case fresh:
 	}
-	if r.latch.take(src, now) {
+	if believed && r.latch.take(src, h.ssrc, sure, now) { // else it is heard, since nobody else is, and sent nothing
 		r.out.aim(src)
 		if r.control.source.Addr() != src.Addr() {
 			r.control.forget()
@@ -137,6 +142,9 @@ func (r *receiver) digest(got *heard, src netip.AddrPort, b []byte, now time.Tim
 		r.skipped++
 		switch kind {
 		case eventKind:
+			if !believed {
+				break // the next packet of the same key will tell
+			}
 			got.digit, _ = r.digits.Feed(payload, h.timestamp, h.marker)
 		case comfortKind:
 			r.hush.comfort()
@@ -163,15 +171,15 @@ func (r *receiver) unprotected(b []byte, now time.Time) ([]byte, reason) {
 	return b, none
 }
 
-// spend takes one packet's worth of the rate limit.
-func (r *receiver) spend(now time.Time) bool {
+// spend takes one packet's worth of the rate limit, half of which is kept for those who are known to be the peer.
+func (r *receiver) spend(now time.Time, known bool) bool {
 	if r.refilled.IsZero() {
 		r.tokens = maxRate
 	} else {
 		r.tokens = min(maxRate, r.tokens+maxRate*now.Sub(r.refilled).Seconds())
 	}
 	r.refilled = now
-	if r.tokens < 1 {
+	if r.tokens < 1 || !known && r.tokens < maxRate/2 {
 		return false
 	}
 	r.tokens--

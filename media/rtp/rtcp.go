@@ -129,7 +129,7 @@ func (r *receiver) takeRTCP(src netip.AddrPort, b []byte, now time.Time) (why re
 			return why
 		}
 	}
-	if !r.spend(now) {
+	if !r.spend(now, r.opener.on() || src == r.peer.RTCP || r.latch.knows(src)) {
 		return rate
 	}
 	lastSR, ok := parseRTCP(b)

@@ -79,14 +79,16 @@ func TestATelephoneHasAudioSentToNobodyElse(t *testing.T) {
 		t.Errorf("%d packets were sent before anything was heard of the telephone", sent)
 	}
 	k := mediatest.NewCarrier(t, "127.0.0.1", media.PCMU) // behind its NAT, whatever its description says
-	k.Tone(offered(t, invite), 440, 5)
-	waitFor(t, func() bool { return leg.Stats().Received == 5 })
+	hush := k.Talk(offered(t, invite), 440)
+	waitFor(t, func() bool { speak(leg, 1); return leg.Stats().Sent > 0 }) // it is known within some packets
+	hush()
+	said := k.Heard.Frames()
 	speak(leg, 10)
-	k.Heard.WaitFrames(t, 10, patience)
+	k.Heard.WaitFrames(t, said+10, patience)
 	theirs(p, invite, "them").next("UPDATE", names)
 	p.response(sip.UPDATE, 200)
 	speak(leg, 10)
-	k.Heard.WaitFrames(t, 20, patience)
+	k.Heard.WaitFrames(t, said+20, patience)
 	if !spared(t, victim) {
 		t.Error("the victim was sent packets")
 	}
