@@ -33,6 +33,7 @@ const (
 	closeBar = 10 * time.Second
 	// voiceSeconds of tone are repeated as the microphone.
 	voiceSeconds = 5
+	voiceRate    = 8000 // samples a second
 	// lineBytes is more than any answer.
 	lineBytes = 1 << 20
 )
@@ -51,6 +52,7 @@ type Options struct {
 // Desk is one browser with one tab. Its methods must not be called at the same time.
 type Desk struct {
 	cmd     *exec.Cmd
+	voice   string // the microphone's file
 	in      io.WriteCloser
 	answers chan []byte // closed when the driver is gone
 	done    chan error
@@ -95,7 +97,7 @@ func Open(ctx context.Context, o Options) (*Desk, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("drive a desk: %w", err)
 	}
-	d := &Desk{cmd: cmd, in: in, answers: make(chan []byte), done: make(chan error, 1)}
+	d := &Desk{cmd: cmd, voice: voice, in: in, answers: make(chan []byte), done: make(chan error, 1)}
 	go d.read(out)
 	if err := d.await(ctx, "open", nil); err != nil {
 		d.Close()
@@ -269,6 +271,19 @@ func (d *Desk) Errors(ctx context.Context) ([]string, error) {
 	return answer.Errors, err
 }
 
+// Speak changes what the microphone gives from when it is opened next: digital silence for so long, then a tone of hz for
+// a minute, and so on.
+func (d *Desk) Speak(silence time.Duration, hz float64) error {
+	samples := make([]int16, int(silence.Seconds()*voiceRate))
+	for range time.Minute / (voiceSeconds * time.Second) {
+		samples = append(samples, tone(hz)...)
+	}
+	if err := sound.SaveWAV(d.voice, samples); err != nil {
+		return fmt.Errorf("the desk's voice: %w", err)
+	}
+	return nil
+}
+
 // Kill ends the browser as a crash or a power cut would: nobody says goodbye. Close must still be called.
 func (d *Desk) Kill() { _ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL) }
 
@@ -283,10 +298,10 @@ func (d *Desk) Close() {
 }
 
 func tone(hz float64) []int16 {
-	const rate, loud = 8000, 12000
-	samples := make([]int16, voiceSeconds*rate)
+	const loud = 12000
+	samples := make([]int16, voiceSeconds*voiceRate)
 	for i := range samples {
-		samples[i] = int16(loud * math.Sin(2*math.Pi*hz*float64(i)/rate))
+		samples[i] = int16(loud * math.Sin(2*math.Pi*hz*float64(i)/voiceRate))
 	}
 	return samples
 }

@@ -49,12 +49,34 @@ class FakePeer extends EventTarget {
   }
 }
 
+/** A microphone that gives one loud sample. */
+class FakeContext {
+  static all: FakeContext[] = [];
+  static refuses = false;
+  state = 'running';
+  constructor() {
+    if (FakeContext.refuses) throw new DOMException('too many', 'NotSupportedError');
+    FakeContext.all.push(this);
+  }
+  createAnalyser() {
+    return { fftSize: 0, getFloatTimeDomainData: (samples: Float32Array) => samples.fill(0).set([-0.1], 100) };
+  }
+  createMediaStreamSource() {
+    return { connect: () => {} };
+  }
+  async resume() {}
+  async close() {
+    this.state = 'closed';
+  }
+}
+
 const peer = () => FakePeer.all.at(-1) as FakePeer;
 
 function bundle(exchange = async () => 'answer') {
   const states: AudioState[] = [];
   const shut: string[] = [];
   const stalls = vi.fn();
+  const peaks: (number | null)[] = [];
   const server = { online: true };
   const audio = new LineAudio({
     exchange: vi.fn(exchange),
@@ -63,9 +85,10 @@ function bundle(exchange = async () => 'answer') {
     onStall: stalls,
     onShut: (where) => shut.push(where),
     onBlocked: () => {},
+    onPeak: (peak) => peaks.push(peak),
     devices: () => ({ microphone: '', headphones: '', ring: '', raw: false }),
   });
-  return { audio, states, shut, stalls, server };
+  return { audio, states, shut, stalls, peaks, server };
 }
 
 describe('the line', () => {
@@ -76,6 +99,10 @@ describe('the line', () => {
     tracks.length = 0;
     vi.stubGlobal('RTCPeerConnection', FakePeer);
     vi.stubGlobal('RTCRtpReceiver', {});
+    FakeContext.all = [];
+    FakeContext.refuses = false;
+    vi.stubGlobal('AudioContext', FakeContext);
+    vi.stubGlobal('MediaStream', class {});
     vi.stubGlobal('navigator', {
       mediaDevices: {
         getUserMedia: async () => {
@@ -209,6 +236,40 @@ describe('the line', () => {
     expect(peer().sender.track).toBeNull();
     expect(tracks[0]?.stopped).toBe(true);
     expect(audio.microphoneOn).toBe(false);
+  });
+
+  it('measures the microphone while it is on, and not a moment longer', async () => {
+    const { audio, peaks } = bundle();
+    await audio.connect();
+    await audio.wake();
+    expect(FakeContext.all).toHaveLength(0);
+    await audio.microphone(true);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(peaks.at(-1)).toBeCloseTo(-20);
+    await audio.microphone(false);
+    expect(peaks.at(-1)).toBeNull();
+    expect(FakeContext.all.map((c) => c.state)).toEqual(['closed']);
+    peaks.length = 0;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(peaks).toEqual([]);
+  });
+
+  it.each([
+    ['refuses to measure', () => (FakeContext.refuses = true)],
+    ['waits for a click', () => vi.spyOn(FakeContext.prototype, 'resume').mockReturnValue(new Promise(() => {}))],
+  ])('is heard as ever where the browser %s', async (_, arrange) => {
+    arrange();
+    const { audio, peaks } = bundle();
+    await audio.connect();
+    const on = audio.microphone(true);
+    await vi.advanceTimersByTimeAsync(0);
+    for (const context of FakeContext.all) context.state = 'suspended';
+    await on;
+    await audio.wake();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(peer().sender.track).toBe(tracks[0]);
+    expect(new Set(peaks)).toEqual(new Set([null]));
+    expect(audio.level()).toBe(Number.NEGATIVE_INFINITY);
   });
 
   it('ends with the microphone off when a call is over before it opened', async () => {

@@ -45,6 +45,8 @@ export interface AudioConfig {
   onShut: (where: string) => void;
   /** The browser refuses to play until somebody clicks (true), or plays (false). */
   onBlocked: (blocked: boolean) => void;
+  /** Five times a second while the microphone is on: its loudest sample since the last, dBFS; null: not known. */
+  onPeak: (peak: number | null) => void;
   devices: () => Devices;
 }
 
@@ -60,6 +62,10 @@ const REPAIR_PAUSE_MS = 1_000;
 /** In a call the server sends 50 packets a second: this long without one, and the path is broken. */
 const STALL_MS = 800;
 const STALL_LOOK_MS = 200;
+/** The meter remembers more than the time between two looks (341 ms at 48 kHz), so that no sound goes by unseen. */
+const METER_SAMPLES = 16_384;
+/** What the level is taken of: the newest 21 ms. */
+const LEVEL_SAMPLES = 1_024;
 /** A path that does not come up in this time, though the server has answered, is blocked. */
 const SHUT_MS = 6_000;
 
@@ -82,8 +88,8 @@ export class LineAudio {
   private flow = { stamp: 0, at: 0, flowing: false };
   private shutTimer: ReturnType<typeof setTimeout> | null = null;
   private sound: HTMLAudioElement | null = null;
-  private context: AudioContext | null = null;
-  private meter: { source: MediaStreamAudioSourceNode; analyser: AnalyserNode } | null = null;
+  /** Measures the microphone; there while it is on, where the browser allows it. */
+  private meter: { context: AudioContext; analyser: AnalyserNode } | null = null;
 
   constructor(config: AudioConfig) {
     this.config = config;
@@ -130,14 +136,8 @@ export class LineAudio {
 
   /** A click happened: browsers allow sound from here on. */
   async wake(): Promise<void> {
-    this.context ??= new AudioContext();
-    if (this.context.state !== 'running') await this.context.resume().catch(() => {});
+    if (this.meter?.context.state === 'suspended') void this.meter.context.resume().catch(() => {});
     await this.play();
-  }
-
-  /** The audio context of the page, for the ring; null before the first click. */
-  get sounds(): AudioContext | null {
-    return this.context;
   }
 
   get microphoneOn(): boolean {
@@ -177,8 +177,8 @@ export class LineAudio {
     track.enabled = !this.muted;
     this.track = track;
     track.onended = () => this.unplugged(track);
-    this.measure(track);
     await this.sender?.replaceTrack(track);
+    if (track === this.track) this.measure(track);
   }
 
   /** A headset was pulled out in a call: whatever microphone is left takes over. */
@@ -189,7 +189,7 @@ export class LineAudio {
   }
 
   private releaseTrack(): void {
-    this.meter?.source.disconnect();
+    void this.meter?.context.close().catch(() => {});
     this.meter = null;
     if (this.track) {
       this.track.onended = null;
@@ -198,21 +198,32 @@ export class LineAudio {
     this.track = null;
   }
 
+  /** Opens the meter. Whoever speaks is heard without one: a browser that refuses it costs nothing but what it shows. */
   private measure(track: MediaStreamTrack): void {
-    if (!this.context) return;
-    const source = this.context.createMediaStreamSource(new MediaStream([track]));
-    const analyser = this.context.createAnalyser();
-    analyser.fftSize = 1024;
-    source.connect(analyser);
-    this.meter = { source, analyser };
+    let context: AudioContext | null = null;
+    try {
+      context = new AudioContext();
+      const analyser = context.createAnalyser();
+      analyser.fftSize = METER_SAMPLES;
+      context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+      this.meter = { context, analyser };
+      if (context.state === 'suspended') void context.resume().catch(() => {}); // may wait for a click, or for ever
+    } catch {
+      void context?.close().catch(() => {});
+    }
+  }
+
+  /** What the microphone gave last; null while it is off, or the browser does not let it be measured. */
+  private samples(): Float32Array | null {
+    if (this.meter?.context.state !== 'running') return null;
+    const samples = new Float32Array(METER_SAMPLES);
+    this.meter.analyser.getFloatTimeDomainData(samples);
+    return samples;
   }
 
   /** How loud the microphone is now, in dBFS; -Infinity while it is off. */
   level(): number {
-    if (!this.meter) return Number.NEGATIVE_INFINITY;
-    const samples = new Float32Array(this.meter.analyser.fftSize);
-    this.meter.analyser.getFloatTimeDomainData(samples);
-    return loudness(samples);
+    return loudness(this.samples()?.subarray(-LEVEL_SAMPLES) ?? []);
   }
 
   /** Puts the caller's voice on the chosen headphones. */
@@ -274,9 +285,12 @@ export class LineAudio {
     if (this.stall) clearInterval(this.stall);
     this.flow = { stamp: 0, at: 0, flowing: false };
     this.stall = on ? setInterval(() => this.look(), STALL_LOOK_MS) : null;
+    if (!on) this.config.onPeak(null);
   }
 
   private look(): void {
+    const samples = this.samples();
+    this.config.onPeak(samples && peak(samples));
     const stamp = this.receiver?.getSynchronizationSources?.()[0]?.rtpTimestamp ?? 0;
     if (stamp !== this.flow.stamp) {
       this.flow = { stamp, at: Date.now(), flowing: true };
@@ -480,4 +494,11 @@ export function loudness(samples: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < samples.length; i++) sum += (samples[i] ?? 0) ** 2;
   return 20 * Math.log10(Math.sqrt(sum / samples.length));
+}
+
+/** The loudest of samples in -1..1, as dBFS. */
+export function peak(samples: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < samples.length; i++) most = Math.max(most, Math.abs(samples[i] ?? 0));
+  return 20 * Math.log10(most);
 }

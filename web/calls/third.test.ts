@@ -51,6 +51,19 @@ describe('the controls of a call', () => {
   ] as [string, Line | undefined, string][])('%s: what may be done', (_, line, wanted) => {
     expect(can(line)).toBe(wanted);
   });
+  it.each([
+    ['a plain call', { with: '' }, 'caller'],
+    ['on hold', { with: 'nobody' }, ''],
+    ['being given away', { with: 'passing', third: ortiz('ringing') }, ''],
+    ['ringing', { with: 'third', third: ortiz('ringing') }, ''],
+    ['aside', { with: 'third', third: ortiz('up') }, 'others'],
+    ['aside, and back with the caller', { with: '', third: ortiz('up') }, 'caller'],
+    ['all three', { with: 'all', third: ortiz('up') }, 'others'],
+    ['a guest who waits', { with: '', guest: true }, ''],
+    ['a guest', { with: 'third', guest: true }, 'others'],
+  ] as [string, Line, string][])('%s: who ought to hear the operator', (_, line, who) => {
+    expect(controls(desk(line), NOW)?.listens).toBe(who);
+  });
   it('say that the caller is not heard, to who should hear the caller', () => {
     const unheard = (line: Line) => controls(desk(line), NOW)?.unheard;
     expect(unheard({ with: '', unheard: 'no_packets' })).toBe('no_packets');

@@ -22,6 +22,8 @@ export interface Controls {
   host: string;
   /** Why nothing is heard of the caller, where the operator should hear them; '' else. */
   unheard: NonNullable<Line['unheard']> | '';
+  /** Who ought to hear the operator now: the caller alone, others too or instead, or nobody. */
+  listens: 'caller' | 'others' | '';
   third: Third | null;
   /** Local: since when the third party is as it is. */
   thirdSince: number;
@@ -46,6 +48,7 @@ export function controls(desk: Desk, now: number): Controls | null {
     guest: line.guest === true,
     host: line.host ?? '',
     unheard: line.with === '' || line.with === 'all' ? (line.unheard ?? '') : '',
+    listens: listeners(line),
     third,
     thirdSince: localTime(third?.since, desk.skew) ?? now,
     can: new Set(),
@@ -53,6 +56,12 @@ export function controls(desk: Desk, now: number): Controls | null {
   };
   if (!c.guest) allow(c, duty.may_dial === true);
   return c;
+}
+
+function listeners(line: Line): Controls['listens'] {
+  if (line.with === '') return line.guest ? '' : 'caller';
+  const talks = line.with === 'all' || (line.with === 'third' && (line.guest || line.third?.state === 'up'));
+  return talks ? 'others' : '';
 }
 
 function allow(c: Controls, mayDial: boolean): void {

@@ -2,6 +2,7 @@ import { AudioError, type AudioTrouble, type Devices, LineAudio, troubleOf } fro
 import { type Desk, type Happening, markOf, newDesk, reach, shown, step, wantsMicrophone } from '../calls/duty';
 import { Ring } from '../calls/ring';
 import { Session } from '../calls/session';
+import { HEARD, heed } from '../calls/silence';
 import { CommandError, LiveSocket } from '../calls/socket';
 import { type Controls, controls, type Wish } from '../calls/third';
 import type { Check, Command, Message } from '../calls/wire';
@@ -41,6 +42,9 @@ export class DeskStore {
   microphone = $state<'off' | 'opening' | 'on'>('off');
   /** The operator's own wish that nobody hears them, for this call. */
   muted = $state(false);
+  /** For ten seconds nothing has come from the microphone, though somebody ought to hear it. */
+  silent = $state(false);
+  private voice = HEARD;
   /** What is open under the call: the keypad, or the choice of another operator. */
   opened = $state<'' | 'pad' | 'transfer'>('');
   /** What was pressed on the keypad of this call. */
@@ -96,6 +100,7 @@ export class DeskStore {
       onBlocked: (blocked) => {
         this.blocked = blocked;
       },
+      onPeak: (peak) => this.heedVoice(peak),
       devices: () => this.devices,
     });
     this.session.onSignedOut = () => {
@@ -295,6 +300,12 @@ export class DeskStore {
   private mute(on: boolean): void {
     this.muted = on;
     this.audio.mute(on);
+  }
+
+  private heedVoice(peak: number | null): void {
+    const listened = this.controls?.listens && !this.muted;
+    this.voice = heed(this.voice, listened ? peak : null, Date.now());
+    this.silent = this.voice.silent;
   }
 
   /** The operator mutes themselves, or speaks again. */

@@ -90,6 +90,10 @@ export const desk = {
   'third.unheard.no_sound': 'You cannot hear the caller: for ten seconds only silence has come.',
   'third.unheard.more':
     'Holdfast has asked the carrier for the sound. The caller may hear you: say that you do not hear them. If it stays like this, call back.',
+  'third.silent.caller': 'The caller cannot hear you: is the headset muted?',
+  'third.silent.others': 'Nobody can hear you: is the headset muted?',
+  'third.silent.more':
+    'For ten seconds your microphone has given nothing but silence. Look at the mute switch of the headset. If it is not that, choose another microphone below, under “{where}”.',
   'third.muted': 'Muted: nobody hears you',
   'third.held.for': 'On hold for',
   'third.held.long': 'Waiting long, on hold for',

@@ -93,6 +93,10 @@ export const desk: Record<keyof typeof en, string> = {
   'third.unheard.no_sound': 'A hívó nem hallható: tíz másodperce csak csend jön felőle.',
   'third.unheard.more':
     'A Holdfast már kérte a szolgáltatótól a hangot. A hívó talán hallja Önt: mondja meg neki, hogy Ön nem hallja. Ha így marad, hívja vissza.',
+  'third.silent.caller': 'A hívó nem hallja Önt: nincs elnémítva a fejhallgató mikrofonja?',
+  'third.silent.others': 'Senki sem hallja Önt: nincs elnémítva a fejhallgató mikrofonja?',
+  'third.silent.more':
+    'Tíz másodperce csak csend jön a mikrofonjából. Nézze meg a fejhallgató némító kapcsolóját. Ha nem ez a baj, válasszon másik mikrofont lent, a „{where}” alatt.',
   'third.muted': 'Elnémítva: senki sem hallja Önt',
   'third.held.for': 'Tartásban',
   'third.held.long': 'Régóta vár, tartásban',
