@@ -69,6 +69,17 @@ func (e *ear) Audio(f media.Frame) {
 	e.rec = append(e.rec, e.buf...)
 }
 
+// loud says whether anything at all came in the last 200 ms that can be heard.
+func (e *ear) loud() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var energy float64
+	for _, s := range e.recent {
+		energy += float64(s) * float64(s)
+	}
+	return e.now().Sub(e.last) <= staleAfter && energy >= quietest*quietest*window
+}
+
 // heard says whether a tone of hz is most of what came in the last 200 ms (Goertzel's algorithm).
 func (e *ear) heard(hz float64) bool {
 	e.mu.Lock()

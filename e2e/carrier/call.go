@@ -157,6 +157,9 @@ func (c *Call) Say(hz float64) { c.mouth.say(hz) }
 // Heard says whether a tone of hz is most of what came in the last 200 ms.
 func (c *Call) Heard(hz float64) bool { return c.ear.heard(hz) }
 
+// Loud says whether there was any sound in the last 200 ms.
+func (c *Call) Loud() bool { return c.ear.loud() }
+
 // Cue tells when the first frame comes that is mostly a tone of hz, from now on.
 func (c *Call) Cue(hz float64) <-chan time.Time {
 	c.ear.mu.Lock()

@@ -2,11 +2,11 @@ package faults
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -105,30 +105,75 @@ func TestACarrierThatIsAwayIsToldOfAndTheNextOneIsUsed(t *testing.T) {
 	l.Balance(booksBar)
 }
 
-// A laptop falls asleep: its kernel still says yes to everything, and nobody is there.
+// laptop is an operator's computer, a process of its own; SIGSTOP puts it to sleep, and SIGCONT wakes it.
+type laptop struct {
+	*os.Process
+	said string // the file with what it printed
+}
+
+func open(t *testing.T, n *harness.Node, who, answer string) laptop {
+	t.Helper()
+	cmd := exec.Command(harness.Binary(t), "operator", "--url", n.URL, "--sign-in", who, "--password", harness.Password, "--answer", answer, "--seconds", "600") //nolint:noctx // ended below, asleep or not
+	out, err := os.Create(filepath.Join(t.TempDir(), "laptop"))
+	must(t, err)
+	cmd.Stdout, cmd.Stderr = out, out
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = out.Close()
+	})
+	l := laptop{cmd.Process, out.Name()}
+	l.says(t, operator.Available, 30*time.Second)
+	return l
+}
+
+// says waits until the laptop has printed an event.
+func (l laptop) says(t *testing.T, event string, bar time.Duration) {
+	t.Helper()
+	harness.Eventually(t, bar, "the laptop says "+event, func() bool {
+		said, err := os.ReadFile(l.said)
+		return err == nil && bytes.Contains(said, []byte(`"`+event+`"`))
+	})
+}
+
+// standing is what the API says of an operator: "available", "paused connection_lost".
+func standing(api *harness.Client, email string) string {
+	var all struct {
+		Items []struct {
+			Email, State, Why string
+		} `json:"items"`
+	}
+	api.Get("/operators", &all)
+	for _, o := range all.Items {
+		if o.Email == email {
+			return strings.TrimSpace(o.State + " " + o.Why)
+		}
+	}
+	return ""
+}
+
+// A laptop falls asleep: its kernel still says yes to everything, and nobody is there. It wakes up, and still nobody is
+// there who asked for calls.
 func TestAnOperatorWhoseComputerSleepsIsPassedOver(t *testing.T) {
 	t.Parallel()
 	const awayBar = 6 * time.Second
 	n := harness.Start(t)
 	l := n.Ledger()
-	ctx, cancel := context.WithCancel(t.Context())
-	laptop := exec.CommandContext(ctx, harness.Binary(t), "operator", "--url", n.URL, "--sign-in", ada, "--password", harness.Password, "--answer", "never", "--seconds", "600")
-	out, err := os.Create(filepath.Join(t.TempDir(), "laptop"))
-	must(t, err)
-	defer func() { _ = out.Close() }()
-	laptop.Stdout, laptop.Stderr = out, out
-	must(t, laptop.Start())
-	defer func() {
-		_ = laptop.Process.Signal(syscall.SIGCONT)
-		cancel()
-		_ = laptop.Wait()
-	}()
-	harness.Eventually(t, 30*time.Second, "ada is on duty", func() bool {
-		said, err := os.ReadFile(out.Name())
-		return err == nil && bytes.Contains(said, []byte(`"`+operator.Available+`"`))
-	})
+	api := n.SignIn(admin)
+	asleep := open(t, n, ada, "never")
 	o := n.Operator(ben)
-	must(t, laptop.Process.Signal(syscall.SIGSTOP))
+	answers := func(e *harness.Entry) {
+		t.Helper()
+		must(t, o.Accept(harness.Limited(t, joinBar)))
+		e.Say(e.Tone)
+		hear(t, e, o)
+		e.Hangup()
+		n.Over(e.Call, byeBar)
+		e.Result = "answered"
+		next(t, n, o)
+	}
+	must(t, asleep.Signal(syscall.SIGSTOP))
 	slept := time.Now()
 	e := l.Call(prairie) // ada has been idle longest
 	l.Answered(e, answerBar)
@@ -136,12 +181,44 @@ func TestAnOperatorWhoseComputerSleepsIsPassedOver(t *testing.T) {
 	if took := time.Since(slept); took > awayBar+time.Second {
 		t.Errorf("the next operator was asked %v after the first fell asleep", took)
 	}
-	must(t, o.Accept(harness.Limited(t, joinBar)))
-	e.Say(e.Tone)
-	hear(t, e, o)
+	answers(e)
+
+	const away = "paused connection_lost"
+	harness.Eventually(t, duty.RejoinFor+awayBar, "the sleeping operator is no longer waited for", func() bool { return standing(api, ada) == away })
+	must(t, asleep.Signal(syscall.SIGCONT))
+	asleep.says(t, operator.Resumed, 15*time.Second)
+	if now := standing(api, ada); now != away {
+		t.Errorf("the operator whose computer woke up is %q", now)
+	}
+	again := l.Call(prairie)
+	l.Answered(again, answerBar)
+	harness.Event(t, o, operator.Offer, offerBar)
+	answers(again)
+	if now := standing(api, ada); now != away {
+		t.Errorf("the operator whose computer woke up is %q after a call", now)
+	}
+	l.Balance(booksBar)
+}
+
+// The same in a call: two seconds without a packet are a loss, and a second later the caller hears music.
+func TestACallerWhoseOperatorsComputerSleepsHearsMusic(t *testing.T) {
+	t.Parallel()
+	const (
+		seenBar = 2 * time.Second
+		holdBar = time.Second
+	)
+	n := harness.Start(t)
+	l := n.Ledger()
+	asleep := open(t, n, ada, "0")
+	e := l.Call(prairie)
+	l.Answered(e, answerBar)
+	harness.Eventually(t, offerBar+joinBar, "the caller hears the operator", func() bool { return e.Heard(operatorHz) })
+	must(t, asleep.Signal(syscall.SIGSTOP))
+	slept := time.Now()
+	harness.Instead(t, e.Call, operatorHz, seenBar+holdBar)
+	t.Logf("music after %v", time.Since(slept))
+	must(t, asleep.Signal(syscall.SIGCONT))
+	harness.Eventually(t, duty.RejoinFor, "the operator is back", func() bool { return e.Heard(operatorHz) })
 	e.Hangup()
 	n.Over(e.Call, byeBar)
-	e.Result = "answered"
-	n.Phase(o, byeBar, duty.WrapUp, duty.Available)
-	l.Balance(booksBar)
 }

@@ -65,6 +65,21 @@ func Never(t testing.TB, within time.Duration, what string, happens func() bool)
 	}
 }
 
+// earFor is how far back a caller's ear listens, and a little: what was heard before that is forgotten.
+const earFor = 250 * time.Millisecond
+
+// Instead waits until a caller who heard a tone of hz hears something else: music on hold, say.
+func Instead(t testing.TB, c *carrier.Call, hz float64, bar time.Duration) {
+	t.Helper()
+	last := time.Now() // that the tone was heard
+	Eventually(t, bar, "the caller hears something else", func() bool {
+		if c.Heard(hz) {
+			last = time.Now()
+		}
+		return time.Since(last) > earFor && c.Loud()
+	})
+}
+
 // Limited is the test's context with a limit.
 func Limited(t testing.TB, limit time.Duration) context.Context {
 	t.Helper()

@@ -32,7 +32,7 @@ type Options struct {
 
 	// What follows is for Run.
 	Answer    time.Duration // accept so long after the offer
-	Never     bool          // never answer
+	Never     bool          // never answer, nor ask for calls again after a loss: nobody is at the desk
 	Decline   bool          // decline each offer
 	HangUp    time.Duration // hang up so long after the call is joined; 0: never
 	Calls     int           // go home after so many calls; 0: never

@@ -111,7 +111,7 @@ func (r *rules) react(ctx context.Context, e Event) (done bool, err error) {
 			return true, r.home(ctx)
 		}
 	case Paused:
-		if e.Why == "connection_lost" {
+		if e.Why == "connection_lost" && !r.options.Never {
 			err = r.Available(ctx)
 		}
 	case Away:
