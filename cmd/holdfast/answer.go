@@ -96,6 +96,7 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 	}
 	if a.trunks, err = trunk.New(trunk.Config{
 		Phones: newTelephones(book, a.board, tapes.Keys(), log), PhonesFile: s.dir("run") + "/telephones",
+		NamesFile: s.dir("run") + "/carriers", Stale: staleName(j, time.Now),
 		TLS: s.SIPTLS, Certificate: shown, Alarm: clearCalls(j),
 		Listen: s.SIP, Public: s.publicIP, Media: a.engine, Handler: a.board.Arrive, Log: log, Node: "holdfast",
 		Changed: func(now trunk.Status) {
@@ -112,6 +113,24 @@ func newAnswering(s *settings, log *slog.Logger, j *journal.Journal, tapes *reco
 		return nil, err
 	}
 	return a, nil
+}
+
+// oldName is how long an address may serve whose name nobody can look up before that is urgent: most carriers stay for years.
+const oldName = 24 * time.Hour
+
+// staleName tells of a trunk's name that cannot be looked up; the next call out for which it can ends it.
+func staleName(j *journal.Journal, now func() time.Time) func(name string, since time.Time, text string) {
+	return func(name string, since time.Time, text string) {
+		key, severity := "trunk_name:"+name, journal.Warning
+		if since.IsZero() {
+			j.Clear(tenants.Platform, key)
+			return
+		}
+		if now().Sub(since) >= oldName {
+			severity = journal.Critical
+		}
+		j.Raise(tenants.Platform, key, text, severity)
+	}
 }
 
 // clearCalls tells of a trunk that had to encrypt its audio and did not; the next call that is encrypted ends it.

@@ -11,5 +11,5 @@
 // connections that are secure and knows who is at their other end; encrypted.go says which calls must be encrypted.
 //
 // registrar.go takes operators' telephones in, and knows where they are; what a REGISTER changes is decided in registration.go, and
-// kept.go keeps it over a new start.
+// kept.go keeps it over a new start. names.go finds carriers by their names, with and without the DNS.
 package trunk

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -91,16 +92,22 @@ func (s *Server) writePhones() {
 	}()
 }
 
-func replaceFile(path string, all []keptPhone) error {
+// replaceFile writes a file whole: after a power cut, too, it is the old one or the new one.
+func replaceFile(path string, all any) (err error) {
 	raw, err := json.Marshal(all)
 	if err != nil {
-		return fmt.Errorf("encode telephones: %w", err)
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
 	}
-	if err := os.WriteFile(path+".new", raw, 0o600); err != nil {
-		return fmt.Errorf("write telephones: %w", err)
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	_, err = f.Write(raw)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("write telephones: %w", err)
+		return fmt.Errorf("write: %w", err)
 	}
 	return nil
 }

@@ -3,11 +3,8 @@ package trunk
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,9 +17,8 @@ import (
 )
 
 const (
-	maxUser     = 32              // characters of a number that we call; E.164 has 16
-	lookUpLimit = 2 * time.Second // for the name of a trunk's target
-	keyTime     = 100             // milliseconds for which a key is pressed
+	maxUser = 32  // characters of a number that we call; E.164 has 16
+	keyTime = 100 // milliseconds for which a key is pressed
 )
 
 // outgoing is a call that we place. It is a dialog from the start, though one without a peer until somebody answers: who
@@ -221,51 +217,6 @@ func (o *outgoing) try(t routing.Trunk, ring <-chan time.Time) (media.Ending, ve
 		o.s.cfg.Log.Info("call out failed", "call", o.callID, "trunk", t.Name, "reason", ending.Reason, "status", ending.Status)
 	}
 	return ending, v
-}
-
-var errOutside = errors.New("the target is not among the trunk's own addresses, so its answers would not be heard")
-
-// locate finds where a trunk's INVITEs go. A name is looked up here, on the call's own goroutine; what it stood for the
-// last time serves while nobody answers that question. Only an address of the trunk's own will do: from any other we
-// would not hear the answer.
-func (s *Server) locate(t routing.Trunk) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(t.Out.Target)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("target %q: %w", t.Out.Target, err)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("target %q: %w", t.Out.Target, err)
-	}
-	addrs, err := s.addresses(host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("target %q: %w", t.Out.Target, err)
-	}
-	for _, a := range addrs {
-		for _, p := range t.Signal {
-			if a = a.Unmap(); p.Contains(a) {
-				return netip.AddrPortFrom(a, uint16(number)), nil
-			}
-		}
-	}
-	return netip.AddrPort{}, errOutside
-}
-
-func (s *Server) addresses(host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookUpLimit)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err == nil && len(addrs) > 0 {
-		s.names.Store(host, addrs)
-		return addrs, nil
-	}
-	if before, ok := s.names.Load(host); ok {
-		return before.([]netip.Addr), nil
-	}
-	return nil, err
 }
 
 // domainOf is the host of whom we call and who we are, towards a trunk.

@@ -44,6 +44,11 @@ type Config struct {
 
 	Phones     Phones // the telephones that may register; nil: none, and REGISTER is refused
 	PhonesFile string // keeps where they are over a new start; "": nothing does
+
+	NamesFile string // keeps where carriers are that are known by a name over a new start; "": nothing does
+	// Stale is told, at a call out, that a trunk's name cannot be looked up and where it was last, at since, serves; the zero time: it was
+	// looked up. nil: nobody is told. It must not block.
+	Stale func(trunk string, since time.Time, text string)
 }
 
 // timing is how long things take, and how many may wait; only tests change it.
@@ -103,7 +108,7 @@ type Server struct {
 	telling sync.Mutex // Changed is told one thing after another, as they came to be
 
 	quit  chan struct{}
-	names sync.Map // what the names of trunks' targets stood for the last time: string to []netip.Addr
+	names names // of trunks' targets
 
 	stop func()
 	gate gate // all our goroutines
@@ -135,6 +140,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Changed == nil {
 		cfg.Changed = func(Status) {}
 	}
+	if cfg.Stale == nil {
+		cfg.Stale = func(string, time.Time, string) {}
+	}
 	s := &Server{
 		cfg: cfg,
 		timing: timing{
@@ -150,6 +158,7 @@ func New(cfg Config) (*Server, error) {
 		undecided: make(map[*incoming]struct{}),
 		placed:    make(map[*outgoing]struct{}),
 		status:    make(map[string]*health),
+		names:     names{resolve: net.DefaultResolver.LookupNetIP, known: make(map[string]lastSeen), kept: make(map[string]lastSeen)},
 		quit:      make(chan struct{}),
 	}
 	s.door, s.crowd, s.open.most = newDoor(cfg.Now), newCrowd(cfg.Now), maxOpen
@@ -193,6 +202,7 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.started = true
+	s.restoreNames()
 	s.spawn(func() { s.serving("udp", s.tp.ServeUDP(s.udp)) })
 	s.spawn(func() { s.serving("tcp", s.tp.ServeTCP(s.tcp)) })
 	s.spawn(func() { s.serving("tls", s.tp.ServeTLS(s.tls)) })

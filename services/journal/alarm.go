@@ -153,7 +153,7 @@ func (j *Journal) restoreAlarms() {
 
 // fading are the alarms, by the beginning of their keys, that tell of something that happened rather than of a state: they
 // end by a person's word, or when it has not happened again for fadeAfter.
-var fading = []string{"call_panic", "calls_refused", "crowd", "calls_while_standby", "unknown_number:", "trunk_in_clear:", "mail_refused:", "mail_given_up:"}
+var fading = []string{"call_panic", "calls_refused", "crowd", "calls_while_standby", "unknown_number:", "trunk_in_clear:", "trunk_name:", "mail_refused:", "mail_given_up:"}
 
 // fadeAfter is long enough for every shift to have seen an alarm.
 const fadeAfter = 24 * time.Hour

@@ -144,6 +144,7 @@ export const portal = {
   'alarm.is.draining': 'This node is stopping: calls in progress may end, new ones are refused.',
   'alarm.is.trunk_down': 'The carrier of trunk {about} does not answer: its calls may not reach us.',
   'alarm.is.trunk_in_clear': 'A call on trunk {about} had to be encrypted and was not: it was refused.',
+  'alarm.is.trunk_name': 'The name of trunk {about} cannot be looked up: its calls go where it was last.',
   'alarm.is.disk_recordings': 'The disk of the recordings is nearly full.',
   'alarm.is.disk_recordings_2': 'The second disk of the recordings is nearly full.',
   'alarm.is.disk_journal': 'The disk of the journal is nearly full.',

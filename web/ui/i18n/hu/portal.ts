@@ -148,6 +148,8 @@ export const portal: Record<keyof typeof en, string> = {
     'Nem válaszol a szolgáltató ezen a trönkön: {about}. Lehet, hogy a hívásai nem érnek el bennünket.',
   'alarm.is.trunk_in_clear':
     'Titkosítatlan hívás jött, pedig titkosítottnak kellett volna lennie; elutasítottuk. Trönk: {about}.',
+  'alarm.is.trunk_name':
+    'A trönk neve most nem oldható fel, ezért a hívások az utoljára ismert címre mennek. Trönk: {about}.',
   'alarm.is.disk_recordings': 'A hangfelvételek lemeze majdnem megtelt.',
   'alarm.is.disk_recordings_2': 'A hangfelvételek második lemeze majdnem megtelt.',
   'alarm.is.disk_journal': 'A napló lemeze majdnem megtelt.',
