@@ -38,7 +38,7 @@ type Keypad interface {
 // The reasons by which a call that we placed ends before it is answered, beside those of every leg.
 const (
 	EndedBusy        = "busy"        // 486, 600
-	EndedNoAnswer    = "no_answer"   // rang too long; 408, 480, 487
+	EndedNoAnswer    = "no_answer"   // rang too long; 480, 487, and 408 once it rang
 	EndedDeclined    = "declined"    // 603
 	EndedNoNumber    = "no_number"   // 404, 410, 484, 604: nobody has this number
 	EndedForbidden   = "forbidden"   // 401, 403, 407: the carrier does not let us

@@ -94,9 +94,10 @@ func TestACarrierThatIsAwayIsToldOfAndTheNextOneIsUsed(t *testing.T) {
 			t.Fatal("the second carrier was never tried")
 		}
 	}
-	status = 503
-	reaches(time.Second)
-	must(t, o.LetGo(harness.Limited(t, offerBar)))
+	for _, status = range []int{503, 500, 408} {
+		reaches(time.Second)
+		must(t, o.LetGo(harness.Limited(t, offerBar)))
+	}
 	status = 0
 	reaches(7 * time.Second) // 4 s of silence are no reply; then at most 3 s
 	e.Hangup()

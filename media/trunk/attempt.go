@@ -31,6 +31,7 @@ type attempt struct {
 	invite  *sip.Request
 	tx      *sip.ClientTx
 	replied bool // something came: only then may it be cancelled
+	rang    bool // it reached somebody: an 18x came
 	least   int  // Min-SE that a 422 asked for
 
 	mu     sync.Mutex
@@ -76,7 +77,7 @@ func (a *attempt) run(ring <-chan time.Time) (media.Ending, verdict) {
 				a.replied = false
 				mute.Reset(a.o.s.timing.noReply)
 			default:
-				return reasonOf(res.StatusCode)
+				return reasonOf(res.StatusCode, a.rang)
 			}
 		case <-a.tx.Done():
 			return unreachable, next
@@ -152,6 +153,7 @@ func (a *attempt) lengthened(res *sip.Response) bool {
 // progress takes a provisional response: it rings, or is heard already (early media, RFC 3960).
 func (a *attempt) progress(res *sip.Response) {
 	o := a.o
+	a.rang = a.rang || res.StatusCode >= 180
 	if res.StatusCode > 100 && !a.confirmReliable(res, a.earlyOf(res)) {
 		return
 	}

@@ -38,6 +38,38 @@ func TestOnlyWhatTheTrunkCouldNotDoGoesToTheNext(t *testing.T) {
 	}
 }
 
+func TestACarrierThatReachesNobodyIsNotAPartyThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	first, second := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", "127.0.0.1")
+	n.outward(first, second)
+	for _, c := range []struct {
+		rings  bool
+		status int
+		reason string // with which it ends at once; "": the second carrier is tried
+	}{
+		{false, 408, ""}, {false, 500, ""}, {false, 480, media.EndedNoAnswer}, {true, 408, media.EndedNoAnswer}, {true, 500, ""},
+	} {
+		leg, events := n.out(t)
+		invite := first.request(sip.INVITE)
+		first.says(invite, 100, "", "")
+		if c.rings {
+			first.says(invite, 180, "x", "")
+			event(t, events, media.Ringing)
+		}
+		first.says(invite, c.status, "x", "")
+		first.request(sip.ACK)
+		if c.reason != "" {
+			ended(t, leg, events, c.reason, c.status)
+			continue
+		}
+		invite = second.request(sip.INVITE)
+		second.says(invite, c.status, "y", "")
+		second.request(sip.ACK)
+		ended(t, leg, events, media.EndedUnreachable, c.status)
+	}
+}
+
 func TestACallForOneTrunkGoesToNoOther(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)

@@ -225,19 +225,20 @@ func domainOf(w *routing.WayOut) string {
 	return cmp.Or(w.Domain, host)
 }
 
-// reasonOf is the stable reason of a final failure, and whether another trunk may do better.
-func reasonOf(status int) (media.Ending, verdict) {
+// reasonOf is the stable reason of a final failure, and whether another trunk may do better. A 408 is the called party's once
+// it rang there; before, it is the carrier that reached nobody.
+func reasonOf(status int, rang bool) (media.Ending, verdict) {
 	e, v := media.Ending{By: media.ByPeer, Status: status}, final
-	switch status {
-	case 486, 600:
+	switch {
+	case status == 486, status == 600:
 		e.Reason = media.EndedBusy
-	case 408, 480, 487:
+	case status == 480, status == 487, status == 408 && rang:
 		e.Reason = media.EndedNoAnswer
-	case 603:
+	case status == 603:
 		e.Reason = media.EndedDeclined
-	case 404, 410, 484, 604:
+	case status == 404, status == 410, status == 484, status == 604:
 		e.Reason = media.EndedNoNumber
-	case 401, 403, 407:
+	case status == 401, status == 403, status == 407:
 		e.By, e.Reason, v = media.ByError, media.EndedForbidden, next
 	default: // 3xx among them: no stranger says where our calls go
 		e.By, e.Reason, v = media.ByError, media.EndedUnreachable, next
