@@ -247,9 +247,11 @@ func (a *attempt) acknowledge(d *dialog) bool {
 	ack, again := a.acks[d.id.remote]
 	if !again && len(a.acks) < maxForks {
 		ack = d.build(sip.ACK, a.seq)
-		for _, name := range []string{"Authorization", "Proxy-Authorization"} { // an ACK cannot be challenged
-			for _, h := range a.invite.GetHeaders(name) {
-				ack.AppendHeader(sip.HeaderClone(h))
+		if a.trusts(ack) {
+			for _, name := range []string{"Authorization", "Proxy-Authorization"} { // an ACK cannot be challenged
+				for _, h := range a.invite.GetHeaders(name) {
+					ack.AppendHeader(sip.HeaderClone(h))
+				}
 			}
 		}
 		a.acks[d.id.remote] = ack
@@ -262,6 +264,11 @@ func (a *attempt) acknowledge(d *dialog) bool {
 		a.o.s.cfg.Log.Info("ACK not sent", "call", a.o.callID, "error", clean(err.Error()))
 	}
 	return !again
+}
+
+// trusts says whether a request of this call may hold the carrier's credentials.
+func (a *attempt) trusts(req *sip.Request) bool {
+	return a.o.s.theirs(&a.trunk, a.via, a.to.String(), req.Destination())
 }
 
 // again takes every 2xx after the first: the same once more, or another party of a fork, who is hung up on.

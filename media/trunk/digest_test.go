@@ -224,3 +224,50 @@ func TestAChallengeWithinACallIsAnsweredToTheCarrierOnly(t *testing.T) {
 		t.Errorf("the password was used %d times", handed.Load())
 	}
 }
+
+// TestAnotherTrunksPeerIsHandedNoCredentials is the digest leak by way of the Contact: it sends our ACK and BYE to the peer of
+// another trunk, whose answers we hear, and who names our carrier's realm.
+func TestAnotherTrunksPeerIsHandedNoCredentials(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ carrier, other, at string }{
+		"another address":        {"127.0.0.1/32", "127.0.0.2/32", "127.0.0.2"},
+		"within the carrier's":   {"127.0.0.0/16", "127.0.0.2/32", "127.0.0.2"},
+		"the carrier's, another": {"127.0.0.0/30", "127.0.1.0/24", "127.0.0.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t)
+			p, far := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", c.at)
+			n.lock(p)
+			trunks := *n.trunks.Load()
+			trunks[0].Signal = []netip.Prefix{netip.MustParsePrefix(c.carrier)}
+			n.SetTrunks(append(trunks, routing.Trunk{Name: "b", Signal: []netip.Prefix{netip.MustParsePrefix(c.other)}}))
+			leg, events := n.out(t)
+			const challenge = `WWW-Authenticate: Digest realm="carrier", nonce="n", qop="auth", algorithm=SHA-256`
+			p.says(p.request(sip.INVITE), 401, "them", "", challenge)
+			invite := p.request(sip.INVITE)
+			if err := proves(invite, "Authorization", sha256.New); err != nil {
+				t.Fatal(err)
+			}
+			far.says(invite, 183, "them", "", "Require: 100rel", "RSeq: 1") // its Contact is far's
+			prack := far.request(sip.PRACK)
+			far.send(okTo(prack))
+			far.says(invite, 200, "them", offer("", ""))
+			ack := far.request(sip.ACK)
+			event(t, events, media.Connected)
+			leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
+			far.says(far.request(sip.BYE), 401, "them", "", challenge)
+			ended(t, leg, events, "hangup", 0)
+			n.Stop() // everything that was to be said has been said
+			got := value(prack, "Authorization") + value(ack, "Authorization")
+			for len(far.in) > 0 {
+				if req, ok := (<-far.in).(*sip.Request); ok {
+					got += value(req, "Authorization")
+				}
+			}
+			if own := name == "the carrier's, another"; own != (got != "") {
+				t.Errorf("it is the carrier's: %v, and it was handed %q", own, got)
+			}
+		})
+	}
+}

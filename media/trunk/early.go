@@ -59,8 +59,10 @@ func (a *attempt) confirmReliable(res *sip.Response, e *early) bool {
 	e.mu.Unlock()
 	req := e.newRequest(sip.PRACK)
 	req.AppendHeader(sip.NewHeader("RAck", fmt.Sprintf("%d %d INVITE", n, a.seq)))
-	for _, h := range a.digest.headers(string(sip.PRACK), req.Recipient.String()) {
-		req.AppendHeader(h)
+	if a.trusts(req) {
+		for _, h := range a.digest.headers(string(sip.PRACK), req.Recipient.String()) {
+			req.AppendHeader(h)
+		}
 	}
 	a.o.s.spawn(func() {
 		defer a.o.s.recovered("PRACK", nil)

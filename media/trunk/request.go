@@ -84,9 +84,13 @@ func (d *dialog) exchange(ctx context.Context, req *sip.Request) (*sip.Response,
 
 // authorized is a request once more, with the answer to the challenge that it met; nil: there was none, or it is not for us to
 // answer. A caller's side gets no answer at all, whatever realm it names: its challenge to a BYE or re-INVITE of ours would
-// make it a password to guess.
+// make it a password to guess. Nor does whomever the called side has these go to in place of the carrier.
 func (d *dialog) authorized(req *sip.Request, res *sip.Response) *sip.Request {
 	if d.carrier == nil || res.StatusCode != 401 && res.StatusCode != 407 {
+		return nil
+	}
+	if !d.s.theirs(d.carrier, d.transport, d.source, req.Destination()) {
+		d.s.cfg.Log.Warn("a challenge is not answered: it is not the carrier's", "trunk", d.carrier.Name, "from", req.Destination())
 		return nil
 	}
 	g := digest{way: d.carrier.Out, name: d.carrier.Name, unseal: d.s.cfg.Unseal}

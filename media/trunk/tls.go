@@ -47,10 +47,11 @@ type secureEnd struct {
 	life     context.Context
 	giveUp   context.CancelFunc
 
-	mu    sync.Mutex
-	half  map[netip.Addr]int  // connections that are not secure yet
-	all   int                 // their sum
-	dials map[string]*dialing // by address
+	mu     sync.Mutex
+	half   map[netip.Addr]int   // connections that are not secure yet
+	all    int                  // their sum
+	dials  map[string]*dialing  // by address
+	proofs map[string]*identity // of the connections that we made, by address
 }
 
 // handed is a connection on its way to sipgo; taken is closed when sipgo knows it.
@@ -60,7 +61,7 @@ type handed struct {
 }
 
 func newSecureEnd(s *Server) *secureEnd {
-	e := &secureEnd{s: s, made: make(chan handed), half: make(map[netip.Addr]int), dials: make(map[string]*dialing)}
+	e := &secureEnd{s: s, made: make(chan handed), half: make(map[netip.Addr]int), dials: make(map[string]*dialing), proofs: make(map[string]*identity)}
 	e.life, e.giveUp = context.WithCancel(context.Background())
 	return e
 }
@@ -295,7 +296,8 @@ func (e *secureEnd) dial(trunk, to string) error {
 		leave()
 		return fmt.Errorf("connect over TLS: %w", err)
 	}
-	conn := e.s.newConnection(raw, leave)
+	reached := &identity{t.Name}
+	conn := e.s.newConnection(raw, func() { e.unprove(to, reached); leave() })
 	handed := false
 	defer func() {
 		if !handed { // a panic included
@@ -308,6 +310,7 @@ func (e *secureEnd) dial(trunk, to string) error {
 		return fmt.Errorf("connect to %s over TLS: %w", to, err)
 	}
 	conn.Conn = secure
+	e.prove(to, reached)
 	_ = raw.SetReadDeadline(time.Time{}) // it is for us to speak first
 	handed = true
 	return e.hand(conn)

@@ -70,8 +70,12 @@ func TestACallOfOursOverTLSComesBackOverANewConnection(t *testing.T) {
 	leg2, events2 := n.out(t) // over the same connection
 	p.says(p.request(sip.INVITE), 486, "them", "")
 	ended(t, leg2, events2, "busy", 486)
+	carrier, elsewhere := (*n.trunks.Load())[0], "127.0.0.1:9"
+	if !n.theirs(&carrier, "TLS", elsewhere, at) || n.theirs(&carrier, "TLS", elsewhere, p.conn.RemoteAddr().String()) {
+		t.Error("credentials go to whoever has not shown the carrier's certificate, or not to who has")
+	}
 	_ = p.conn.Close()
-	waitFor(t, func() bool { return !n.connected("TLS", at) })
+	waitFor(t, func() bool { return !n.connected("TLS", at) && !n.theirs(&carrier, "TLS", elsewhere, at) })
 	leg.Hangup(media.Ending{By: media.ByServer, Reason: "hangup"})
 	p = within(t, calls, "a new connection")
 	p.send(okTo(p.request(sip.BYE)))
