@@ -269,7 +269,7 @@ func (c *Call) over(by EndedBy, err error) {
 		}
 		r.EndedBy, r.Err = by, err
 		if !r.AnsweredAt.IsZero() {
-			r.DurationMS = time.Since(r.AnsweredAt).Milliseconds()
+			r.DurationMS = max(1, time.Since(r.AnsweredAt).Milliseconds()) // zero is for who was never answered
 		}
 	})
 }

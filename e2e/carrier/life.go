@@ -90,7 +90,12 @@ func (c *Call) response(m sip.Message) step {
 		return progress
 	case !res.IsSuccess():
 		_ = c.wire.send(c.script.ackRefusal(res))
-		c.set(func(r *Result) { r.SIPStatus = res.StatusCode })
+		c.set(func(r *Result) {
+			r.SIPStatus = res.StatusCode
+			if h := res.GetHeader("Retry-After"); h != nil {
+				r.RetryAfter = h.Value()
+			}
+		})
 		c.over(ByServer, nil)
 		return refused
 	}

@@ -52,6 +52,7 @@ type Result struct {
 	Err        error     `json:"-"` // what went wrong when EndedBy is ByError
 	AnsweredAt time.Time `json:"-"`
 	InviteSent time.Time `json:"-"`
+	RetryAfter string    `json:"-"` // of a refusal: when to come again
 	Asked      int       `json:"-"` // re-INVITEs of the node that were answered
 }
 

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"holdfast/deploy/schema/demo"
@@ -194,10 +192,13 @@ func (l *Ledger) check(e *Entry, kept books) (all []string) {
 	}
 	knows := e.Call.Result()
 	if !knows.Answered() {
-		if e.Result != "" {
-			differ("was to end as %q, and had no answer: %+v", e.Result, knows)
+		if wrong := l.unanswered(e); wrong != "" {
+			differ("%s", wrong)
 		}
 		return all
+	}
+	if wrong := l.missed(e); wrong != "" {
+		differ("%s", wrong)
 	}
 	records := kept.calls[e.CallID()]
 	if len(records) != 1 {
@@ -367,42 +368,4 @@ func (c *Client) Audio(dir, id string) (samples []int16, sum string, err error) 
 	}
 	hash := sha256.Sum256(clip)
 	return codec.Decode(nil, media.PCMU, clip), hex.EncodeToString(hash[:]), nil
-}
-
-// Metric reads one of the node's metrics, named with its labels as the node prints them. It reports false when it is not
-// there.
-func (n *Node) Metric(name string) (float64, bool) {
-	c := n.Anybody()
-	defer c.http.CloseIdleConnections() // asked again and again, or else the node would hold one for each answer
-	status, raw, err := c.Try(http.MethodGet, "/metrics", nil)
-	if err != nil || status != http.StatusOK {
-		return 0, false
-	}
-	for line := range bytes.Lines(raw) {
-		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
-			v, err := strconv.ParseFloat(string(bytes.TrimSpace(rest)), 64)
-			return v, err == nil
-		}
-	}
-	return 0, false
-}
-
-// Alarms are the open alarms that a user sees, by key.
-func (c *Client) Alarms() map[string]string {
-	c.t.Helper()
-	status, raw, err := c.Try(http.MethodGet, "/api/v1/alarms?state=open&limit=200", nil)
-	var page struct {
-		Items []struct {
-			Key  string `json:"key"`
-			Text string `json:"text"`
-		} `json:"items"`
-	}
-	if err != nil || status != http.StatusOK || json.Unmarshal(raw, &page) != nil {
-		return nil // asked again
-	}
-	open := map[string]string{}
-	for _, a := range page.Items {
-		open[a.Key] = a.Text
-	}
-	return open
 }

@@ -28,14 +28,17 @@ type Ledger struct {
 	// Busy says that the story has more going on than the machine has cores for: caller and node may see an answer or a hang-up
 	// seconds apart.
 	Busy bool
+	// Answers says that each caller waits for an answer, and has one to get whenever the node is there ([Ledger.Trouble]).
+	Answers bool
 
 	node *Node
 
-	mu      sync.Mutex
-	made    int
-	entries []*Entry
-	crashes []time.Time    // when the node was killed
-	others  map[string]int // answered calls by number of callers who keep no entries
+	mu       sync.Mutex
+	made     int
+	entries  []*Entry
+	crashes  []time.Time // when the node was killed
+	troubles []trouble
+	others   map[string]int // answered calls by number of callers who keep no entries
 }
 
 // Entry is one call of a ledger, from the caller's side. What the story knows of the call's end it says before the
@@ -54,6 +57,8 @@ type Entry struct {
 	Vanished bool
 	// Lossy says that packets of this call were lost on the way by the story's own doing.
 	Lossy bool
+	// Missed is what did not happen after the answer that had to, such as the beep; it is nobody's fault when the node died in this call.
+	Missed error
 
 	mu       sync.Mutex
 	from, to time.Time // when the caller spoke into a message

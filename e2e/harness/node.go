@@ -353,3 +353,21 @@ func (n *Node) show() {
 	})
 	n.t.Logf("the end of the node's log:\n%s", strings.Join(lines[max(0, len(lines)-loglines):], "\n"))
 }
+
+// Metric reads one of the node's metrics, named with its labels as the node prints them. It reports false when it is not
+// there.
+func (n *Node) Metric(name string) (float64, bool) {
+	c := n.Anybody()
+	defer c.http.CloseIdleConnections() // asked again and again, or else the node would hold one for each answer
+	status, raw, err := c.Try(http.MethodGet, "/metrics", nil)
+	if err != nil || status != http.StatusOK {
+		return 0, false
+	}
+	for line := range bytes.Lines(raw) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
+			v, err := strconv.ParseFloat(string(bytes.TrimSpace(rest)), 64)
+			return v, err == nil
+		}
+	}
+	return 0, false
+}

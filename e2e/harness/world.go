@@ -352,3 +352,23 @@ func (c *Client) Command(command live.Command) error {
 		}
 	}
 }
+
+// Alarms are the open alarms that a user sees, by key.
+func (c *Client) Alarms() map[string]string {
+	c.t.Helper()
+	status, raw, err := c.Try(http.MethodGet, "/api/v1/alarms?state=open&limit=200", nil)
+	var page struct {
+		Items []struct {
+			Key  string `json:"key"`
+			Text string `json:"text"`
+		} `json:"items"`
+	}
+	if err != nil || status != http.StatusOK || json.Unmarshal(raw, &page) != nil {
+		return nil // asked again
+	}
+	open := map[string]string{}
+	for _, a := range page.Items {
+		open[a.Key] = a.Text
+	}
+	return open
+}
