@@ -128,11 +128,22 @@ func TestACarrierIsFoundWhenNamesAreNot(t *testing.T) {
 	}
 	dns.silent.Store(true)
 	reaches("the DNS is silent", named)
-	l.Kill() // what it learned is gone
-	n.Run()
-	n.Healthy()
-	harness.Event(t, o, operator.Resumed, 15*time.Second)
-	n.Phase(o, byeBar, duty.Available) // a caller who comes before that is asked for a message
+	raised(t, api, "trunk_name:a-named", byeBar)
+	again := func() {
+		n.Run()
+		n.Healthy()
+		harness.Event(t, o, operator.Resumed, 15*time.Second)
+		n.Phase(o, byeBar, duty.Available) // a caller who comes before that is asked for a message
+	}
+	l.Kill() // what it learned is on its disk
+	again()
+	reaches("the DNS is silent, and the node is new", named)
+	l.Kill()
+	must(t, os.Remove(filepath.Join(n.Data, "run", "carriers")))
+	again()
 	reaches("nobody ever knew the name", numbered)
+	dns.silent.Store(false)
+	reaches("the DNS answers again", named)
+	over(t, api, "trunk_name:a-named", byeBar)
 	l.Balance(booksBar)
 }
