@@ -1,12 +1,17 @@
 package faults
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
 	"holdfast/e2e/harness"
+	"holdfast/e2e/operator"
 )
 
 const (
@@ -15,14 +20,24 @@ const (
 	// refusedBar is the share of callers that may be told to come again while the node is there: it is never full in this story, and
 	// only a machine that is short of time can make it say so.
 	refusedBar = 0.05
+	// drainBar is how long calls may go on after SIGTERM; the callers of this story are done before.
+	drainBar = 40 * time.Second
+	// backBar is how long an operator whose connection was lost may take to be on duty again, on a busy machine.
+	backBar = 30 * time.Second
 )
 
 // faults are what goes wrong, and how it ends; each is over when it returns.
-func (d *day) faults() map[string]func(long time.Duration) {
+func (d *day) faults(r *rand.Rand) map[string]func(long time.Duration) {
 	return map[string]func(time.Duration){
 		"kill -9": func(time.Duration) {
 			defer d.l.Trouble("kill -9", true)()
 			d.l.Kill()
+			d.n.Run()
+			d.n.Healthy()
+		},
+		"stopped and started": func(time.Duration) {
+			defer d.l.Trouble("stopped and started", true)()
+			d.drained()
 			d.n.Run()
 			d.n.Healthy()
 		},
@@ -40,6 +55,19 @@ func (d *day) faults() map[string]func(long time.Duration) {
 			d.n.Database.Heal()
 			d.n.Redis.Heal()
 		},
+		"Redis silent": func(long time.Duration) {
+			defer d.l.Trouble("Redis silent", false)()
+			d.n.Redis.Silence()
+			d.pass(long)
+			d.n.Redis.Heal()
+		},
+		"operator gone": func(long time.Duration) {
+			defer d.l.Trouble("operator gone", false)()
+			o := d.desk[r.IntN(len(d.desk))]
+			o.Drop()
+			d.pass(long)
+			d.back(o)
+		},
 		"database slow": func(long time.Duration) {
 			defer d.l.Trouble("database slow", false)()
 			d.n.Database.Slow(slowQuery, 0.05)
@@ -55,6 +83,38 @@ func (d *day) faults() map[string]func(long time.Duration) {
 	}
 }
 
+// drained tells the node to stop and waits until the live calls have ended, and it with them.
+func (d *day) drained() {
+	d.t.Helper()
+	d.n.Signal(syscall.SIGTERM)
+	limit := time.NewTimer(drainBar)
+	defer limit.Stop()
+	select {
+	case <-d.n.Ended():
+	case <-limit.C:
+		d.t.Errorf("the node does not end %v after SIGTERM, and its callers have long hung up", drainBar)
+		d.n.Stop()
+	}
+}
+
+// back lets an operator come back on duty, as a page does: again and again.
+func (d *day) back(o *operator.Operator) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.ctx, backBar)
+	defer cancel()
+	for {
+		err := o.Resume(ctx)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, operator.ErrRefused), ctx.Err() != nil:
+			d.t.Errorf("an operator whose connection was lost cannot come back: %v", err)
+			return
+		}
+		d.pass(500 * time.Millisecond)
+	}
+}
+
 func TestWhateverHappensTheBooksAreRight(t *testing.T) {
 	t.Parallel()
 	length, seed := time.Duration(0), uint64(time.Now().UnixNano())
@@ -64,11 +124,11 @@ func TestWhateverHappensTheBooksAreRight(t *testing.T) {
 			length = said
 		}
 	}
-	n := harness.Start(t, harness.Options{Wires: true, Disks: map[string]int{"recordings": 64}})
+	n := harness.Start(t, harness.Options{Env: []string{fmt.Sprint("HOLDFAST_DRAIN=", 2*drainBar)}, Wires: true, Disks: map[string]int{"recordings": 64}})
 	d := dawn(t, n, seed)
 	t.Log("seed", seed)
 	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a story, not a secret
-	faults := d.faults()
+	faults := d.faults(r)
 	var names []string
 	for name := range faults {
 		names = append(names, name)
@@ -82,6 +142,7 @@ func TestWhateverHappensTheBooksAreRight(t *testing.T) {
 			faults[name](2*time.Second + time.Duration(r.Int64N(int64(2*time.Second))))
 			count++
 		}
+		ready(t, n, booksBar) // whatever it was, it is over
 	}
 	d.pass(3 * time.Second)
 	d.stop()
