@@ -1,8 +1,10 @@
 package browser
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -277,20 +279,62 @@ func TestALegIsSmall(t *testing.T) {
 	}
 }
 
-// FuzzPacket takes anything that may arrive at the port, from an address that is a browser's.
+// signed is a check with attributes of anybody's choice, each as type (2), length (1) and value, with the leg's signature behind them.
+func (w *wiretap) signed(attributes []byte) []byte {
+	in := w.leg.logins[len(w.leg.logins)-1]
+	setters := []stun.Setter{stun.TransactionID, stun.BindingRequest, stun.NewUsername(in.ours + ":" + in.theirs)}
+	for len(attributes) >= 3 {
+		kind, end := stun.AttrType(binary.BigEndian.Uint16(attributes)), min(3+int(attributes[2]), len(attributes))
+		setters = append(setters, stun.RawAttribute{Type: kind, Value: attributes[3:end]})
+		attributes = attributes[end:]
+	}
+	m, err := stun.Build(append(setters, in.key)...)
+	if err != nil {
+		return nil // something that may not stand before a signature
+	}
+	return m.Raw
+}
+
+// FuzzPacket takes anything that may arrive at the port, from an address that is a browser's, and checks that the browser signs
+// over whatever they say. Only those are answered, and shortly.
 func FuzzPacket(f *testing.F) {
-	w := tap(f, start(f))
+	still := time.Now() // and no end to a handshake: or the leg ends after some seconds, and nothing is tried any more
+	w := tap(f, start(f, func(c *Config) { c.Now, c.ConnectIn = func() time.Time { return still }, time.Hour }))
+	w.now = still
 	w.checks(f, home, 100, true)
 	in := w.leg.logins[0]
 	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(in.ours+":"+in.theirs), in.key, stun.Fingerprint)
 	must(f, err)
-	f.Add(m.Raw)
-	f.Add(w.packet(f))
-	f.Add([]byte{22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1})
-	f.Add([]byte{0x80, 200, 0, 1, 0, 0, 0, 7})
-	f.Fuzz(func(_ *testing.T, packet []byte) {
-		if len(packet) > 0 {
-			w.reader.take(packet, home, w.now)
+	f.Add(m.Raw, false)
+	f.Add(w.packet(f), false)
+	f.Add([]byte{22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1}, false)
+	f.Add([]byte{0x80, 200, 0, 1, 0, 0, 0, 7}, false)
+	f.Add([]byte{0, 0x24, 4, 1, 2, 3, 4, 0, 0x25, 0, 0x80, 0x2a, 8, 1, 2, 3, 4, 5, 6, 7, 8}, true) // priority, use-candidate, controlling
+	f.Add([]byte{0x80, 0x29, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0x80, 0x28, 4, 0, 0, 0, 0}, true)          // controlled; a fingerprint that is none
+	f.Add([]byte{0, 6, 3, 'a', ':', 'b', 0, 0x20, 0, 0, 0x24, 1, 0, 0, 9, 200}, true)              // another name, an address of nothing, cut short
+	f.Fuzz(func(t *testing.T, packet []byte, sign bool) {
+		if sign {
+			packet = w.signed(packet)
+		}
+		if len(packet) == 0 || len(packet) > packetBytes {
+			return
+		}
+		w.reader.reply = stun.Message{}
+		asked := stun.Message{Raw: slices.Clone(packet)}
+		w.reader.take(packet, home, w.now)
+		if w.leg.over() || len(w.leg.paths) != 1 || w.reader.paths[home] != w.leg.path.Load() {
+			t.Fatalf("%x ended the leg or changed its path", packet)
+		}
+		answer := w.reader.reply.Raw
+		if len(answer) == 0 {
+			return
+		}
+		if asked.Decode() != nil || in.key.Check(&asked) != nil {
+			t.Errorf("%x, which is not signed, was answered with %x", packet, answer)
+		}
+		back := stun.Message{Raw: slices.Clone(answer)}
+		if err := back.Decode(); err != nil || back.TransactionID != asked.TransactionID || in.key.Check(&back) != nil || len(answer) > 100 {
+			t.Errorf("%x is answered with %x (%v)", packet, answer, err)
 		}
 	})
 }

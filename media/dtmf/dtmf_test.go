@@ -1,6 +1,7 @@
 package dtmf
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -104,18 +105,62 @@ func TestWhatIsNoKeyIsRefused(t *testing.T) {
 	}
 }
 
+// FuzzDecoderNeverPanicsAndRepeatsNothing gives one decoder a call's worth of packets: of each nine bytes, four are the payload,
+// four how far the clock went (either way), and one is the marker, and how much of the payload is cut off.
 func FuzzDecoderNeverPanicsAndRepeatsNothing(f *testing.F) {
-	f.Add([]byte{1, 10, 0, 160}, uint32(1), true)
-	f.Add([]byte{16, 10, 0}, uint32(0xFFFFFFFF), false)
-	f.Add([]byte{11, 0x8a, 1, 0, 3, 4, 5, 6}, uint32(0), false)
-	f.Fuzz(func(t *testing.T, payload []byte, ts uint32, marker bool) {
-		var d Decoder
-		key, first := d.Feed(payload, ts, marker)
-		if _, again := d.Feed(payload, ts, marker); again {
-			t.Errorf("%v at %d told twice", payload, ts)
+	written := func(packets ...packet) (b []byte) {
+		clock := uint32(0)
+		for _, p := range packets {
+			payload, err := Append(nil, Event{Key: p.key, End: p.end, Duration: p.held})
+			if err != nil {
+				f.Fatal(err)
+			}
+			b, clock = binary.BigEndian.AppendUint32(append(b, payload...), p.ts-clock), p.ts
+			if p.marker {
+				b = append(b, 1)
+			} else {
+				b = append(b, 0)
+			}
 		}
-		if first && !Valid(key) {
-			t.Errorf("told %q, which is no key", key)
+		return b
+	}
+	one := press('1', 1000)
+	f.Add(written(join(one, press('2', 3000), press('2', 9000))...))
+	f.Add(written(join(one[:4], press('3', 0xFFFFFF00)[:1], one[4:], press('#', 40))...))
+	f.Add(written(join(one[:3], []packet{{'1', 1000 + 0xFFFF, false, false, 160}, {'1', 1000 + 0xFFFF, false, true, 320}})...))
+	f.Add([]byte{16, 10, 0, 0, 255, 255, 255, 255, 2, 11, 0x8a, 1, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var d Decoder
+		clock, told, toldAt := uint32(0), false, uint32(0)
+		for ; len(b) >= 9; b = b[9:] {
+			clock += binary.BigEndian.Uint32(b[4:])
+			payload, marker, before := b[:4-b[8]>>1&3], b[8]&1 == 1, d
+			key, first := d.Feed(payload, clock, marker)
+			if _, ok := Parse(payload); !ok && (first || d != before) {
+				t.Errorf("%x, which is no key, was taken", payload)
+			}
+			if first && (!Valid(key) || told && clock == toldAt) {
+				t.Errorf("%q told at %d, after one at %d", key, clock, toldAt)
+			}
+			if first {
+				told, toldAt = true, clock
+			}
+			if _, again := d.Feed(payload, clock, marker); again {
+				t.Errorf("%x at %d told twice", payload, clock)
+			}
+		}
+		heard := ""
+		for _, p := range press('7', d.latest+10*maxAge) { // whatever was, the next press is one
+			payload, err := Append(nil, Event{Key: p.key, End: p.end, Duration: p.held})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key, ok := d.Feed(payload, p.ts, p.marker); ok {
+				heard += string(key)
+			}
+		}
+		if heard != "7" {
+			t.Errorf("one press of 7 gave %q", heard)
 		}
 	})
 }

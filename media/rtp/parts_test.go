@@ -163,7 +163,7 @@ func TestReportsAreWholeAndTrue(t *testing.T) {
 	}
 	k.heard.WaitFrames(t, 8, limit)
 	k.Audio(mediatest.NewTone(media.PCMU, 440).Next())
-	sr, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: 5, NTPTime: 0x1111222233334444}, &rtcp.Goodbye{Sources: []uint32{5}}})
+	sr, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: k.in.sequence.ssrc, NTPTime: 0x1111222233334444}, &rtcp.Goodbye{Sources: []uint32{5}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,49 @@ func FuzzParseRTCP(f *testing.F) {
 	f.Add(appendReport(nil, senderInfo{sending: true}, reportBlock{present: true}, [cnameBytes]byte{}, time.Unix(0, 0)))
 	f.Add([]byte{0x80, 200, 0, 0})
 	f.Add([]byte{0x81, 203, 0, 1, 0, 0, 0, 5})
-	f.Fuzz(func(_ *testing.T, b []byte) { parseRTCP(b) })
+	two, err := rtcp.Marshal([]rtcp.Packet{&rtcp.SenderReport{SSRC: 5, NTPTime: 1 << 20}, &rtcp.SenderReport{SSRC: 6, NTPTime: 1 << 21}, &rtcp.Goodbye{Sources: []uint32{5}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(two)
+	peer, now := addr(homeA+":4000"), time.Unix(1000, 0)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lastSR, of, ok := parseRTCP(b)
+		if ok && (len(b) < 4 || len(b)%4 != 0 || len(b) >= maxPacket) || !ok && lastSR != 0 {
+			t.Errorf("%x: %v, %x", b, ok, lastSR)
+		}
+		if reports, err := rtcp.Unmarshal(b); ok && err == nil && lastSR != 0 && !reported(reports, of, lastSR) {
+			t.Errorf("%x: report %x of %x, pion %v", b, lastSR, of, reports)
+		}
+		r := receiver{out: newSender(time.Now)}
+		if err := r.set(agreedAt(peer, media.PCMU), now); err != nil {
+			t.Fatal(err)
+		}
+		r.take(peer, append(header{ssrc: 5, seq: 7}.append(nil), 1), now)
+		latched, numbers, heard := r.latch.locked, r.sequence, r.stats.Received
+		if why := r.takeRTCP(addr(outside+":4001"), b, now); why != stranger || r.control != (control{}) {
+			t.Errorf("a stranger's %x: %d", b, why)
+		}
+		if why := r.takeRTCP(addr(homeA+":4001"), b, now); (why == none) != ok {
+			t.Errorf("%x: refused as %d", b, why)
+		}
+		if _, block, _ := r.block(now.Add(time.Second)); block.ssrc != 5 || (block.lastSR != 0) != (lastSR != 0 && of == 5) {
+			t.Errorf("%x: %x of %x is told of %x", b, block.lastSR, of, block.ssrc)
+		}
+		if latched != r.latch.locked || r.latch.target() != peer || numbers != r.sequence || r.stats.Received != heard {
+			t.Errorf("%x changed more than reports", b)
+		}
+	})
+}
+
+// reported says whether one of the reports is of a source and has this time.
+func reported(reports []rtcp.Packet, of, lastSR uint32) bool {
+	for _, p := range reports {
+		if sr, is := p.(*rtcp.SenderReport); is && sr.SSRC == of && uint32(sr.NTPTime>>16) == lastSR {
+			return true
+		}
+	}
+	return false
 }
 
 // nobody is a conn that sends nowhere.

@@ -35,6 +35,7 @@ func isRTCP(b []byte) bool {
 type control struct {
 	source netip.AddrPort // from where it comes; invalid until the first valid packet
 	lastSR uint32         // middle of the NTP time of its last SR; 0: none
+	of     uint32         // the SSRC whose report that was
 	at     time.Time      // when that came
 	asked  reportBase
 }
@@ -63,26 +64,26 @@ func (j *jitter) take(timestamp uint32, now time.Time) {
 	j.started, j.transit = true, transit
 }
 
-// parseRTCP checks a compound packet and returns what its sender report says. Every part must be whole: forged fragments
-// of four bytes are the usual attack.
-func parseRTCP(b []byte) (lastSR uint32, ok bool) {
+// parseRTCP checks a compound packet and returns what its sender report says, and of whom. Every part must be whole: forged
+// fragments of four bytes are the usual attack.
+func parseRTCP(b []byte) (lastSR, of uint32, ok bool) {
 	if len(b) == 0 || len(b) >= maxPacket {
-		return 0, false
+		return 0, 0, false
 	}
 	for len(b) > 0 {
 		if !isRTCP(b) {
-			return 0, false
+			return 0, 0, false
 		}
 		size := 4 + 4*int(binary.BigEndian.Uint16(b[2:]))
 		if size > len(b) || !wholeReport(b[:size]) {
-			return 0, false
+			return 0, 0, false
 		}
 		if b[1] == typeSR {
-			lastSR = binary.BigEndian.Uint32(b[10:])
+			lastSR, of = binary.BigEndian.Uint32(b[10:]), binary.BigEndian.Uint32(b[4:])
 		}
 		b = b[size:]
 	}
-	return lastSR, true
+	return lastSR, of, true
 }
 
 // wholeReport says whether a report is as long as its count of blocks says; other kinds are not looked into.
@@ -132,13 +133,13 @@ func (r *receiver) takeRTCP(src netip.AddrPort, b []byte, now time.Time) (why re
 	if !r.spend(now, r.opener.on() || src == r.peer.RTCP || r.latch.knows(src)) {
 		return rate
 	}
-	lastSR, ok := parseRTCP(b)
+	lastSR, of, ok := parseRTCP(b)
 	if !ok {
 		return malformed
 	}
 	r.control.source, r.alive = src, now
 	if lastSR != 0 {
-		r.control.lastSR, r.control.at = lastSR, now
+		r.control.lastSR, r.control.of, r.control.at = lastSR, of, now
 	}
 	return none
 }
@@ -245,7 +246,7 @@ func (r *receiver) block(now time.Time) (to netip.AddrPort, b reportBlock, ok bo
 	}
 	b.present, b.ssrc, b.highest, b.jitter = true, q.ssrc, uint32(q.highest), uint32(r.jitter.value)
 	b.lost = uint32(min(q.lost(), 0x7fffff))
-	if r.control.lastSR != 0 {
+	if r.control.lastSR != 0 && r.control.of == q.ssrc { // a report of another stream says nothing of this one (section 6.4.1)
 		b.lastSR = r.control.lastSR
 		b.delay = uint32(now.Sub(r.control.at) * 65536 / time.Second)
 	}
