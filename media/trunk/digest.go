@@ -230,7 +230,7 @@ func (g given) credentials(c credentials) string {
 	return b.String()
 }
 
-// quote writes a quoted-string (RFC 3261 section 25.1).
+// quote writes a quoted-string (RFC 3261 section 25.1). What would end the line is left out, whoever wrote it.
 func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "", "\x00", "").Replace(s) + `"`
 }

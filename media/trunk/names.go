@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +51,12 @@ type names struct {
 
 var errOutside = errors.New("the target is not among the trunk's own addresses, so its answers would not be heard")
 
+// errHost says that a text is no host: it would go into the headers of every call.
+var errHost = errors.New("no host")
+
+// odd says whether a character may not stand in a host.
+func odd(r rune) bool { return unfit(r) && r != ':' && r != '[' && r != ']' }
+
 // locate finds where a trunk's INVITEs go. A name is looked up here, on the call's own goroutine; what it stood for the
 // last time serves while nobody answers that question. Only an address of the trunk's own will do: from any other we
 // would not hear the answer.
@@ -57,6 +64,9 @@ func (s *Server) locate(t routing.Trunk) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(t.Out.Target)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("target %q: %w", t.Out.Target, err)
+	}
+	if strings.ContainsFunc(domainOf(t.Out), odd) {
+		return netip.AddrPort{}, fmt.Errorf("domain %q: %w", domainOf(t.Out), errHost)
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {

@@ -262,30 +262,35 @@ func TestWhatCannotBeDialledIsRefusedAtOnce(t *testing.T) {
 	ended(t, leg, events, media.EndedUnreachable, 0)
 }
 
-// FuzzDial lets anybody choose every text of a call to the outside. What Dial takes has as many headers as any other call, and
-// the name stands where names stand.
+// FuzzDial lets anybody choose every text of a call to the outside, and of the trunk that it goes through. What Dial takes has as many
+// headers as any other call, and the name stands where names stand.
 func FuzzDial(f *testing.F) {
-	f.Add("+16085550199", "+16085550101", "Lakeside \"Cardiology\"\r\nX: y", "c-1")
-	f.Add("a", "", "\\", "")
-	f.Add("+1\r\nX: y", "x>", "<sip:a@b>;tag=1", "c\r\n")
-	f.Add("1%0d%0a", "1;x=y", "\u2028, <", "a b")
+	f.Add("+16085550199", "+16085550101", "Lakeside \"Cardiology\"\r\nX: y", "c-1", "carrier.example", "u", "r")
+	f.Add("a", "", "\\", "", "", "u\r\nX: y", "r\r\nX: y")
+	f.Add("+1\r\nX: y", "x>", "<sip:a@b>;tag=1", "c\r\n", "d\r\nX: y", "\"", "\\")
+	f.Add("1%0d%0a", "1;x=y", "\u2028, <", "a b", "d>;x=y", "u", "\x00")
+	f.Add("1", "2", "", "", "d\r\nX: y", "u\nX: y", "\r")
 	s := &Server{cfg: Config{Now: time.Now, Node: "holdfast"}, door: newDoor(time.Now), local: netip.MustParseAddrPort("127.0.0.1:5060")}
-	carrier := routing.Trunk{Name: "a", Out: &routing.WayOut{Target: "127.0.0.2:5060"}}
-	request := func(to media.Destination) *sip.Request {
+	carrier := routing.Trunk{Name: "a", Signal: prefixesOf("127.0.0.2/32"), Out: &routing.WayOut{Target: "127.0.0.2:5060", Sealed: []byte("x")}}
+	request := func(to media.Destination, realm string) *sip.Request {
 		o := &outgoing{to: to, dialog: &dialog{s: s, callID: cmp.Or(to.Call, "id")}}
-		return newAttempt(o, carrier, netip.MustParseAddrPort("127.0.0.2:5060")).request([]byte("v=0\r\n"))
+		a := newAttempt(o, carrier, netip.MustParseAddrPort("127.0.0.2:5060"))
+		a.digest.given = []given{{challenge: challenge{realm: realm, nonce: "n"}, header: "Authorization"}}
+		a.digest.unseal = func(string, []byte) ([]byte, error) { return []byte("p"), nil }
+		return a.request([]byte("v=0\r\n"))
 	}
-	usual := strings.Count(request(someone).String(), "\r\n")
-	f.Fuzz(func(t *testing.T, to, from, name, call string) {
+	usual := strings.Count(request(someone, "r").String(), "\r\n")
+	f.Fuzz(func(t *testing.T, to, from, name, call, domain, user, realm string) {
 		d := media.Destination{To: to, From: from, FromName: name, Call: call}
-		if !fit(d) {
+		carrier.Out.Domain, carrier.Out.User = domain, user
+		if _, err := s.locate(carrier); err != nil || !fit(d) {
 			return
 		}
 		want := usual
 		if from == "" {
 			want-- // nobody is asserted
 		}
-		text := request(d).String()
+		text := request(d, realm).String()
 		if got := strings.Count(text, "\r\n"); got != want || strings.Count(text, "\n") != got || strings.Count(text, "\r") != got {
 			t.Fatalf("%d lines, not %d, of %+v:\n%s", got, want, d, text)
 		}

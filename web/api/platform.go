@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"holdfast/tenants"
@@ -242,7 +243,10 @@ func wayOut(t routing.Trunk, password string) error {
 func hostPort(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	n, bad := strconv.ParseUint(port, 10, 16)
-	return err == nil && host != "" && bad == nil && n != 0
+	odd := strings.ContainsFunc(host, func(r rune) bool { // it goes into headers
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("-_.:", r)
+	})
+	return err == nil && host != "" && !odd && bad == nil && n != 0
 }
 
 // The widest ranges a trunk may have.
