@@ -191,6 +191,45 @@ func TestAnUnknownUserWaitsAsLong(t *testing.T) {
 	}
 }
 
+// TestAnUnknownTelephoneWaitsAsLong is the same for those who register.
+func TestAnUnknownTelephoneWaitsAsLong(t *testing.T) {
+	tries := 200
+	if os.Getenv("HOLDFAST_LONG") != "" {
+		tries = 10_000
+	}
+	var clock wall
+	clock.set(time.Now())
+	n := newNode(t, func(s *Server) { s.cfg.Phones, s.cfg.Now = newOffice(), clock.get })
+	p := n.dial(t, "udp", "127.0.0.1")
+	who := [2]*extension{p.extension("ada.harbor", "guess"), p.extension("eve.harbor", "guess")}
+	challenge := value(who[0].register("", deskContact), "WWW-Authenticate")
+	var took [2][]float64
+	var said [2]string
+	for i := range 2 * tries {
+		which := (i + i/2) % 2 // neither is always the second
+		clock.set(clock.get().Add(time.Second / mostRegistered * 2))
+		who[1-which].seq = who[which].seq // they share a Call-ID
+		from := time.Now()
+		res := who[which].register(challenge, deskContact)
+		took[which] = append(took[which], float64(time.Since(from).Nanoseconds())/1e3)
+		who[1-which].seq = who[which].seq
+		said[which] = fmt.Sprint(res.StatusCode, res.Reason, len(res.Headers()), string(res.Body()))
+		challenge = value(res, "WWW-Authenticate")
+	}
+	if said[0] != said[1] || !strings.HasPrefix(said[0], "401") {
+		t.Errorf("told %q, and who is nobody %q", said[0], said[1])
+	}
+	z := separation(took[0], took[1])
+	known, unknown := took[0][tries/2], took[1][tries/2]
+	t.Logf("%d each: median %.1f and %.1f us, z = %.2f", tries, known, unknown, z)
+	if diff := math.Abs(known - unknown); diff > 1000 {
+		t.Errorf("the medians are %.1f us apart", diff)
+	}
+	if math.Abs(z) > 2.58 && tries >= 10_000 { // p < 0.01
+		t.Errorf("z = %.2f: which telephone exists can be told by the clock", z)
+	}
+}
+
 // separation sorts two samples and tells how far their ranks are apart, in standard deviations (Mann-Whitney).
 func separation(a, b []float64) float64 {
 	slices.Sort(a)

@@ -130,16 +130,21 @@ func TestForgedTokensAreRefused(t *testing.T) {
 			Tenant:           ada.Tenant, Role: tenants.RolePlatform, Session: ada.Session,
 		}
 	}
-	make := func(method jwt.SigningMethod, key any, change func(*claims)) string {
+	named := func(kid any, method jwt.SigningMethod, key any, change func(*claims)) string {
 		content := body()
 		change(&content)
 		token := jwt.NewWithClaims(method, content)
-		token.Header["kid"] = newest.name
+		if token.Header["kid"] = kid; kid == nil {
+			delete(token.Header, "kid")
+		}
 		text, err := token.SignedString(key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
+	}
+	make := func(method jwt.SigningMethod, key any, change func(*claims)) string {
+		return named(newest.name, method, key, change)
 	}
 	same := func(*claims) {}
 	parts := strings.Split(good, ".")
@@ -151,6 +156,13 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"no end":              make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.ExpiresAt = nil }),
 		"another issuer":      make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Issuer = "else" }),
 		"no audience":         make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Audience = nil }),
+		"another audience":    make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Audience = jwt.ClaimStrings{"else"} }),
+		"a duty's audience":   make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Audience = jwt.ClaimStrings{audienceDuty, audienceLink} }),
+		"key by path":         named("../../x", jwt.SigningMethodEdDSA, newest.private, same),
+		"key by injection":    named("' OR 1", jwt.SigningMethodEdDSA, newest.private, same),
+		"key of no name":      named("", jwt.SigningMethodEdDSA, newest.private, same),
+		"key that is no text": named([]string{newest.name}, jwt.SigningMethodEdDSA, newest.private, same),
+		"no key":              named(nil, jwt.SigningMethodEdDSA, newest.private, same),
 		"unknown role":        make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Role = "god" }),
 		"bad tenant":          make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Tenant = "../x" }),
 		"no session":          make(jwt.SigningMethodEdDSA, newest.private, func(x *claims) { x.Session = "" }),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +185,21 @@ func TestAFloodOfCommandsIsRefusedAndTheDutyHearsNoMoreThanItMay(t *testing.T) {
 	}
 	if done := len(b.board.done); done > 15 || refused < sent-15 {
 		t.Errorf("%d offers done, %d refused of %d", done, refused, sent)
+	}
+}
+
+func TestRenewalsOfTheAudioLineAreAtMostFiveASecondHoweverLongTheyAreAsked(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64
+	b := newBenchWith(t, func(c *live.Config) { c.Now = func() time.Time { return time.Unix(1000, clock.Load()) } })
+	p := b.open("/desk/socket?ticket=desk/operator/1")
+	for i := range 60 { // twenty a second, for three seconds
+		p.send(fmt.Sprintf(`{"do":"offer","id":"o%d","sdp":"v=0"}`, i))
+		p.next(func(m live.Message) bool { return m.ID == fmt.Sprintf("o%d", i) })
+		clock.Add(int64(50 * time.Millisecond))
+	}
+	if done := len(b.board.done); done > 5+3*5 || done < 5+3*5-2 { // five at once, and five a second
+		t.Errorf("%d offers were done in three seconds", done)
 	}
 }
 
