@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -182,7 +183,7 @@ func (l *Ledger) settled(entries []*Entry, kept books) bool {
 }
 
 func (e *Entry) name() string {
-	return fmt.Sprintf("the call %s from %s to %s", e.CallID(), e.From, e.To)
+	return fmt.Sprintf("the call %s from %s to %s", cmp.Or(e.CallID(), "without an id"), e.From, e.To)
 }
 
 // check compares one call.
