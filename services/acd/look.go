@@ -68,8 +68,13 @@ func (q *Queue) impatient(t tenants.TenantID, groups []*group, free func(*Operat
 	return hungry
 }
 
-// forget drops what is over: rests, lost proposals, offers that nobody ended.
+// forget drops what is over: vacant places, rests, lost proposals, offers that nobody ended.
 func (q *Queue) forget(now time.Time) {
+	for id, until := range q.vacant {
+		if !now.Before(until) {
+			q.drop(id)
+		}
+	}
 	var lost map[tenants.OperatorID]bool // the proposal did not arrive in all that time
 	for id, until := range q.promised {
 		if !now.Before(until) {

@@ -28,6 +28,9 @@ const (
 	refuseRest = 300 * time.Millisecond
 	// declinedFor is how long who declined a call, or let it ring, comes last for it.
 	declinedFor = 60 * time.Second
+	// VacantFor is how long a place is kept that one duty of an operator leaves to the next: a page that comes back to its line has
+	// connected by then, a telephone begins at once.
+	VacantFor = 5 * time.Second
 )
 
 // Reasons for which an offer ended, as [Queue.Missed] takes them; any other is a refusal of the duty.
@@ -74,6 +77,7 @@ type Queue struct {
 	teams    teams                            // the same, by tenant
 	promised map[tenants.OperatorID]time.Time // proposed, not yet seen busy; until
 	rests    map[tenants.OperatorID]rest
+	vacant   map[tenants.OperatorID]time.Time // whose place in staff is kept though nobody has it; until
 	remote   view
 
 	wake, changed chan struct{}
@@ -99,7 +103,8 @@ func New(cfg Config) *Queue {
 		node: cfg.Node, offers: cfg.Offers, now: cfg.Now, log: cmp.Or(cfg.Log, slog.Default()),
 		calls: map[tenants.CallID]*entry{}, staff: map[tenants.OperatorID]*Operator{}, teams: teams{},
 		promised: map[tenants.OperatorID]time.Time{}, rests: map[tenants.OperatorID]rest{},
-		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		vacant: map[tenants.OperatorID]time.Time{},
+		wake:   make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		quit: make(chan struct{}), gone: make(chan struct{}),
 	}
 	if q.now == nil {
@@ -223,9 +228,29 @@ func (q *Queue) Present(o Operator, answerable bool) {
 	if before != nil {
 		q.teams.remove(before)
 	}
+	delete(q.vacant, o.ID)
 	q.staff[o.ID] = &o
 	q.teams.put(&o)
 	q.forgetElsewhere(&o)
+	q.nudge()
+}
+
+// Vacant says that an operator's duty is over and that the next of the same operator is about to begin. The place is kept for it, so
+// that nobody who waits is told that all have gone, and nobody is proposed it: for [VacantFor], or until Present or Gone.
+func (q *Queue) Vacant(operator tenants.OperatorID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	o := q.staff[operator]
+	if _, already := q.vacant[operator]; already || o == nil { // a place that nobody takes is not kept for longer because it is said twice
+		return
+	}
+	kept := *o
+	kept.Idle = false
+	q.teams.remove(o)
+	q.staff[operator] = &kept
+	q.teams.put(&kept)
+	q.vacant[operator] = q.now().Add(VacantFor)
+	delete(q.promised, operator)
 	q.nudge()
 }
 
@@ -233,16 +258,22 @@ func (q *Queue) Present(o Operator, answerable bool) {
 func (q *Queue) Gone(operator tenants.OperatorID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.drop(operator)
+}
+
+// drop is Gone, under mu.
+func (q *Queue) drop(operator tenants.OperatorID) {
 	if o := q.staff[operator]; o != nil {
 		delete(q.staff, operator)
 		q.teams.remove(o)
 	}
+	delete(q.vacant, operator)
 	delete(q.promised, operator)
 	q.nudge()
 }
 
 // Remote replaces what other nodes announce; the index calls it. Entries of this node are ignored, and so is an operator
-// whom this node holds too.
+// whom this node holds too; but whose place is vacant here has begun there.
 func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
 	v := view{teams: teams{}}
 	for _, w := range waiting {
@@ -258,6 +289,11 @@ func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.remote = v
+	for id := range q.vacant {
+		if o := q.staff[id]; q.elsewhere(o) != nil {
+			q.drop(id)
+		}
+	}
 	for _, o := range q.staff {
 		q.forgetElsewhere(o)
 	}
@@ -266,13 +302,22 @@ func (q *Queue) Remote(waiting []Waiting, operators []Operator) {
 
 // forgetElsewhere drops what other nodes announced of an operator who is here now. Under mu.
 func (q *Queue) forgetElsewhere(o *Operator) {
-	for their := q.remote.teams[o.Tenant]; their != nil; their = q.remote.teams[o.Tenant] {
-		i, _ := slices.BinarySearchFunc(their.members, &Operator{ID: o.ID}, byID) // the first of them, if any: it has a node
-		if i == len(their.members) || their.members[i].ID != o.ID {
-			return
-		}
-		q.remote.teams.remove(their.members[i])
+	for same := q.elsewhere(o); same != nil; same = q.elsewhere(o) {
+		q.remote.teams.remove(same)
 	}
+}
+
+// elsewhere is the same operator as another node announced it; nil: none did. Under mu.
+func (q *Queue) elsewhere(o *Operator) *Operator {
+	their := q.remote.teams[o.Tenant]
+	if their == nil {
+		return nil
+	}
+	i, _ := slices.BinarySearchFunc(their.members, &Operator{ID: o.ID}, byID) // the first of them, if any: it has a node
+	if i == len(their.members) || their.members[i].ID != o.ID {
+		return nil
+	}
+	return their.members[i]
 }
 
 // Local is what this node announces to the others: callers in their order, operators by tenant and id. A pointer that it returned

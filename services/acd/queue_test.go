@@ -221,6 +221,56 @@ func TestACallKeepsItsPlaceOverEverything(t *testing.T) {
 	})
 }
 
+func TestAVacantPlaceKeepsThoseWhoWaitAndIsOverInTime(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		then   func(q *acd.Queue)
+		pairs  []string
+		alone  bool // by this
+		atLast bool // alone once the time is over
+	}{
+		{name: "nobody takes it", then: func(*acd.Queue) {}, atLast: true},
+		{name: "it is taken by who is busy", then: func(q *acd.Queue) { q.Present(operator("ada", 0, english), false) }},
+		{name: "it is taken by who is free", then: func(q *acd.Queue) { q.Present(operator("ada", 0, english), true) }, pairs: []string{"1-ada"}},
+		{name: "it is given up", then: func(q *acd.Queue) { q.Gone("ada") }, alone: true},
+		{name: "it is said twice, and of somebody unknown", then: func(q *acd.Queue) { q.Vacant("ada"); q.Vacant("nobody") }, atLast: true},
+		{name: "other nodes have others", then: func(q *acd.Queue) {
+			q.Remote(nil, []acd.Operator{{ID: "eva", Tenant: "mesa", Node: "b", Languages: english}})
+		}, atLast: true},
+		{name: "it is taken on another node", then: func(q *acd.Queue) {
+			q.Remote(nil, []acd.Operator{{ID: "ada", Tenant: "harbor", Node: "b", Languages: english, Idle: true}})
+		}, pairs: []string{"1-ada"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inQueue(t, func(q *acd.Queue, b *board) {
+				q.Present(operator("ada", time.Hour, english), false)
+				q.Wait(now(caller("1", 0, "en")))
+				settle()
+				q.Vacant("ada")
+				pass(time.Second)
+				b.want(t, "nobody is there")
+				if onDuty, free := q.Staff(caller("2", 0, "en")); onDuty != 1 || free {
+					t.Errorf("who calls now finds %d on duty, one free: %v", onDuty, free)
+				}
+				c.then(q)
+				settle()
+				b.want(t, c.name, c.pairs...)
+				if got := b.alone(); (got != nil) != c.alone {
+					t.Errorf("%v were told", got)
+				}
+				pass(acd.VacantFor - 1500*time.Millisecond)
+				if got := b.alone(); got != nil {
+					t.Errorf("%v were told too early", got)
+				}
+				pass(time.Second)
+				if got := b.alone(); (got != nil) != c.atLast {
+					t.Errorf("%v were told at last", got)
+				}
+			})
+		})
+	}
+}
+
 func TestACallIsToldOnceThatNobodyIsOnDutyAnyMore(t *testing.T) {
 	inQueue(t, func(q *acd.Queue, b *board) {
 		ada := operator("ada", 0, english)

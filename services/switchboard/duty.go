@@ -34,6 +34,7 @@ type liveDuty struct {
 	leg    atomic.Pointer[openLeg]
 	known  bool   // to the queue, as it is
 	was    bool   // answerable, as the queue was told
+	leaves bool   // the place to another duty of the operator, by the step that is being done
 	replay func() // stops the playback of a line check; nil: none was begun
 }
 
@@ -299,8 +300,10 @@ func (d *liveDuty) perform(effect duty.Effect) {
 	case duty.ClearTimer:
 		d.timers.clear(e.Name)
 	case duty.Vacate:
+		d.leaves = d.board.follows(d.who)
 		d.board.relieve(d)
 	case duty.Finish:
+		d.leaves = d.board.follows(d.who)
 		d.log.Info("duty over", "why", e.Reason)
 	}
 }
@@ -335,11 +338,16 @@ func (d *liveDuty) tell(id tenants.CallID, e call.Event) bool {
 // announce keeps the queue's picture of this operator true.
 func (d *liveDuty) announce() {
 	q := d.board.cfg.Queue
+	leaves := d.leaves
+	d.leaves = false
 	if !d.state.OnDuty() {
-		if d.known {
+		switch {
+		case d.known && leaves:
+			q.Vacant(d.who.Operator)
+		case d.known:
 			q.Gone(d.who.Operator)
-			d.known, d.was = false, false
 		}
+		d.known, d.was = false, false
 		return
 	}
 	if now := d.state.Answerable(); !d.known || now != d.was {

@@ -77,6 +77,18 @@ func (b *Switchboard) relieve(d *liveDuty) {
 	}
 }
 
+// follows says whether another duty of the operator is about to begin where one ends: with a page that asks for the place, or with the
+// telephone that has registered. It may come to nothing still: the queue keeps the place for a short time only.
+func (b *Switchboard) follows(who duty.Who) bool {
+	if _, err := b.who(tenants.Actor{Tenant: who.Tenant, User: who.Operator}); err != nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, registered := b.phones[who.Operator]
+	return !b.draining && (registered || b.desks[who.Operator] > 0)
+}
+
 // phoneTurn seats an operator's telephone that is registered, now that nobody else has the place; not for a page that is about to begin,
 // nor for somebody whom the routing copy does not name any more.
 func (b *Switchboard) phoneTurn(tenant tenants.TenantID, id tenants.OperatorID) {

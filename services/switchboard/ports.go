@@ -41,6 +41,8 @@ type Queue interface {
 	// Present says that an operator is on duty, and whether a call may be offered now.
 	Present(o acd.Operator, answerable bool)
 	Gone(operator tenants.OperatorID)
+	// Vacant is Gone for a moment: another duty of the operator is about to begin, and callers keep their places for so long.
+	Vacant(operator tenants.OperatorID)
 }
 
 // Prompts finds what callers hear, as µ-law clips.

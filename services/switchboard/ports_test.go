@@ -285,13 +285,14 @@ type ledger struct {
 	alarms []string
 	broken error
 	slow   call.Type     // whoever writes an event of this type
+	turn   duty.Type     // or of this one
 	until  chan struct{} // waits for this
 }
 
 func (l *ledger) Append(e journal.Event) {
 	l.mu.Lock()
 	l.events = append(l.events, e)
-	slow, until := l.slow == call.Type(e.Type) && e.Kind == journal.Call, l.until
+	slow, until := l.slow == call.Type(e.Type) && e.Kind == journal.Call || l.turn == duty.Type(e.Type) && e.Kind == journal.Duty, l.until
 	l.mu.Unlock()
 	if slow {
 		<-until
