@@ -125,13 +125,13 @@ func (o *Operator) take(m live.Message) {
 	}
 	if m.Bye != "" {
 		o.mu.Lock()
-		o.over = m.Bye != "shutdown" // a server that restarts is come back to
+		o.over = m.Bye != "shutdown" && m.Bye != "refused" // a server that restarts is come back to, as the page does
 		if o.over {
 			o.view.State, o.view.Why = duty.Away, m.Bye
 			o.wakeUp()
 		}
 		o.mu.Unlock()
-		if m.Bye != "went_home" && m.Bye != "shutdown" {
+		if m.Bye != "went_home" && m.Bye != "shutdown" && m.Bye != "refused" {
 			o.tell(Event{Event: Away, Why: m.Bye})
 		}
 	}
