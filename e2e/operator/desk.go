@@ -247,9 +247,14 @@ func (o *Operator) phase(v live.DutyView) {
 	o.tell(e)
 }
 
-// tell leaves an event for whoever reads Events.
+// tell leaves an event for whoever reads Events, until Close.
 func (o *Operator) tell(e Event) {
 	e.At = time.Now()
+	o.telling.Lock()
+	defer o.telling.Unlock()
+	if o.told {
+		return
+	}
 	select {
 	case o.events <- e:
 	default:

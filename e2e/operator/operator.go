@@ -41,6 +41,8 @@ type Operator struct {
 	ear     sound.Ear
 	mouth   *sound.Mouth
 	events  chan Event
+	telling sync.Mutex
+	told    bool            // events is closed
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -369,7 +371,10 @@ func (o *Operator) Close() (err error) {
 		}
 		o.running.Wait()
 		o.client.CloseIdleConnections()
+		o.telling.Lock() // a socket that was opened at the last moment may still have something to say
+		o.told = true
 		close(o.events)
+		o.telling.Unlock()
 		if o.options.Record != "" {
 			err = sound.SaveWAV(o.options.Record, o.ear.Recording())
 		}
