@@ -30,6 +30,7 @@ try {
   const file = page.locator('input[type=file]');
   await file.setInputFiles(excel(HEADER, GOOD, 'Őry Bálint;személy;Diszpécser;06 30 HÁROM;', DESK));
   const mistake = page.getByRole('region', { name: 'Hibák' }).locator('tbody tr');
+  await mistake.first().waitFor(); // its cells are read as they are
   const cells = (await mistake.locator('td').allInnerTexts()).map((s) => s.trim());
   if (cells[0] !== '3' || cells[1] !== 'Mobil' || !cells[3]?.includes('HÁROM'))
     throw new Error(`the mistake is told as ${cells.join(' | ')}`);
