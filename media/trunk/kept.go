@@ -9,13 +9,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
 // A telephone registers anew every few minutes, and does not know that a node was started anew in between. So where telephones are is
-// written down, about a second later, and read at the start. Only what is reached by UDP: connections end with the process.
+// written down, about a second later, and read at the start, and so is where carriers are that have a name. Of telephones only what is
+// reached by UDP: connections end with the process.
 
 // keptPhone is a binding in the file.
 type keptPhone struct {
@@ -30,19 +32,9 @@ type keptPhone struct {
 
 // restorePhones takes in the telephones that were here before. The sweep looks at whether they may still.
 func (s *Server) restorePhones() {
-	if s.cfg.PhonesFile == "" {
-		return
-	}
-	raw, err := os.ReadFile(s.cfg.PhonesFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
 	var all []keptPhone
-	if err == nil {
-		err = json.Unmarshal(raw, &all)
-	}
-	if err != nil {
-		s.cfg.Log.Warn("where telephones were cannot be read: they ring when they have registered anew", "error", err)
+	if !s.readBack(s.cfg.PhonesFile, &all) {
+		return
 	}
 	now := s.cfg.Now()
 	s.registry.mu.Lock()
@@ -60,36 +52,58 @@ func (s *Server) restorePhones() {
 	}
 }
 
-// writePhones writes down where telephones are, if that has changed. A disk that stalls keeps nobody: nothing waits for it.
-func (s *Server) writePhones() {
-	r := &s.registry
-	if s.cfg.PhonesFile == "" || !r.writing.CompareAndSwap(false, true) {
-		return
-	}
+// phonesToKeep is what the file says of the telephones.
+func (r *registry) phonesToKeep() any {
 	r.mu.Lock()
-	if !r.changed {
-		r.mu.Unlock()
-		r.writing.Store(false)
-		return
-	}
-	r.changed = false
+	defer r.mu.Unlock()
 	all := []keptPhone{}
 	for _, b := range r.bound {
 		if b.transport == "UDP" {
 			all = append(all, keptPhone{b.user, b.contact.String(), b.source, b.callID, b.seq, b.until, b.secret})
 		}
 	}
-	r.mu.Unlock()
+	return all
+}
+
+// keptFile is a file of what must outlive the process.
+type keptFile struct {
+	changed atomic.Bool // what it says, since it was written
+	writing atomic.Bool
+}
+
+// writeDown writes a file if what it is to say has changed. A disk that stalls keeps nobody: nothing waits for it.
+func (s *Server) writeDown(f *keptFile, path string, all func() any) {
+	if path == "" || !f.changed.Load() || !f.writing.CompareAndSwap(false, true) {
+		return
+	}
+	f.changed.Store(false) // before it is looked at: what changes from now on is written the next time
+	is := all()
 	go func() {
-		defer r.writing.Store(false)
-		defer s.recovered("telephones", nil)
-		if err := replaceFile(s.cfg.PhonesFile, all); err != nil {
-			r.mu.Lock()
-			r.changed = true
-			r.mu.Unlock()
-			s.cfg.Log.Warn("where telephones are cannot be written down: after a new start they ring when they have registered anew", "error", err)
+		defer f.writing.Store(false)
+		defer s.recovered("kept file", nil)
+		if err := replaceFile(path, is); err != nil {
+			f.changed.Store(true)
+			s.cfg.Log.Warn("not written down, and lost if the node starts anew now", "file", path, "error", err)
 		}
 	}()
+}
+
+// readBack reads what was written down; false: nothing was, or it cannot be read and has to be learned anew.
+func (s *Server) readBack(path string, all any) bool {
+	if path == "" {
+		return false
+	}
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, all)
+	}
+	if err != nil {
+		s.cfg.Log.Warn("not read again, and to be learned anew", "file", path, "error", err)
+	}
+	return err == nil
 }
 
 // replaceFile writes a file whole: after a power cut, too, it is the old one or the new one.

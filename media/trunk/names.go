@@ -2,15 +2,11 @@ package trunk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +23,6 @@ import (
 const (
 	lookUpLimit   = 2 * time.Second // for the name of a trunk's target
 	mostAddresses = 16              // of one name
-	mostNames     = 1 << 20         // bytes of the file
 	keepAgain     = time.Hour       // between two writings of what stays as it was
 )
 
@@ -42,11 +37,10 @@ type lastSeen struct {
 type names struct {
 	resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-	mu      sync.Mutex
-	known   map[string]lastSeen
-	kept    map[string]lastSeen // as it was written down last
-	writing bool
-	changed bool // while it was being written
+	file keptFile
+
+	mu    sync.Mutex
+	known map[string]lastSeen
 }
 
 var errOutside = errors.New("the target is not among the trunk's own addresses, so its answers would not be heard")
@@ -101,7 +95,7 @@ func (s *Server) lookUp(t routing.Trunk, host string) ([]netip.Addr, error) {
 	defer cancel()
 	addrs, err := s.names.resolve(ctx, "ip", host)
 	if addrs = own(t, addrs); err == nil && len(addrs) > 0 {
-		s.keepName(t.Name, lastSeen{host, addrs, s.cfg.Now()})
+		s.names.seen(t.Name, lastSeen{host, addrs, s.cfg.Now()})
 		s.cfg.Stale(t.Name, time.Time{}, "")
 		return addrs, nil
 	}
@@ -120,23 +114,14 @@ func (s *Server) lookUp(t routing.Trunk, host string) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// keepName notes where a trunk's name led, and begins to write it down where that is news. No call waits for the disk.
-func (s *Server) keepName(trunk string, is lastSeen) {
-	n := &s.names
+// seen notes where a trunk's name led. That it still leads there is noted once an hour, so that not each call is written down.
+func (n *names) seen(trunk string, is lastSeen) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.known[trunk] = is
-	if was := n.kept[trunk]; s.cfg.NamesFile == "" || was.Host == is.Host && same(was.Addrs, is.Addrs) && is.At.Sub(was.At) < keepAgain {
-		return
+	if was := n.known[trunk]; was.Host != is.Host || !same(was.Addrs, is.Addrs) || is.At.Sub(was.At) >= keepAgain {
+		n.known[trunk] = is
+		n.file.changed.Store(true)
 	}
-	if n.changed = true; n.writing {
-		return
-	}
-	n.writing = true
-	go func() {
-		defer s.recovered("names", func() { n.mu.Lock(); n.writing = false; n.mu.Unlock() })
-		s.writeNames()
-	}()
 }
 
 // same says whether two answers name the same addresses: name servers change their order from one to the next.
@@ -144,59 +129,29 @@ func same(a, b []netip.Addr) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
 }
 
-// writeNames writes down what is known of the trunks that there are, until nothing has changed meanwhile.
-func (s *Server) writeNames() {
-	n := &s.names
-	for {
-		there := map[string]bool{}
-		for _, t := range *s.trunks.Load() {
-			there[t.Name] = true
-		}
-		n.mu.Lock()
-		if !n.changed {
-			n.writing = false
-			n.mu.Unlock()
-			return
-		}
-		n.changed = false
-		maps.DeleteFunc(n.known, func(trunk string, _ lastSeen) bool { return !there[trunk] })
-		all := maps.Clone(n.known)
-		n.mu.Unlock()
-		err := replaceFile(s.cfg.NamesFile, all)
-		n.mu.Lock()
-		if err == nil {
-			n.kept = all
-		}
-		n.mu.Unlock()
-		if err != nil {
-			s.cfg.Log.Warn("where carriers are cannot be written down: after a new start their names have to be looked up", "error", err)
-		}
+// namesToKeep is what the file says of the trunks that there are.
+func (s *Server) namesToKeep() any {
+	there := map[string]bool{}
+	for _, t := range *s.trunks.Load() {
+		there[t.Name] = true
 	}
+	s.names.mu.Lock()
+	defer s.names.mu.Unlock()
+	maps.DeleteFunc(s.names.known, func(trunk string, _ lastSeen) bool { return !there[trunk] })
+	return maps.Clone(s.names.known)
 }
 
 // restoreNames takes in where names led before this process began.
 func (s *Server) restoreNames() {
-	if s.cfg.NamesFile == "" {
-		return
-	}
-	f, err := os.Open(s.cfg.NamesFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
 	var all map[string]lastSeen
-	if err == nil {
-		err = json.NewDecoder(io.LimitReader(f, mostNames)).Decode(&all)
-		_ = f.Close() // only read
-	}
-	if err != nil {
-		s.cfg.Log.Warn("where carriers were cannot be read: their names have to be looked up", "error", err)
+	if !s.readBack(s.cfg.NamesFile, &all) {
 		return
 	}
 	s.names.mu.Lock()
 	defer s.names.mu.Unlock()
 	for trunk, k := range all {
 		if _, newer := s.names.known[trunk]; !newer {
-			s.names.known[trunk], s.names.kept[trunk] = k, k
+			s.names.known[trunk] = k
 		}
 	}
 }

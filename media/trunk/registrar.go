@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -49,11 +48,10 @@ type Phones interface {
 
 // registry is where the telephones are.
 type registry struct {
-	writing atomic.Bool // the file is being written
+	file keptFile
 
-	mu      sync.Mutex
-	bound   map[string]*binding // by user; one at most for each telephone that is known
-	changed bool                // since it was written down
+	mu    sync.Mutex
+	bound map[string]*binding // by user; one at most for each telephone that is known
 }
 
 // put and drop note where a telephone is, and tell of it. The caller holds mu.
@@ -61,13 +59,14 @@ func (r *registry) put(b *binding, phones Phones) {
 	if r.bound == nil {
 		r.bound = make(map[string]*binding)
 	}
-	r.bound[b.user], r.changed = b, true
+	r.bound[b.user] = b
+	r.file.changed.Store(true)
 	phones.Registered(b.user, b.until)
 }
 
 func (r *registry) drop(user string, phones Phones) {
 	delete(r.bound, user)
-	r.changed = true
+	r.file.changed.Store(true)
 	phones.Registered(user, time.Time{})
 }
 
@@ -159,7 +158,7 @@ func (s *Server) missed(phone *binding, e media.Ending) {
 	}
 }
 
-// sweep forgets telephones whose time is over, that cannot be reached any more, that were taken away, or that got another secret.
+// sweep looks each second at what of the telephones is over, and at what is to be written down.
 func (s *Server) sweep() {
 	tick := time.NewTicker(s.timing.second)
 	defer tick.Stop()
@@ -169,11 +168,13 @@ func (s *Server) sweep() {
 			return
 		case <-tick.C:
 			s.forgetPhones()
-			s.writePhones()
+			s.writeDown(&s.registry.file, s.cfg.PhonesFile, s.registry.phonesToKeep)
+			s.writeDown(&s.names.file, s.cfg.NamesFile, s.namesToKeep)
 		}
 	}
 }
 
+// forgetPhones forgets telephones whose time is over, that cannot be reached any more, that were taken away, or that got another secret.
 func (s *Server) forgetPhones() {
 	defer s.recovered("telephones", nil)
 	now := s.cfg.Now()

@@ -158,7 +158,7 @@ func New(cfg Config) (*Server, error) {
 		undecided: make(map[*incoming]struct{}),
 		placed:    make(map[*outgoing]struct{}),
 		status:    make(map[string]*health),
-		names:     names{resolve: net.DefaultResolver.LookupNetIP, known: make(map[string]lastSeen), kept: make(map[string]lastSeen)},
+		names:     names{resolve: net.DefaultResolver.LookupNetIP, known: make(map[string]lastSeen)},
 		quit:      make(chan struct{}),
 	}
 	s.door, s.crowd, s.open.most = newDoor(cfg.Now), newCrowd(cfg.Now), maxOpen
@@ -211,8 +211,8 @@ func (s *Server) Start() error {
 	}
 	if s.cfg.Phones != nil {
 		s.restorePhones()
-		s.spawn(s.sweep)
 	}
+	s.spawn(s.sweep)
 	s.spawn(func() {
 		if s.listening() {
 			s.keepAlive()
