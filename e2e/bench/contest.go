@@ -32,7 +32,7 @@ func (b *bench) bridgeRTP(ctx context.Context) error {
 
 func (b *bench) bridge(ctx context.Context, c contest) error {
 	if !b.peer.IsValid() && b.cores == 1 {
-		c = here(c)
+		c = installed(c)
 	}
 	for run := range b.runs {
 		var err error

@@ -122,7 +122,7 @@ func (p *process) stop() {
 	<-p.ended
 }
 
-// ask sends a request to a bench server.
+// ask sends a request to a server of ours.
 func (p *process) ask(ctx context.Context, path, body string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askIn)
 	defer cancel()

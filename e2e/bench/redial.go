@@ -31,7 +31,6 @@ type reached struct {
 func (c callers) reach(ctx context.Context, count int) (r reached, err error) {
 	tick := time.NewTicker(time.Second / time.Duration(c.rate))
 	defer tick.Stop()
-	r.never = count
 	for due, try := count, 0; ; try++ {
 		calls := make([]*load.Call, 0, due)
 		for range due {

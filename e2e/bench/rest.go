@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -28,9 +27,8 @@ func (n *node) rest(ctx context.Context) error {
 		return pause(ctx, peerRest)
 	}
 	for deadline := time.Now().Add(restIn); ; {
-		var err error
-		core, err2 := n.load(func() error { err = pause(ctx, restWindow); return err })
-		if err := firstError(err, err2); err != nil {
+		core, err := n.load(func() error { return pause(ctx, restWindow) })
+		if err != nil {
 			return err
 		}
 		left, err := n.left(ctx)
@@ -66,21 +64,11 @@ type remains struct {
 
 // left asks the node's metrics.
 func (n *node) left(ctx context.Context) (remains, error) {
-	ctx, cancel := context.WithTimeout(ctx, askIn)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.host+":8080/metrics", nil)
+	text, err := n.ask(ctx, "/metrics", "")
 	if err != nil {
 		return remains{}, err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return remains{}, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return remains{}, fmt.Errorf("the node's metrics: %s", response.Status)
-	}
-	return readRemains(response.Body)
+	return readRemains(strings.NewReader(text))
 }
 
 // readRemains reads metrics in Prometheus's text. What it looks for must be there: else a node that is busy would pass for one at rest.

@@ -19,8 +19,8 @@ const rtpengine = "rtpengine"
 // ngPort is where it is asked for bridges.
 const ngPort = "2223"
 
-// here are the rivals of a contest that this machine has.
-func here(c contest) contest {
+// installed is a contest without the rivals that this machine lacks.
+func installed(c contest) contest {
 	if _, err := exec.LookPath(rtpengine); err != nil {
 		note("%s: without rtpengine, which is not installed (on Debian: apt-get install --no-install-recommends rtpengine-daemon)", c.name)
 		c.rivals = slices.DeleteFunc(slices.Clone(c.rivals), func(r rival) bool { return r.name == rtpengine })

@@ -136,6 +136,8 @@ func (r rates) better(other rates) bool {
 		return r.borne()
 	case r.paced != other.paced:
 		return r.paced
+	case r.lost != other.lost: // of those who got no answer there is no time
+		return r.lost < other.lost
 	}
 	return r.at(0.99) < other.at(0.99)
 }

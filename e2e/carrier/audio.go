@@ -18,8 +18,6 @@ const (
 	staleAfter = 200 * time.Millisecond
 	// longestGap is how much silence is put into a recording where packets are missing, in samples.
 	longestGap = 10 * media.SampleRate
-	// quietest is the mean amplitude below which nothing is heard.
-	quietest = 50.0
 )
 
 // ear hears what the node says: it keeps it all when a recording is wanted, and the last moment in any case.
@@ -73,32 +71,14 @@ func (e *ear) Audio(f media.Frame) {
 func (e *ear) loud() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var energy float64
-	for _, s := range e.recent {
-		energy += float64(s) * float64(s)
-	}
-	return e.now().Sub(e.last) <= staleAfter && energy >= quietest*quietest*window
+	return e.now().Sub(e.last) <= staleAfter && sound.Loud(e.recent[:])
 }
 
-// heard says whether a tone of hz is most of what came in the last 200 ms (Goertzel's algorithm).
+// heard says whether a tone of hz is most of what came in the last 200 ms.
 func (e *ear) heard(hz float64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.now().Sub(e.last) > staleAfter {
-		return false
-	}
-	w := 2 * math.Cos(2*math.Pi*hz/media.SampleRate)
-	var s1, s2, energy float64
-	for i := range window {
-		x := float64(e.recent[(e.at+i)%window])
-		s1, s2 = x+w*s1-s2, s1
-		energy += x * x
-	}
-	if energy < quietest*quietest*window {
-		return false
-	}
-	power := s1*s1 + s2*s2 - w*s1*s2 // of a pure tone: energy * window / 2
-	return power > energy*window/4
+	return e.now().Sub(e.last) <= staleAfter && sound.Has(slices.Concat(e.recent[e.at:], e.recent[:e.at]), hz)
 }
 
 // mouth says things: what is to be played, then a tone or silence, frame by frame.

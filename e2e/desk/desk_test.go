@@ -30,11 +30,11 @@ const (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// open is a browser at the sign-in page.
-func open(t *testing.T, n *harness.Node) *desk.Desk {
+// open is a browser at the sign-in page, in a language; "": in English.
+func open(t *testing.T, n *harness.Node, language string) *desk.Desk {
 	t.Helper()
 	ready(t)
-	d, err := desk.Open(t.Context(), desk.Options{URL: n.URL, Voice: operatorHz, Folder: t.TempDir(), Complain: t.Output()})
+	d, err := desk.Open(t.Context(), desk.Options{URL: n.URL, Voice: operatorHz, Language: language, Folder: t.TempDir(), Complain: t.Output()})
 	must(t, err)
 	t.Cleanup(d.Close)
 	return d
@@ -65,7 +65,7 @@ func must(t *testing.T, err error) {
 func TestABrowserAnswersAndComesBackFromAReload(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
-	d, ctx := open(t, n), t.Context()
+	d, ctx := open(t, n, ""), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
 	silent(t, d)
 
@@ -118,7 +118,7 @@ func silent(t *testing.T, d *desk.Desk) {
 func TestTheFirstLoadIsSmall(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
-	d, ctx := open(t, n), t.Context()
+	d, ctx := open(t, n, ""), t.Context()
 	for _, when := range []string{"signed out", "signed in"} {
 		l, err := d.Load(ctx, 4)
 		must(t, err)
@@ -135,7 +135,7 @@ func TestTheFirstLoadIsSmall(t *testing.T) {
 func TestADeclinedOfferAndAKeyInNoField(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
-	d, ctx := open(t, n), t.Context()
+	d, ctx := open(t, n, ""), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
 	n.Call(lakeside)
 	_, err := d.Offer(ctx)
@@ -151,7 +151,7 @@ func TestADeclinedOfferAndAKeyInNoField(t *testing.T) {
 func TestAReloadedPageIsBackOnDutyWhileTheStoresAreAway(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
-	d, ctx := open(t, n), t.Context()
+	d, ctx := open(t, n, ""), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
 	n.StoresDown()
 	n.Kill() // whatever the process remembered is gone too

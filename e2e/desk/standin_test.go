@@ -33,7 +33,7 @@ func TestAStandInSetAtTheDeskIsSeenEverywhere(t *testing.T) {
 	must(t, err)
 	t.Cleanup(portal.Close)
 	must(t, portal.Link(ctx, n.URL+"/portal#/oncall/"+lakesideID, demo.HarborAdmin, "[data-timeline]"))
-	d := open(t, n)
+	d := open(t, n, "")
 	must(t, d.TakeCalls(ctx, ada))
 	until := func(on *desk.Desk, selector string) {
 		t.Helper()

@@ -19,7 +19,7 @@ const (
 func TestTheNewerTabTakesOver(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
-	d, ctx := open(t, n), t.Context()
+	d, ctx := open(t, n, ""), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
 	c := n.Call(lakeside)
 	_, err := d.Offer(ctx)
@@ -51,7 +51,7 @@ func TestTheNewerTabTakesOver(t *testing.T) {
 func TestAMissedOfferIsAPauseOfHalfAMinute(t *testing.T) {
 	t.Parallel()
 	n := harness.Start(t)
-	d, ctx := open(t, n), t.Context()
+	d, ctx := open(t, n, ""), t.Context()
 	must(t, d.TakeCalls(ctx, ada))
 	n.Call(lakeside)
 	_, err := d.Offer(ctx)

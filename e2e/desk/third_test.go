@@ -61,17 +61,14 @@ func TestByKeysAloneACallerIsJoinedWithTheDoctorOnCall(t *testing.T) {
 		},
 	} {
 		t.Run(words.language, func(t *testing.T) {
-			ready(t)
 			ctx := t.Context()
-			d, err := desk.Open(ctx, desk.Options{URL: n.URL, Voice: operatorHz, Language: words.language, Folder: t.TempDir(), Complain: t.Output()})
-			must(t, err)
-			t.Cleanup(d.Close)
-			press := func(key string) { t.Helper(); must(t, d.Do(ctx, map[string]any{"do": "press", "key": key}, nil)) }
+			d := open(t, n, words.language)
+			press := func(key string) { t.Helper(); must(t, d.Press(ctx, key)) }
 			sees := func(text string) { t.Helper(); must(t, d.Do(ctx, map[string]any{"do": "sees", "text": text}, nil)) }
 
 			must(t, d.TakeCalls(ctx, words.who))
 			c := n.Call(lakeside)
-			_, err = d.Offer(ctx)
+			_, err := d.Offer(ctx)
 			must(t, err)
 			press("a")
 			must(t, d.State(ctx, "talking"))

@@ -20,18 +20,15 @@ func TestTheDeskSaysThatNothingIsHeardOfTheCaller(t *testing.T) {
 		{"hu", demo.Ben, "A hívó nem hallható", "mondja meg neki, hogy Ön nem hallja"},
 	} {
 		t.Run(words.language, func(t *testing.T) {
-			ready(t)
 			ctx := t.Context()
-			d, err := desk.Open(ctx, desk.Options{URL: n.URL, Voice: operatorHz, Language: words.language, Folder: t.TempDir(), Complain: t.Output()})
-			must(t, err)
-			t.Cleanup(d.Close)
+			d := open(t, n, words.language)
 			sees := func(text string) { t.Helper(); must(t, d.Do(ctx, map[string]any{"do": "sees", "text": text}, nil)) }
 
 			must(t, d.TakeCalls(ctx, words.who))
 			c := n.Call(lakeside, func(o *carrier.Options) { o.Tone, o.Quiet = 0, true })
-			_, err = d.Offer(ctx)
+			_, err := d.Offer(ctx)
 			must(t, err)
-			must(t, d.Do(ctx, map[string]any{"do": "press", "key": "a"}, nil))
+			must(t, d.Press(ctx, "a"))
 			must(t, d.State(ctx, "talking"))
 			sees(words.unheard)
 			sees(words.more)
@@ -60,15 +57,12 @@ func TestTheDeskSaysThatTheCallerHearsNothingOfTheOperator(t *testing.T) {
 		{"hu", demo.Ben, "A hívó nem hallja Önt: nincs elnémítva a fejhallgató mikrofonja?", "Nézze meg a fejhallgató némító kapcsolóját"},
 	} {
 		t.Run(words.language, func(t *testing.T) {
-			ready(t)
 			ctx := t.Context()
-			d, err := desk.Open(ctx, desk.Options{URL: n.URL, Voice: operatorHz, Language: words.language, Folder: t.TempDir(), Complain: t.Output()})
-			must(t, err)
-			t.Cleanup(d.Close)
+			d := open(t, n, words.language)
 			must(t, d.TakeCalls(ctx, words.who))
 			must(t, d.Speak(silence, operatorHz))
 			c := n.Call(lakeside)
-			_, err = d.Offer(ctx)
+			_, err := d.Offer(ctx)
 			must(t, err)
 			must(t, d.Press(ctx, "a"))
 			must(t, d.State(ctx, "talking"))

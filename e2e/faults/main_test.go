@@ -57,6 +57,18 @@ func joined(t *testing.T, l *harness.Ledger, e *harness.Entry, o *operator.Opera
 	hear(t, e, o)
 }
 
+// served lets an operator take the call that is offered; both hear each other, it ends, and the operator is ready again.
+func served(t *testing.T, n *harness.Node, e *harness.Entry, o *operator.Operator) {
+	t.Helper()
+	must(t, o.Accept(harness.Limited(t, joinBar)))
+	e.Say(e.Tone)
+	hear(t, e, o)
+	e.Hangup()
+	n.Over(e.Call, byeBar)
+	e.Result = "answered"
+	next(t, n, o)
+}
+
 // next ends an operator's wrap-up.
 func next(t *testing.T, n *harness.Node, o *operator.Operator) {
 	t.Helper()

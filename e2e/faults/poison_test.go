@@ -112,7 +112,7 @@ type laptop struct {
 	said string // the file with what it printed
 }
 
-func open(t *testing.T, n *harness.Node, who, answer string) laptop {
+func openLaptop(t *testing.T, n *harness.Node, who, answer string) laptop {
 	t.Helper()
 	cmd := exec.Command(harness.Binary(t), "operator", "--url", n.URL, "--sign-in", who, "--password", harness.Password, "--answer", answer, "--seconds", "600") //nolint:noctx // ended below, asleep or not
 	out, err := os.Create(filepath.Join(t.TempDir(), "laptop"))
@@ -162,18 +162,8 @@ func TestAnOperatorWhoseComputerSleepsIsPassedOver(t *testing.T) {
 	n := harness.Start(t)
 	l := n.Ledger()
 	api := n.SignIn(admin)
-	asleep := open(t, n, ada, "never")
+	asleep := openLaptop(t, n, ada, "never")
 	o := n.Operator(ben)
-	answers := func(e *harness.Entry) {
-		t.Helper()
-		must(t, o.Accept(harness.Limited(t, joinBar)))
-		e.Say(e.Tone)
-		hear(t, e, o)
-		e.Hangup()
-		n.Over(e.Call, byeBar)
-		e.Result = "answered"
-		next(t, n, o)
-	}
 	must(t, asleep.Signal(syscall.SIGSTOP))
 	slept := time.Now()
 	e := l.Call(prairie) // ada has been idle longest
@@ -182,7 +172,7 @@ func TestAnOperatorWhoseComputerSleepsIsPassedOver(t *testing.T) {
 	if took := time.Since(slept); took > awayBar+time.Second {
 		t.Errorf("the next operator was asked %v after the first fell asleep", took)
 	}
-	answers(e)
+	served(t, n, e, o)
 
 	const away = "paused connection_lost"
 	harness.Eventually(t, duty.RejoinFor+awayBar, "the sleeping operator is no longer waited for", func() bool { return standing(api, ada) == away })
@@ -194,7 +184,7 @@ func TestAnOperatorWhoseComputerSleepsIsPassedOver(t *testing.T) {
 	again := l.Call(prairie)
 	l.Answered(again, answerBar)
 	harness.Event(t, o, operator.Offer, offerBar)
-	answers(again)
+	served(t, n, again, o)
 	if now := standing(api, ada); now != away {
 		t.Errorf("the operator whose computer woke up is %q after a call", now)
 	}
@@ -210,7 +200,7 @@ func TestACallerWhoseOperatorsComputerSleepsHearsMusic(t *testing.T) {
 	)
 	n := harness.Start(t)
 	l := n.Ledger()
-	asleep := open(t, n, ada, "0")
+	asleep := openLaptop(t, n, ada, "0")
 	e := l.Call(prairie)
 	l.Answered(e, answerBar)
 	harness.Eventually(t, offerBar+joinBar, "the caller hears the operator", func() bool { return e.Heard(operatorHz) })
@@ -222,4 +212,6 @@ func TestACallerWhoseOperatorsComputerSleepsHearsMusic(t *testing.T) {
 	harness.Eventually(t, duty.RejoinFor, "the operator is back", func() bool { return e.Heard(operatorHz) })
 	e.Hangup()
 	n.Over(e.Call, byeBar)
+	e.Result = "answered"
+	l.Balance(booksBar)
 }

@@ -148,13 +148,7 @@ func TestStoresThatAreSlowOrSilentAreNoticedByNoCaller(t *testing.T) {
 			if took := time.Since(asked); took > answerBar {
 				t.Errorf("offered after %v", took)
 			}
-			must(t, o.Accept(harness.Limited(t, joinBar)))
-			e.Say(e.Tone)
-			hear(t, e, o)
-			e.Hangup()
-			n.Over(e.Call, byeBar)
-			e.Result = "answered"
-			next(t, n, o)
+			served(t, n, e, o)
 		}
 		if now := goroutines(t, n); now > before+goroutineBar {
 			t.Errorf("%v goroutines, and %v before", now, before)
@@ -179,12 +173,6 @@ func once(t *testing.T, n *harness.Node, l *harness.Ledger, o *operator.Operator
 		if offer := harness.Event(t, o, operator.Offer, offerBar); string(offer.CallID) != e.CallID() {
 			t.Errorf("offered %s, and %s waits longest", offer.CallID, e.CallID())
 		}
-		must(t, o.Accept(harness.Limited(t, joinBar)))
-		e.Say(e.Tone)
-		hear(t, e, o)
-		e.Hangup()
-		n.Over(e.Call, byeBar)
-		e.Result = "answered"
-		next(t, n, o)
+		served(t, n, e, o)
 	}
 }

@@ -124,14 +124,15 @@ func (o *Operator) take(m live.Message) {
 		o.showTicket(*m.Ticket)
 	}
 	if m.Bye != "" {
+		again := m.Bye == "shutdown" || m.Bye == "refused" // by a server that restarts, or cannot seat us yet: as the page does
 		o.mu.Lock()
-		o.over = m.Bye != "shutdown" && m.Bye != "refused" // a server that restarts is come back to, as the page does
+		o.over = !again
 		if o.over {
 			o.view.State, o.view.Why = duty.Away, m.Bye
 			o.wakeUp()
 		}
 		o.mu.Unlock()
-		if m.Bye != "went_home" && m.Bye != "shutdown" && m.Bye != "refused" {
+		if !again && m.Bye != "went_home" {
 			o.tell(Event{Event: Away, Why: m.Bye})
 		}
 	}

@@ -99,7 +99,7 @@ func (e *Ear) Recording() []int16 {
 func (e *Ear) Loud() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return energy(e.recent[:]) >= quietest*quietest*window
+	return Loud(e.recent[:])
 }
 
 // Heard says whether a tone of hz is most of what came in the last 200 ms.
@@ -109,10 +109,14 @@ func (e *Ear) Heard(hz float64) bool {
 	return time.Since(e.last) < stale && Has(append(append([]int16(nil), e.recent[e.at:]...), e.recent[:e.at]...), hz)
 }
 
+// Loud says whether samples are a sound that can be heard.
+func Loud(samples []int16) bool {
+	return energy(samples) >= quietest*quietest*float64(len(samples))
+}
+
 // Has says whether a tone of hz is most of samples (Goertzel's algorithm).
 func Has(samples []int16, hz float64) bool {
-	all := energy(samples)
-	if len(samples) == 0 || all < quietest*quietest*float64(len(samples)) {
+	if len(samples) == 0 || !Loud(samples) {
 		return false
 	}
 	w := 2 * math.Cos(2*math.Pi*hz/media.SampleRate)
@@ -121,7 +125,7 @@ func Has(samples []int16, hz float64) bool {
 		s1, s2 = float64(s)+w*s1-s2, s1
 	}
 	power := s1*s1 + s2*s2 - w*s1*s2 // of a pure tone: energy * samples / 2
-	return power > all*float64(len(samples))/4
+	return power > energy(samples)*float64(len(samples))/4
 }
 
 func energy(samples []int16) (sum float64) {

@@ -164,10 +164,10 @@ func (st *stage) got(what string, a *actor, least, most int) {
 }
 
 const (
-	inside     = homeA + ":4000"      // what a carrier's own gateway names
-	private    = "192.168.1.10:40000" // what a telephone behind a NAT names
-	breath     = 100 * time.Millisecond
-	grantedAll = 1 << 20
+	inside  = homeA + ":4000"      // what a carrier's own gateway names
+	private = "192.168.1.10:40000" // what a telephone behind a NAT names
+	breath  = 100 * time.Millisecond
+	anyMany = 1 << 20
 )
 
 func speaker(at string, ssrc uint32) *actor { return &actor{at: addr(at), ssrc: ssrc, step: 1} }
@@ -239,7 +239,7 @@ func TestARivalInThePeersSilenceLosesWhenItSpeaksAgain(t *testing.T) {
 			t.Errorf("%s: %d packets of a rival were heard in a pause", name, st.heard-before)
 		}
 		st.run(10*time.Second, rival)
-		st.got(name+": it may be the peer", rival, 1, grantedAll)
+		st.got(name+": it may be the peer", rival, 1, anyMany)
 		st.run(10*time.Second, second) // and another one after the first
 		clear(st.sent)
 		peer.at = addr(back)

@@ -48,8 +48,7 @@ func (s *Server) Dropped() map[string]uint64 {
 
 // trunkOf finds the trunk to which an address belongs. A trunk that speaks TLS is a stranger in clear, also where a wider range
 // of another trunk holds its address: whoever forges it could otherwise say what it does not. Over TLS, those that speak it
-// come first. Of those in clear the first has an address that several have; where telephones register in one and calls are taken from
-// another, the narrower range says which it is.
+// come first. Of those in clear the one with the narrowest range has it; of equals the one from which calls are taken, else the first.
 func (s *Server) trunkOf(addr netip.Addr, secure bool) (found routing.Trunk, ok bool) {
 	addr = addr.Unmap().WithZone("")
 	plain, safe := -1, -1 // how narrow the range is that holds the address, in bits
@@ -58,8 +57,8 @@ func (s *Server) trunkOf(addr netip.Addr, secure bool) (found routing.Trunk, ok 
 		switch {
 		case bits < 0:
 		case t.TLS == nil:
-			other := t.RegisterOnly != found.RegisterOnly && (bits > plain || bits == plain && found.RegisterOnly)
-			if (plain < 0 || other) && (safe < 0 || !secure) {
+			closer := bits > plain || bits == plain && found.RegisterOnly && !t.RegisterOnly
+			if closer && (safe < 0 || !secure) {
 				found, plain = t, bits
 			}
 		case safe < 0 && secure:

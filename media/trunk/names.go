@@ -82,7 +82,7 @@ func (s *Server) locate(t routing.Trunk) (netip.AddrPort, error) {
 func own(t routing.Trunk, addrs []netip.Addr) (own []netip.Addr) {
 	for _, a := range addrs {
 		a = a.Unmap()
-		if len(own) < mostAddresses && slices.ContainsFunc(t.Signal, func(p netip.Prefix) bool { return p.Contains(a) }) {
+		if len(own) < mostAddresses && narrowest(t.Signal, a) >= 0 {
 			own = append(own, a)
 		}
 	}

@@ -45,7 +45,7 @@ type Config struct {
 	Phones     Phones // the telephones that may register; nil: none, and REGISTER is refused
 	PhonesFile string // keeps where they are over a new start; "": nothing does
 
-	NamesFile string // keeps where carriers are that are known by a name over a new start; "": nothing does
+	NamesFile string // keeps, over a new start, where the names of trunks' targets led; "": nothing does
 	// Stale is told, at a call out, that a trunk's name cannot be looked up and where it was last, at since, serves; the zero time: it was
 	// looked up. nil: nobody is told. It must not block.
 	Stale func(trunk string, since time.Time, text string)

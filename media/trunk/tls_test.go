@@ -101,13 +101,16 @@ func TestWhichTrunkAnAddressBelongsTo(t *testing.T) {
 		}
 		return r
 	}
+	office := trunk("i-office", "127.4.1.0/24", false)
+	office.RegisterOnly = true
 	n.SetTrunks([]routing.Trunk{
 		trunk("a-wide", "127.1.0.0/16", false), trunk("b-safe", "127.1.1.1/32", true), trunk("c-both", "127.2.0.0/16", true), trunk("d-both", "127.2.0.0/16", false),
 		trunk("e-safe", "127.3.0.0/16", true), trunk("f-narrow", "127.3.0.1/32", false),
+		trunk("g-wide", "127.4.0.0/16", false), trunk("h-one", "127.4.1.5/32", false), office,
 	})
 	for addr, want := range map[string][2]string{ // in clear, and over TLS
 		"127.1.0.1": {"a-wide", "a-wide"}, "127.1.1.1": {"", "b-safe"}, "127.2.0.1": {"d-both", "c-both"},
-		"127.3.0.1": {"f-narrow", "e-safe"}, "127.3.0.2": {"", "e-safe"}, "127.9.0.1": {"", ""},
+		"127.3.0.1": {"f-narrow", "e-safe"}, "127.3.0.2": {"", "e-safe"}, "127.4.0.1": {"g-wide", "g-wide"}, "127.4.1.1": {"i-office", "i-office"}, "127.4.1.5": {"h-one", "h-one"}, "127.9.0.1": {"", ""},
 	} {
 		for i, secure := range []bool{false, true} {
 			found, ok := n.trunkOf(netip.MustParseAddr(addr), secure)

@@ -145,12 +145,7 @@ func TestAPlaceThatNobodyTakesIsKeptForSecondsOnly(t *testing.T) {
 	})
 	t.Run("by a telephone that goes in the very moment", func(t *testing.T) {
 		inHouse(t, func(h *house) {
-			h.registered()
-			h.ready("ada").seat.Leave()
-			h.pass(duty.RejoinFor / 2)
-			c := h.dial(lakeside)
-			release := h.stall(duty.Relieved)
-			h.pass(duty.RejoinFor/2 + time.Second)
+			_, c, release := h.dies(duty.Relieved)
 			h.board.UnseatPhone("ada.harbor")
 			release()
 			h.pass(acd.VacantFor)
@@ -179,6 +174,19 @@ func TestAPlaceThatNobodyTakesIsKeptForSecondsOnly(t *testing.T) {
 	})
 }
 
+// dies takes ada's desk away for good, with a caller who comes meanwhile; her duty waits where it writes e, until release.
+func (h *house) dies(e duty.Type) (was tenants.DutyID, c *caller, release func()) {
+	h.t.Helper()
+	h.registered()
+	ada := h.ready("ada")
+	was = ada.state().Duty
+	ada.seat.Leave()
+	h.pass(duty.RejoinFor / 2)
+	c, release = h.dial(lakeside), h.stall(e)
+	h.pass(duty.RejoinFor/2 + time.Second)
+	return was, c, release
+}
+
 // drains lets this node take nothing new, with the calls that it has.
 func (h *house) drains() {
 	ctx, cancel := context.WithCancel(h.t.Context())
@@ -189,15 +197,8 @@ func (h *house) drains() {
 func TestAPageThatComesWhileTheTelephoneTakesThePlaceCostsNoCallerTheirs(t *testing.T) {
 	t.Run("before it is the telephone's turn", func(t *testing.T) {
 		inHouse(t, func(h *house) {
-			h.registered()
-			ada := h.ready("ada")
-			was := ada.state().Duty
-			ada.seat.Leave()
-			h.pass(duty.RejoinFor / 2)
-			c := h.dial(lakeside)
-			release := h.stall(duty.TimerFired)
-			h.pass(duty.RejoinFor/2 + time.Second)
-			ada = h.signsOn(was)
+			was, c, release := h.dies(duty.TimerFired)
+			ada := h.signsOn(was)
 			ada.seat.Alive(false) // its audio was there all the while
 			release()
 			h.pass(time.Second)
@@ -217,21 +218,14 @@ func TestAPageThatComesWhileTheTelephoneTakesThePlaceCostsNoCallerTheirs(t *test
 	})
 	t.Run("after it", func(t *testing.T) {
 		inHouse(t, func(h *house) {
-			h.registered()
-			ada := h.ready("ada")
-			was := ada.state().Duty
-			ada.seat.Leave()
-			h.pass(duty.RejoinFor / 2)
-			c := h.dial(lakeside)
-			release := h.stall(duty.Relieved)
-			h.pass(duty.RejoinFor/2 + time.Second)
+			was, c, release := h.dies(duty.Relieved)
 			h.signsOn(was) // is told to come again
 			release()
 			h.pass(0)
 			if h.waits(c, "the telephone has it"); h.rung() != 1 {
 				t.Fatal("the telephone does not ring")
 			}
-			ada = h.signsOn(was)
+			ada := h.signsOn(was)
 			h.pass(time.Second)
 			ada.connects()
 			h.pass(5 * time.Second)

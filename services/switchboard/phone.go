@@ -51,7 +51,8 @@ func (b *Switchboard) seatPhone(p Phone) error {
 }
 
 // SeatOperator is Seat for an operator of the routing copies, whose telephone has registered as user. Who is on duty already (ErrTaken)
-// gets the telephone's turn when that duty ends, which it does at once if its page is gone for good, unless UnseatPhone comes first. ErrNoOperator when there is no such operator.
+// gets the telephone's turn when that duty ends, unless UnseatPhone comes first; it ends at once if its page is not awaited any
+// more. ErrNoOperator when there is no such operator.
 func (b *Switchboard) SeatOperator(tenant tenants.TenantID, id tenants.OperatorID, user string) error {
 	who, err := b.who(tenants.Actor{Tenant: tenant, User: id})
 	if err != nil {

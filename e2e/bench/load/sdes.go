@@ -43,7 +43,8 @@ func sealing(sdp []byte) (sdesKey, error) {
 				return sdesKey{}, fmt.Errorf("the SDP's line %q has no key", line)
 			}
 			s := sdesKey{tag: string(tag), name: want.name, profile: want.profile}
-			return s, s.split(key)
+			err = s.split(key)
+			return s, err
 		}
 	}
 	return sdesKey{}, errors.New("the SDP offers no SRTP that a browser would take")
@@ -70,7 +71,8 @@ func (s sdesKey) answer() (own sdesKey, line string, err error) {
 		return own, "", err
 	}
 	own = s
-	return own, fmt.Sprintf("a=crypto:%s %s inline:%s\r\n", s.tag, s.name, base64.StdEncoding.EncodeToString(key)), own.split(key)
+	err = own.split(key)
+	return own, fmt.Sprintf("a=crypto:%s %s inline:%s\r\n", s.tag, s.name, base64.StdEncoding.EncodeToString(key)), err
 }
 
 // keysOf are an operator's who reads with the server's key and writes with its own.
