@@ -27,10 +27,10 @@ type limits struct {
 	files    int        // that may be open; 0: nobody knows
 	memory   func() (room, error)
 
-	open  atomic.Int64 // files, when last measured
-	ours  atomic.Int64 // bytes of memory, then
-	bytes atomic.Int64 // that it could have been; 0: nobody knows
-	then  atomic.Int64 // sessions at that moment
+	open    atomic.Int64 // files, when last measured
+	ours    atomic.Int64 // bytes of memory, then
+	mayHave atomic.Int64 // as many, in all, as things were; 0: nobody knows
+	then    atomic.Int64 // sessions at that moment
 }
 
 func newLimits(sessions func() int, pairs int) *limits {
@@ -50,8 +50,8 @@ func (l *limits) measure() {
 		l.open.Store(n)
 	}
 	if r, err := l.memory(); err == nil {
-		l.ours.Store(int64(r.ours))    //nolint:gosec // memory has fewer bytes
-		l.bytes.Store(int64(r.most())) //nolint:gosec // as above
+		l.ours.Store(int64(r.ours))      //nolint:gosec // memory has fewer bytes
+		l.mayHave.Store(int64(r.most())) //nolint:gosec // as above
 	}
 	l.then.Store(sessions)
 }
@@ -69,7 +69,7 @@ func openFiles() int64 {
 }
 
 // short says that memory was scarce when it was last measured.
-func (l *limits) short() bool { return l.bytes.Load()/100*tidyAt < l.ours.Load() }
+func (l *limits) short() bool { return l.mayHave.Load()/100*tidyAt < l.ours.Load() }
 
 // most is how many calls may live now that so many do, and what is spent when it is reached. A call that was just taken has no
 // session yet, and will have one; sessions beyond the calls, as those of third parties, leave less room for calls.
@@ -83,10 +83,10 @@ func (l *limits) most(calls int) (most int, why func() string) {
 			left, why = byFiles, func() string { return fmt.Sprintf("%d of %d files are open", open, l.files) }
 		}
 	}
-	if bytes := l.bytes.Load(); bytes > 0 {
+	if most := l.mayHave.Load(); most > 0 {
 		ours := l.ours.Load() + memoryACall*(int64(sessions)-l.then.Load())
-		if byMemory := int((bytes/100*newWork - ours + memoryACall - 1) / memoryACall); byMemory < left {
-			left, why = byMemory, func() string { return fmt.Sprintf("%d of %d MB of memory are in use", ours/1e6, bytes/1e6) }
+		if byMemory := int((most/100*newWork - ours + memoryACall - 1) / memoryACall); byMemory < left {
+			left, why = byMemory, func() string { return fmt.Sprintf("%d of %d MB of memory are in use", ours/1e6, most/1e6) }
 		}
 	}
 	return max(0, calls+left), why

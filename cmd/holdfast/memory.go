@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"path"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 )
@@ -36,7 +36,7 @@ func boundMemory(system fs.FS, log *slog.Logger) {
 	case err != nil:
 		log.Warn("how much memory there is cannot be found out: calls are taken as if there were enough", "error", err)
 	case os.Getenv("GOMEMLIMIT") == "":
-		debug.SetMemoryLimit(int64(min(r.total, math.MaxInt64) / 100 * collectAt)) //nolint:gosec // bounded
+		debug.SetMemoryLimit(int64(r.total / 100 * collectAt)) //nolint:gosec // below 2^61
 	}
 }
 
@@ -71,28 +71,28 @@ func roomIn(system fs.FS) (room, error) {
 		switch {
 		case len(parts) < 3:
 		case parts[0] == "0":
-			r.within(system, "sys/fs/cgroup", parts[2], []string{"memory.max", "memory.high"}, "memory.current", "inactive_file")
+			r.within(system, "sys/fs/cgroup", parts[2], []string{"memory.max", "memory.high"}, "memory.current", "")
 		case strings.Contains(","+parts[1]+",", ",memory,"):
-			r.within(system, "sys/fs/cgroup/memory", parts[2], []string{"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_inactive_file")
+			r.within(system, "sys/fs/cgroup/memory", parts[2], []string{"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_")
 		}
 	}
 	return r, nil
 }
 
 // within takes in what the cgroups on the way from the root to a folder allow. Folders that are not there are those outside of our
-// container. Pages of files that nobody uses are the kernel's to take back.
-func (r *room) within(system fs.FS, root, folder string, limits []string, usage, files string) {
+// container. Pages of files are the kernel's to take back, as MemAvailable has it; whole begins the names of counts that cgroups below
+// are in.
+func (r *room) within(system fs.FS, root, folder string, limits []string, usage, whole string) {
 	for dir := path.Clean("/" + folder); ; dir = path.Dir(dir) {
+		used, known := number(system, path.Join(root, dir, usage))
+		stat, _ := fs.ReadFile(system, path.Join(root, dir, "memory.stat"))
+		idle, _ := field(stat, whole+"inactive_file")
+		warm, _ := field(stat, whole+"active_file")
+		used -= min(used, idle+warm)
 		for _, limit := range limits {
-			most, limited := number(system, path.Join(root, dir, limit))
-			used, known := number(system, path.Join(root, dir, usage))
-			if !limited || !known {
-				continue
+			if most, limited := number(system, path.Join(root, dir, limit)); known && limited {
+				r.total, r.free = min(r.total, most), min(r.free, most-min(most, used))
 			}
-			stat, _ := fs.ReadFile(system, path.Join(root, dir, "memory.stat"))
-			idle, _ := field(stat, files)
-			used -= min(used, idle)
-			r.total, r.free = min(r.total, most), min(r.free, most-min(most, used))
 		}
 		if dir == "/" {
 			return
@@ -119,4 +119,19 @@ func field(table []byte, name string) (uint64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// heap is what Go has taken from the system, in bytes.
+type heap struct {
+	unused uint64 // free, or since the last collection perhaps not needed any more
+	asked  uint64 // by everybody, since the start
+}
+
+func heapNow() heap {
+	m := []metrics.Sample{
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+	}
+	metrics.Read(m)
+	free, objects, live := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
+	return heap{unused: free + max(objects, live) - live, asked: m[3].Value.Uint64()}
 }

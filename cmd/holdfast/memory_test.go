@@ -31,7 +31,7 @@ func TestMemoryEndsWhereTheTightestCgroupDoes(t *testing.T) {
 	}{
 		"no cgroups":                {nil, 1000000 * k, 600000 * k},
 		"none that limits":          {map[string]string{"proc/self/cgroup": "0::/a/b\n", v2 + "a/b/memory.max": "max\n", v2 + "a/b/memory.current": "900\n"}, 1000000 * k, 600000 * k},
-		"ours":                      {map[string]string{"proc/self/cgroup": "0::/a/b\n", v2 + "a/b/memory.max": "5000\n", v2 + "a/b/memory.current": "900\n", v2 + "a/b/memory.stat": "anon 1\ninactive_file 300\n"}, 5000, 4400},
+		"ours":                      {map[string]string{"proc/self/cgroup": "0::/a/b\n", v2 + "a/b/memory.max": "5000\n", v2 + "a/b/memory.current": "900\n", v2 + "a/b/memory.stat": "anon 1\ninactive_file 300\nactive_file 100\n"}, 5000, 4500},
 		"one that is throttled":     {map[string]string{"proc/self/cgroup": "0::/a\n", v2 + "a/memory.max": "max\n", v2 + "a/memory.high": "4000\n", v2 + "a/memory.current": "900\n"}, 4000, 3100},
 		"a fuller one around ours":  {map[string]string{"proc/self/cgroup": "0::/a/b\n", v2 + "a/b/memory.max": "5000\n", v2 + "a/b/memory.current": "900\n", v2 + "a/memory.max": "9000\n", v2 + "a/memory.current": "8500\n"}, 5000, 500},
 		"beyond its limit":          {map[string]string{"proc/self/cgroup": "0::/\n", v2 + "memory.max": "5000\n", v2 + "memory.current": "6000\n"}, 5000, 0},

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"runtime/metrics"
 	"sync"
 	"syscall"
 	"time"
@@ -43,7 +42,7 @@ type warden struct {
 	limits  *limits    // nil: not measured
 	certs   []*renewed // what HTTPS and SIP over TLS show
 	now     func() time.Time
-	memory  func() memory
+	heap    func() heap
 	release func() // gives unused memory back to the system
 	raise   func(key, text string, severity journal.Severity)
 	clear   func(key string)
@@ -94,7 +93,7 @@ func newWarden(n *node) *warden {
 	s, j := n.settings, n.journal
 	w := &warden{
 		space: record.SpaceOf, calls: n.answering.board.Calls, limits: n.answering.limits, certs: n.certificates(), now: time.Now, log: n.log, quit: make(chan struct{}),
-		memory: memoryNow, release: debug.FreeOSMemory,
+		heap: heapNow, release: debug.FreeOSMemory,
 		refused: func() uint64 { return n.answering.trunks.Dropped()["overload"] },
 		raise:   func(key, text string, severity journal.Severity) { j.Raise(tenants.Platform, key, text, severity) },
 		clear:   func(key string) { j.Clear(tenants.Platform, key) },
@@ -165,28 +164,13 @@ func (w *warden) crowd() {
 // giveBack returns what a rush of calls needed, once it is over. Left alone, Go keeps it until its next collection, which comes by
 // itself after two minutes on a node that does nothing.
 func (w *warden) giveBack() {
-	now, is := w.now(), w.memory()
+	now, is := w.now(), w.heap()
 	due := is.asked-w.asked < quiet || w.limits != nil && w.limits.short()
 	w.asked = is.asked
 	if due && is.unused > spare && now.Sub(w.freed) >= afterEvery {
 		w.freed = now
 		w.release()
 	}
-}
-
-// memory is what a process has of it, in bytes.
-type memory struct {
-	unused uint64 // free, or since the last collection perhaps not needed any more
-	asked  uint64 // by everybody, since the start
-}
-
-func memoryNow() memory {
-	m := []metrics.Sample{
-		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
-	}
-	metrics.Read(m)
-	free, objects, live := m[0].Value.Uint64(), m[1].Value.Uint64(), m[2].Value.Uint64()
-	return memory{unused: free + max(objects, live) - live, asked: m[3].Value.Uint64()}
 }
 
 // disk raises the alarm of a disk that is nearly full, or has no room for two hours of what this node has seen.

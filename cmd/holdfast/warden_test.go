@@ -22,7 +22,7 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	w := &warden{
 		disks: []watchedDisk{{"disk_recordings", "/data/recordings", "recordings"}},
 		space: func(string) (record.Space, error) { return space, nil }, calls: func() int { return calls },
-		refused: none, memory: noMemory,
+		refused: none, heap: noHeap,
 		raise: func(key, text string, severity journal.Severity) { open[key], said = severity, text },
 		clear: func(key string) { delete(open, key) }, now: time.Now,
 	}
@@ -52,18 +52,18 @@ func TestADiskIsToldOfBeforeItIsFull(t *testing.T) {
 	}
 }
 
-// none and noMemory are nothing to look at.
+// none and noHeap are nothing to look at.
 func none() uint64 { return 0 }
 
-func noMemory() memory { return memory{} }
+func noHeap() heap { return heap{} }
 
 func TestWhatARushOfCallsNeededIsGivenBackOnceItIsOver(t *testing.T) {
 	t.Parallel()
-	now, is, released, left := time.Now(), memory{}, 0, room{ours: 1000e6}
+	now, is, released, left := time.Now(), heap{}, 0, room{ours: 1000e6}
 	w := &warden{
 		limits: &limits{sessions: func() int { return 0 }, memory: func() (room, error) { return left, nil }},
 		calls:  func() int { return 0 }, refused: none, now: func() time.Time { return now },
-		memory: func() memory { return is }, release: func() { released++; is.unused = 0 },
+		heap: func() heap { return is }, release: func() { released++; is.unused = 0 },
 	}
 	for i, look := range []struct {
 		asked, unused uint64 // since the look before; then
@@ -82,13 +82,13 @@ func TestWhatARushOfCallsNeededIsGivenBackOnceItIsOver(t *testing.T) {
 		{50 * quiet, 5 * spare, wardenEvery, 420, 3},
 	} {
 		left.free = look.free * 1e6
-		is = memory{look.unused, is.asked + look.asked}
+		is = heap{look.unused, is.asked + look.asked}
 		if w.look(); released != look.released {
 			t.Errorf("look %d: given back %d times, want %d", i+1, released, look.released)
 		}
 		now = now.Add(look.after)
 	}
-	if m := memoryNow(); m.unused == 0 || m.asked == 0 {
+	if m := heapNow(); m.unused == 0 || m.asked == 0 {
 		t.Errorf("the measure measures nothing: %+v", m)
 	}
 }
@@ -98,7 +98,7 @@ func TestACrowdIsToldOf(t *testing.T) {
 	t.Parallel()
 	refused, said := uint64(0), ""
 	w := &warden{
-		calls: func() int { return 0 }, refused: func() uint64 { return refused }, memory: noMemory, now: time.Now,
+		calls: func() int { return 0 }, refused: func() uint64 { return refused }, heap: noHeap, now: time.Now,
 		raise: func(key, text string, severity journal.Severity) { said = fmt.Sprint(key, " ", severity, ": ", text) },
 	}
 	for _, is := range []struct {
@@ -131,7 +131,7 @@ func TestACertificateIsToldOfAndRenewedInPlace(t *testing.T) {
 	former := r.pair.Load()
 	ends, now, count, text := former.Leaf.NotAfter, time.Now(), 0, ""
 	w := &warden{
-		certs: []*renewed{r}, calls: func() int { return 0 }, refused: none, memory: noMemory, now: func() time.Time { return now },
+		certs: []*renewed{r}, calls: func() int { return 0 }, refused: none, heap: noHeap, now: func() time.Time { return now },
 		raise: func(_, said string, _ journal.Severity) { count, text = count+1, said }, clear: func(string) { text = "" },
 	}
 	for _, is := range []struct {
@@ -171,8 +171,8 @@ func TestAtFourFifthsOfALimitNewCallsGoElsewhere(t *testing.T) {
 	const gb = 1e9
 	sessions := 0
 	l := newLimits(func() int { return sessions }, 100)
-	if l.ours.Load() == 0 || l.bytes.Load() <= l.ours.Load() {
-		t.Errorf("%d of %d bytes of memory: the measure measures nothing", l.ours.Load(), l.bytes.Load())
+	if l.ours.Load() == 0 || l.mayHave.Load() <= l.ours.Load() {
+		t.Errorf("%d of %d bytes of memory: the measure measures nothing", l.ours.Load(), l.mayHave.Load())
 	}
 	l.files = int(l.open.Load()) + 1000
 	for _, is := range []struct {
@@ -194,7 +194,7 @@ func TestAtFourFifthsOfALimitNewCallsGoElsewhere(t *testing.T) {
 	} {
 		sessions, l.pairs = is.sessions, is.pairs
 		l.ours.Store(is.ours)
-		l.bytes.Store(is.ours + is.free)
+		l.mayHave.Store(is.ours + is.free)
 		most, why := l.most(is.calls)
 		if full := most <= is.calls; full != (is.full != "") || !strings.Contains(why(), is.full) {
 			t.Errorf("%+v: at most %d, %q", is, most, why())

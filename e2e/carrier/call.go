@@ -111,7 +111,7 @@ func (c *Call) open(node netip.AddrPort) error {
 	if err = c.engine.Start(); err != nil {
 		return fmt.Errorf("media: %w", err)
 	}
-	// Media may come from anywhere: the caller has no list of addresses, it believes what the node's SDP says.
+	// Media comes from the node, or from where its SDP says.
 	session, err := c.engine.Open(only(node.Addr()))
 	if err != nil {
 		c.engine.Stop()

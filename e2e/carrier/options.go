@@ -124,6 +124,9 @@ func resolve(node string) (netip.AddrPort, error) {
 	if addr.IP == nil || addr.Port == 0 {
 		return netip.AddrPort{}, errNoHost
 	}
+	if addr.IP.IsUnspecified() { // where a node listens on every address
+		addr.IP = net.IPv4(127, 0, 0, 1)
+	}
 	found := addr.AddrPort()
 	return netip.AddrPortFrom(found.Addr().Unmap(), found.Port()), nil
 }

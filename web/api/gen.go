@@ -2215,7 +2215,7 @@ type PatchTenantParams struct {
 // PostTrunkParams defines parameters for PostTrunk.
 type PostTrunkParams struct {
 	// IfMatch In quotes, the revision of the trunk that is replaced, as it was read: 412 when somebody changed it meanwhile, with
-	// what is there now. Without it, whatever is there is replaced.
+	// what is there now; 404 when it is gone; 428 when it is empty. Without it, whatever is there is replaced.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 

@@ -123,14 +123,14 @@ type Message struct {
 	Item     string        `json:"item,omitempty"`     // "done" to DoSetOverride and its like: the id of what was set or ended
 	Error    *Problem      `json:"error,omitempty"`
 	Mail     *MailPlan     `json:"mail,omitempty"` // "error" of the code "confirm"
-	Bye      string        `json:"bye,omitempty"`  // why the server closes: "replaced", "went_home", "signed_out", "shutdown", "connection_lost" (come again)
+	Bye      string        `json:"bye,omitempty"`  // why the server closes: "replaced", "went_home", "signed_out", "shutdown", "connection_lost", "refused" (come again)
 
 	shared []byte // set: Type and content as JSON that other sockets send too; the fields above are not looked at but for Seq and At
 }
 
 // Problem says what happened, why, and what to do next. Code is stable; pages translate it and fall back to Text.
 type Problem struct {
-	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "too_many"; those of calls, see DoHold; of messages also "not_kept", "not_found", and ticket.Refusal's
+	Code string `json:"code"` // "bad_command", "not_now", "no_media", "forbidden", "offer_gone", "away", "on_phone" (try again), "too_many"; those of calls, see DoHold; of messages also "not_kept", "not_found", and ticket.Refusal's
 	Text string `json:"text"`
 	// Errors is everything that is wrong with the command's values, with "bad_value" about what is in force at an account.
 	Errors []Wrong `json:"errors,omitempty"`

@@ -133,7 +133,8 @@ export const portal: Record<keyof typeof en, string> = {
   'alarm.is.greetings': 'Egy felvett üdvözlés nincs ezen a gépen; a hívók az általánosat hallják.',
   'alarm.is.routing_copy': 'A másolat arról, hogy melyik szám kihez vezet, nem tárolható ennek a gépnek a lemezén.',
   'alarm.is.calls_refused': 'Hívásokat utasítunk el: ez a gép már a megengedett legtöbbet kezeli.',
-  'alarm.is.crowd': 'Hívásokat utasítunk el: több jön egyszerre, mint amennyit ez a gép időben fogadni tud.',
+  'alarm.is.crowd':
+    'Több jön egyszerre, mint amennyit ez a gép fogadni tud: hívásokat, üzeneteket vagy kapcsolatokat utasítunk el.',
   'alarm.is.calls_while_standby': 'Hívások érkeznek, pedig a szolgálat nincs élesítve: a hívók hangüzenetet hagynak.',
   'alarm.is.call_panic': 'Egy hívás a rendszer hibájába ütközött, és a következő biztonságos lépésnél folytatódott.',
   'alarm.is.journal_disk': 'A napló lemeze akadozik vagy hibás; az események a memóriában várnak.',
@@ -149,7 +150,7 @@ export const portal: Record<keyof typeof en, string> = {
   'alarm.is.trunk_in_clear':
     'Titkosítatlan hívás jött, pedig titkosítottnak kellett volna lennie; elutasítottuk. Trönk: {about}.',
   'alarm.is.trunk_name':
-    'A trönk neve most nem oldható fel, ezért a hívások az utoljára ismert címre mennek. Trönk: {about}.',
+    'A trönk gépneve most nem oldható fel, ezért a kimenő hívások az utoljára ismert címre mennek. Trönk: {about}.',
   'alarm.is.disk_recordings': 'A hangfelvételek lemeze majdnem megtelt.',
   'alarm.is.disk_recordings_2': 'A hangfelvételek második lemeze majdnem megtelt.',
   'alarm.is.disk_journal': 'A napló lemeze majdnem megtelt.',
