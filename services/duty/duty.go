@@ -6,7 +6,7 @@
 //	                      pause│ └───────────────┴──▶ Paused ◀──────────┼── (pause asked) ┘
 //	                        └──┴ here                                   │
 //	any of these ──connection lost──▶ Lost ──back in time──▶ where it was; else Paused, and at last Away,
-//	which comes at once for an operator who has a telephone
+//	which comes at once for an operator who has a telephone, in Checking too
 //
 // An operator is answerable in Available only: the intent is there, the socket is up, and the media path is proven live.
 // The duty's owner grants at most one offer at a time, and every offer has an epoch: an answer to an old one has no effect.
@@ -127,6 +127,7 @@ type State struct {
 	Socket    bool                     `json:"socket"`
 	Media     bool                     `json:"media"`
 	Checked   bool                     `json:"checked"`
+	Deserted  bool                     `json:"deserted,omitempty"`   // the page is gone for longer than it is waited for: a telephone may have the place
 	PauseNext string                   `json:"pause_next,omitempty"` // pause asked during a call: taken after it
 	HomeNext  bool                     `json:"home_next,omitempty"`
 	IdleSince time.Time                `json:"idle_since,omitzero"` // longest idle is offered first; kept over pauses
@@ -137,12 +138,6 @@ type State struct {
 
 // Answerable reports whether a call may be offered to this operator now.
 func (s State) Answerable() bool { return s.Phase == Available && s.Socket && s.Media }
-
-// Deserted reports whether the page is gone and no longer waited for, and its operator has not asked for a pause: a telephone may
-// have the place.
-func (s State) Deserted() bool {
-	return s.Phase == Paused && !s.Socket && (s.Why == "connection_lost" || s.Why == "cut_off")
-}
 
 // Practising reports whether a robot's call is what this operator does. It ends the moment a real caller waits: a second later
 // the operator is answerable.

@@ -90,29 +90,36 @@ func (m *move) callGone() {
 	m.afterCall()
 }
 
-// gaveUp: a lost operator did not come back in time. A wish to go home is fulfilled, one for a pause is by this.
+// gaveUp: a lost operator did not come back in time. A wish to go home or for a pause is fulfilled.
 func (m *move) gaveUp() {
+	why := cmp.Or(m.s.PauseNext, "connection_lost")
 	m.s.Card, m.s.PauseNext = nil, ""
 	m.s.JoinedAt = time.Time{}
 	if m.s.HomeNext {
 		m.over("went_home")
 		return
 	}
-	m.enter(Paused, "connection_lost", time.Time{})
+	m.enter(Paused, why, time.Time{})
+}
+
+// unmanned: the page is gone, in the middle of its check or from a pause that its operator has not asked for.
+func (m *move) unmanned() bool {
+	return !m.s.Socket && (m.s.Phase == Checking || m.s.Phase == Paused && (m.s.Why == "connection_lost" || m.s.Why == "cut_off"))
 }
 
 // vacate: the time in which the page may come back to its place is over.
 func (m *move) vacate() {
-	if m.s.Deserted() {
+	if m.unmanned() {
+		m.s.Deserted = true
 		m.do(Vacate{})
 	}
 }
 
 // cutOff: a lost operator was a guest in the call of another, and it went on without them. They are told so when they are back,
-// and say themselves when they are ready.
+// and say themselves when they are ready. Who asked for a pause has that.
 func (m *move) cutOff(host string) {
 	m.gaveUp()
-	if m.s.Phase == Paused {
+	if m.s.Phase == Paused && m.s.Why == "connection_lost" {
 		m.s.Why, m.s.Line = "cut_off", &Line{Guest: true, Host: host}
 		m.mayReturn()
 	}
@@ -120,7 +127,7 @@ func (m *move) cutOff(host string) {
 
 // mayReturn gives a page that is gone the time to be loaded anew, before a telephone has its place.
 func (m *move) mayReturn() {
-	if m.s.Deserted() {
+	if m.unmanned() {
 		m.do(SetTimer{TimerRejoin, RejoinFor})
 	}
 }

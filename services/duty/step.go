@@ -72,7 +72,7 @@ func (m *move) refuse(code, reason string) error {
 }
 
 func (m *move) enter(p Phase, why string, until time.Time) {
-	m.s.Phase, m.s.Since, m.s.Why, m.s.Until, m.s.Resume = p, m.e.At, why, until, None
+	m.s.Phase, m.s.Since, m.s.Why, m.s.Until, m.s.Resume, m.s.Deserted = p, m.e.At, why, until, None, false
 	if p != Talking && p != Lost { // Lost keeps it: the operator comes back to the same
 		m.s.Line = nil
 	}
@@ -88,7 +88,7 @@ func (m *move) began() error {
 		Languages: w.Languages, Accounts: w.Accounts, Checked: m.e.Resumed,
 	}
 	m.enter(Checking, "", time.Time{})
-	m.do(SetTimer{TimerGone, LostDuty}) // for a page that connects and never shows life
+	m.do(SetTimer{TimerGone, LostDuty}, SetTimer{TimerRejoin, RejoinFor}) // for a page that connects and never shows life
 	return nil
 }
 
@@ -135,7 +135,7 @@ func (m *move) running() error {
 	case TimerFired:
 		return m.timer()
 	case Relieved:
-		if !m.s.Deserted() {
+		if !m.s.Deserted {
 			return ErrStale
 		}
 		m.over("connection_lost")
@@ -156,6 +156,7 @@ func (m *move) up() error {
 	if m.e.Type == MediaUp {
 		flag = &m.s.Media
 	} else {
+		m.s.Deserted = false
 		m.do(ClearTimer{TimerGone})
 	}
 	if *flag && m.e.Type == MediaUp {
@@ -202,7 +203,9 @@ func (m *move) down() error {
 		// The call decides when the wait is over and withdraws; this timer only guards against its silence.
 		m.lose(Talking, RejoinFor+2*time.Second)
 	default: // Checking, Paused, WrapUp, Lost go on as they are
-		m.mayReturn() // where its audio was lost before, and now its page
+		if m.e.Type == SocketDown {
+			m.mayReturn()
+		}
 	}
 	return nil
 }
@@ -301,7 +304,7 @@ func (m *move) timer() error {
 		}
 		m.gaveUp()
 		m.vacate()
-	case m.e.Timer == TimerRejoin && m.s.Deserted():
+	case m.e.Timer == TimerRejoin && m.unmanned():
 		m.vacate()
 	case m.e.Timer == TimerGone && !m.s.Socket:
 		m.leaveCall("lost")

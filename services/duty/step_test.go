@@ -67,12 +67,16 @@ func stages(t *testing.T) []struct {
 		{"none", State{}},
 		{"checking, no media", mustFold(t, began, socketUp)},
 		{"checking, not checked", mustFold(t, began, socketUp, mediaUp)},
+		{"checking, page never seen", mustFold(t, began)},
+		{"checking, page gone", mustFold(t, began, socketUp, mediaUp, Event{Type: SocketDown})},
+		{"checking, page gone for too long", mustFold(t, began, socketUp, mediaUp, Event{Type: SocketDown}, Event{Type: TimerFired, Timer: TimerRejoin})},
 		{"available", mustFold(t, open...)},
 		{"offered", mustFold(t, offered...)},
 		{"talking, not joined", mustFold(t, append(offered[:6:6], accept)...)},
 		{"talking", mustFold(t, talking...)},
 		{"talking, pause and home asked", mustFold(t, append(talking[:8:8], Event{Type: PauseAsked}, Event{Type: HomeAsked})...)},
 		{"lost, was talking", mustFold(t, append(talking[:8:8], Event{Type: SocketDown})...)},
+		{"lost, was talking, pause asked", mustFold(t, append(talking[:8:8], Event{Type: PauseAsked}, Event{Type: SocketDown})...)},
 		{"talking, held", mustFold(t, append(talking[:8:8], lined)...)},
 		{"lost, was holding", mustFold(t, append(talking[:8:8], lined, Event{Type: SocketDown})...)},
 		{"lost, was a guest", mustFold(t, append(talking[:8:8], invited, Event{Type: SocketDown})...)},
@@ -215,6 +219,8 @@ func TestAnyOrderOfEventsKeepsTheInvariants(t *testing.T) {
 				rt.Fatalf("%s without a call", s.Phase)
 			case s.Phase == Available && (!s.Socket || !s.Media):
 				rt.Fatal("available and not reachable")
+			case s.Deserted && (s.Socket || s.Phase != Checking && s.Phase != Paused || s.Why == "asked" || s.Why == "supervisor"):
+				rt.Fatalf("%s (%s) is a telephone's to take, page here: %v", s.Phase, s.Why, s.Socket)
 			case s.Phase == Offered && (!s.Socket || !s.Media):
 				rt.Fatal("offered and not reachable")
 			}

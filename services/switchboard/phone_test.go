@@ -489,14 +489,66 @@ func TestAnOperatorWhoseDeskIsLostIsRungAtTheTelephone(t *testing.T) {
 			}
 		})
 	})
+	t.Run("in the middle of its check", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			ada := h.open("ada", "")
+			h.pass(time.Minute) // the page is there, and she looks for her headset
+			if h.registersAgain(); atPhone(h) {
+				t.Fatal("a page that checks its line has lost its place")
+			}
+			was := ada.state().Duty
+			ada.seat.Leave() // it is loaded anew
+			h.registersAgain()
+			h.pass(duty.RejoinFor - time.Second)
+			ada = h.open("ada", "")
+			h.pass(time.Minute)
+			if s := ada.state(); s.Phase != duty.Checking || s.Duty != was {
+				t.Fatalf("the page that came back is %s, not in its check", s.Phase)
+			}
+			ada.seat.Leave() // and closed
+			if h.pass(duty.RejoinFor - time.Second); atPhone(h) {
+				t.Error("the telephone has the place while the page may come back")
+			}
+			h.pass(2 * time.Second)
+			h.dial(lakeside)
+			if h.rung() != 1 {
+				t.Fatal("the telephone does not ring")
+			}
+		})
+	})
+	t.Run("whose page never showed life", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			h.signsOn("").seat.Leave()
+			if h.pass(duty.RejoinFor + time.Second); !atPhone(h) {
+				t.Error("it keeps the place")
+			}
+		})
+	})
+	t.Run("but not when she asked for a pause after the call in which it was", func(t *testing.T) {
+		inHouse(t, func(h *house) {
+			h.registered()
+			ada := h.ready("ada")
+			h.dial(lakeside)
+			ada.accept()
+			if err := ada.ask(duty.Event{Type: duty.PauseAsked}); err != nil {
+				t.Fatal(err)
+			}
+			ada.seat.Leave()
+			if h.pass(time.Minute); atPhone(h) {
+				t.Error("who wants no calls is rung")
+			}
+		})
+	})
 	t.Run("when its page goes too after its audio", func(t *testing.T) {
 		inHouse(t, func(h *house) {
 			h.registered()
 			ada := h.ready("ada")
 			ada.leg.Emit(media.Event{Kind: media.Unreachable})
 			h.pass(time.Minute)
-			h.registersAgain()
 			ada.seat.Leave()
+			h.registersAgain()
 			if h.pass(duty.RejoinFor - time.Second); atPhone(h) {
 				t.Error("a page that is there, or loaded anew, has lost its place")
 			}

@@ -75,7 +75,11 @@ func (b *Switchboard) who(actor tenants.Actor) (duty.Who, error) {
 // Alive takes the page's first sign of life on this connection: a page that kept its media begins with a heartbeat, one
 // that was just loaded begins with a fresh one, or with its SDP offer. Until then the operator is not counted as back.
 func (s *Seat) Alive(fresh bool) {
-	s.sitting.Do(func() { s.duty.mail.post(seated{s, fresh}) })
+	s.sitting.Do(func() {
+		if !s.duty.mail.post(seated{s, fresh}) {
+			s.close("connection_lost") // the place has gone to the telephone in this moment: a page that comes again has it
+		}
+	})
 }
 
 // Leave tells that the page's socket is gone. It may be repeated.

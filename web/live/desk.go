@@ -40,6 +40,7 @@ type desk struct {
 	state    duty.State
 	began    bool
 	took     bool // another page had this duty when this one came
+	shown    bool // a state was
 	sent     bool // the secret was
 	leaving  bool // the sign-in is over
 	provenAt time.Time
@@ -236,14 +237,17 @@ func (d *desk) prove() {
 // view is the duty as it stands when it is sent: the socket's writer asks, so that neither the duty nor a call waits for it.
 func (d *desk) view() Message {
 	d.mu.Lock()
-	s, provenAt, first, took := d.state, d.provenAt, !d.sent, d.took
-	d.sent = true
+	s, provenAt := d.state, d.provenAt
+	took := d.took && !d.shown
+	secret := s.Checked && !d.sent // it vouches for the check when another duty is begun with it
+	d.shown, d.sent = true, d.sent || secret
 	d.mu.Unlock()
 	view := viewOf(s, d.server.cfg.Boards.copyOf(d.actor.Tenant), provenAt)
 	view.MayDial = view.MayDial && d.server.cfg.Dials != nil && d.server.cfg.Dials()
 	view.Colleagues = d.colleagues()
-	if first {
-		view.Secret, view.TookOver = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty), took
+	view.TookOver = took
+	if secret {
+		view.Secret = d.server.cfg.Tickets.DutySecret(d.actor, s.Duty)
 	}
 	return Message{Type: "duty", Duty: view}
 }

@@ -162,8 +162,8 @@ type Check struct {
 // DutyView is the operator's own state. State is a duty.Phase.
 type DutyView struct {
 	Duty       tenants.DutyID     `json:"duty"`
-	Secret     string             `json:"secret,omitempty"`    // resumes this duty after a reload; sent once a socket
-	TookOver   bool               `json:"took_over,omitempty"` // another page had this duty until now; with the secret only
+	Secret     string             `json:"secret,omitempty"`    // resumes this duty after a reload; sent once a socket, when the line is checked
+	TookOver   bool               `json:"took_over,omitempty"` // another page had this duty until now; in the first state only
 	Operator   tenants.OperatorID `json:"operator"`
 	Name       string             `json:"name"`
 	Email      string             `json:"email"`

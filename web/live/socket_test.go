@@ -203,6 +203,23 @@ func TestRenewalsOfTheAudioLineAreAtMostFiveASecondHoweverLongTheyAreAsked(t *te
 	}
 }
 
+// The secret vouches for the check: with it another duty is begun without one.
+func TestAPageHasTheSecretOfItsDutyOnceItsLineIsChecked(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	page := b.open("/desk/socket?ticket=desk/operator/1")
+	if m := page.next(kind("duty")); m.Duty.Secret != "" {
+		t.Error("it has it before the check")
+	}
+	b.board.mu.Lock()
+	show := b.board.show
+	b.board.mu.Unlock()
+	show(duty.State{Duty: dutyID, Phase: duty.Checking, Socket: true, Media: true, Checked: true})
+	if m := page.next(kind("duty")); m.Duty.Secret != "secret of "+dutyID {
+		t.Errorf("after the check: %+v", m.Duty)
+	}
+}
+
 func TestAPageIsToldThatItTookTheDutyFromAnother(t *testing.T) {
 	t.Parallel()
 	for _, held := range []bool{false, true} {
