@@ -93,6 +93,7 @@ type Journal struct {
 	stallTimer  *time.Timer
 
 	disk        disk
+	recent      recent
 	spans       map[storyKey]span
 	cursor      Cursor
 	behind      int
@@ -212,8 +213,10 @@ func (j *Journal) accept(e Event) (uint64, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.unpublished = append(j.unpublished, e)
-	e.Fact = nil // for who hears of it: what waits for the disk has Data
 	healthy := j.failing == nil && !j.stalled
+	if !healthy {
+		e.Fact = nil // what waits for the disk, perhaps for long, has Data
+	}
 	if len(j.pending) >= j.cfg.MemoryEvents || j.stopping {
 		j.dropped++
 		j.appended++ // it has a place in the order, but will never be on disk

@@ -29,18 +29,23 @@ const (
 	readWindow = 2 * (maxRecord + recordHead)
 )
 
-// Shipped returns the cursor up to which events are in PostgreSQL.
-func (j *Journal) Shipped() Cursor {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.cursor
-}
-
 // Behind returns how many events are on this node only: written or waiting in memory, and not yet shipped.
 func (j *Journal) Behind() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return max(0, j.behind) + len(j.pending)
+}
+
+// unshipped is Read for the shipper, from memory where that has what follows.
+func (j *Journal) unshipped(limit int) ([]Event, Cursor, error) {
+	j.mu.Lock()
+	from := j.cursor
+	events, to, ok := j.recent.after(from, limit)
+	j.mu.Unlock()
+	if ok {
+		return events, to, nil
+	}
+	return j.Read(from, limit)
 }
 
 // Read returns up to limit events that follow the cursor, and the cursor after them. No events and no error means that
@@ -177,6 +182,7 @@ func (j *Journal) loadCursor() Cursor {
 func (j *Journal) advance(to Cursor, count int) {
 	j.mu.Lock()
 	j.cursor = to
+	j.recent.shipped(to)
 	j.behind -= count
 	var gone []segment
 	kept := j.disk.segments[:0:0]

@@ -146,7 +146,7 @@ func (s *Shipper) turn(ctx context.Context) (int, error) {
 		limit = 1
 	}
 	written := j.progress()
-	events, to, err := j.Read(j.Shipped(), limit)
+	events, to, err := j.unshipped(limit)
 	if err != nil {
 		return 0, err
 	}

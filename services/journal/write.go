@@ -134,8 +134,10 @@ func (j *Journal) settle(out *output, entries []entry) {
 		return
 	}
 	for _, e := range entries {
+		at := Cursor{Segment: out.number, Offset: out.size}
 		out.size += int64(len(e.record))
 		j.note(e.event, out.number)
+		j.recent.add(e.event, at, Cursor{Segment: out.number, Offset: out.size})
 	}
 	j.behind += len(entries)
 	j.unsynced = append(j.unsynced, entries...)

@@ -162,6 +162,9 @@ func ask(text, region string) (Number, bool) {
 	if len(out) <= fewestDigits || len(out) > longestDigits+1 {
 		return "", false
 	}
+	if out == text {
+		return Number(out), true // it would be read the same once more
+	}
 	if again, err := phonenumbers.Parse(out, ""); err != nil || phonenumbers.Format(again, phonenumbers.E164) != out {
 		return "", false // the plans take off a 0 after +53 each time that they read it: what is left is no number yet
 	}

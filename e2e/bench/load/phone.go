@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -84,6 +86,9 @@ func NewPhone(host netip.Addr, node netip.AddrPort) (*Phone, error) {
 		return nil, fmt.Errorf("open the phone: %w", err)
 	}
 	_ = conn.SetReadBuffer(4 << 20) // less is given: then a burst of answers is repeated by the server
+	if err := stamped(conn); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the phone: %w", err), conn.Close())
+	}
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	p := &Phone{
 		conn: conn, node: node.String(), quit: make(chan struct{}),
@@ -105,11 +110,12 @@ func (p *Phone) Close() {
 // Invite calls user; audio is wanted at media.
 func (p *Phone) Invite(user string, media netip.AddrPort) *Call {
 	c := &Call{
-		user: user, target: "sip:" + user + "@" + p.node, remote: "<sip:" + user + "@" + p.node + ">", InvitedAt: time.Now(), waits: t1,
+		user: user, target: "sip:" + user + "@" + p.node, remote: "<sip:" + user + "@" + p.node + ">", waits: t1,
 		offer: describe(media),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	c.InvitedAt = time.Now()
 	c.index = len(p.calls)
 	p.calls = append(p.calls, c)
 	c.sentAt = c.InvitedAt
@@ -218,16 +224,31 @@ func (p *Phone) again(c *Call, now time.Time) {
 
 func (p *Phone) read() {
 	defer p.wait.Done()
-	buf := make([]byte, 65535)
+	buf, oob := make([]byte, 65535), make([]byte, 128)
 	for {
-		n, err := p.conn.Read(buf)
+		n, more, _, _, err := p.conn.ReadMsgUDPAddrPort(buf, oob)
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err == nil:
-			p.take(buf[:n], time.Now())
+			at, _ := ancillary(oob[:more])
+			p.take(buf[:n], at)
 		}
 	}
+}
+
+// stamped lets the kernel say when a packet came: the stores work on the generator's core, and how long this phone had to wait
+// for it is not the server's doing.
+func stamped(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var err2 error
+	err = raw.Control(func(fd uintptr) {
+		err2 = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) //nolint:gosec // a descriptor
+	})
+	return errors.Join(err, err2)
 }
 
 // take looks at one message.

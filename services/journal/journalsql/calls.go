@@ -32,14 +32,32 @@ FROM events e JOIN unnest($1::text[], $2::text[]) AS k (tenant_id, id) USING (te
 WHERE e.kind = 'call'
 ORDER BY e.tenant_id, e.id, e.seq`
 
-// projectCalls folds every call that has new events, from its first event on.
+// liveCalls bounds the stories that are kept in memory; of more than that, the others are read from the database each time.
+const liveCalls = 10_000
+
+// remember keeps what the transaction that was just committed told of calls that go on.
+func (s *Store) remember() {
+	for k, st := range s.told {
+		switch _, known := s.live[k]; {
+		case st.state.Phase == call.Ended:
+			delete(s.live, k)
+		case known || len(s.live) < liveCalls:
+			s.live[k] = st
+		}
+	}
+	s.told = nil
+}
+
+// projectCalls folds every call that has new events: on from what is remembered of it, or from its first event.
 func (s *Store) projectCalls(ctx context.Context, tx pgx.Tx, events []journal.Event) error {
 	stories, owners, ids := s.begun(events)
 	if err := s.readOn(ctx, tx, stories, owners, ids); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
+	s.told = make(map[callKey]story, len(stories))
 	for k, st := range stories {
+		s.told[k] = *st
 		if st.state.Phase != call.New { // the event that begins it was set aside or is not here yet
 			queueCall(batch, k, *st)
 		}
@@ -50,8 +68,8 @@ func (s *Store) projectCalls(ctx context.Context, tx pgx.Tx, events []journal.Ev
 	return nil
 }
 
-// begun folds the calls whose stories begin in events, where they are all that is known of them. The others are returned by
-// tenant and id.
+// begun folds the calls whose stories begin in events, or go on where what is remembered ends. The others are returned by tenant
+// and id.
 func (s *Store) begun(events []journal.Event) (stories map[callKey]*story, owners, ids []string) {
 	stories = map[callKey]*story{}
 	rest := map[callKey]bool{}
@@ -62,7 +80,8 @@ func (s *Store) begun(events []journal.Event) (stories map[callKey]*story, owner
 		}
 		st := stories[k]
 		if st == nil {
-			st = &story{}
+			known := s.live[k] // or the beginning
+			st = &known
 		}
 		if e.Seq != st.seq+1 {
 			delete(stories, k)
@@ -103,11 +122,12 @@ func (s *Store) readOn(ctx context.Context, tx pgx.Tx, stories map[callKey]*stor
 // step adds one event to a story. What the call's own Step refuses is left out, as it was when it happened.
 func (s *Store) step(st *story, e journal.Event) {
 	st.seq, st.node = e.Seq, e.Node
-	var fact call.Event
-	if err := json.Unmarshal(e.Data, &fact); err != nil {
+	fact, err := journal.FactOf[call.Event](e)
+	if err != nil {
 		s.log.Error("call log: unreadable event", "call", e.ID, "seq", e.Seq, "type", e.Type, "error", err)
 		return
 	}
+	fact.Digits = "" // it is kept nowhere else
 	if fact.Type == "" {
 		fact.Type = call.Type(e.Type)
 	}

@@ -154,16 +154,18 @@ func TestACallReadsTheSameWhetherItCameAtOnceOrInPieces(t *testing.T) {
 	t.Parallel()
 	db, ctx := database(t), limited(t)
 	s, q := journalsql.New(db, nil), journalsql.Queries{DB: db}
-	var whole []journal.Event
-	for n := range 4 { // c-0 comes at once, the others are cut at n
-		id := fmt.Sprintf("c-%d", n)
-		facts := []call.Event{
+	facts := func(id string) []call.Event {
+		return []call.Event{
 			{Type: call.Invited, Call: tenants.CallID(id), Plan: plan("+16085550199")},
 			{Type: call.Answering},
 			{Type: call.MediaKnown, Media: call.Encrypted},
 			{Type: call.CallerEnded, Reason: "bye"},
 		}
-		events := told("harbor", id, start, facts...)
+	}
+	var whole []journal.Event
+	for n := range 4 { // c-0 comes at once, the others are cut at n
+		id := fmt.Sprintf("c-%d", n)
+		events := told("harbor", id, start, facts(id)...)
 		if err := s.Ship(ctx, events[:n]); err != nil {
 			t.Fatal(err)
 		}
@@ -172,11 +174,34 @@ func TestACallReadsTheSameWhetherItCameAtOnceOrInPieces(t *testing.T) {
 	if err := s.Ship(ctx, whole); err != nil {
 		t.Fatal(err)
 	}
+	turn, refused := 0, errors.New("not this time")
+	moody := journalsql.New(db, nil, func(context.Context, pgx.Tx, []journal.Event) error {
+		if turn++; turn%2 == 1 {
+			return refused
+		}
+		return nil
+	})
+	for id, by := range map[string]func() *journalsql.Store{ // an event at a time, to a store
+		"c-4": func() *journalsql.Store { return s },                       // that remembers the call,
+		"c-5": func() *journalsql.Store { return journalsql.New(db, nil) }, // that never heard of it,
+		"c-6": func() *journalsql.Store { return moody },                   // that takes everything back first
+	} {
+		for i, e := range told("harbor", id, start, facts(id)...) {
+			fact := facts(id)[i]
+			fact.At = e.At
+			e.Fact = fact
+			for err := errors.New("not yet"); err != nil; {
+				if err = by().Ship(ctx, []journal.Event{e}); err != nil && !errors.Is(err, refused) {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
 	want, err := q.GetCall(ctx, "harbor", "c-0")
 	if err != nil || want.Phase != call.Ended || want.Media != call.Encrypted || want.AnsweredAt == nil || want.Seq != 4 {
 		t.Fatalf("%+v %v", want, err)
 	}
-	for _, id := range []tenants.CallID{"c-1", "c-2", "c-3"} {
+	for _, id := range []tenants.CallID{"c-1", "c-2", "c-3", "c-4", "c-5", "c-6"} {
 		got, err := q.GetCall(ctx, "harbor", id)
 		if got.ID != id || err != nil {
 			t.Fatalf("%+v %v", got, err)

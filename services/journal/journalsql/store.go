@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,10 @@ type Store struct {
 	db         DB
 	log        *slog.Logger
 	projectors []Projector
+
+	mu   sync.Mutex
+	live map[callKey]story // calls that go on, as the events that were stored for good tell them
+	told map[callKey]story // the same of the transaction under way
 }
 
 var _ journal.Store = (*Store)(nil)
@@ -44,7 +49,7 @@ func New(db DB, log *slog.Logger, further ...Projector) *Store {
 	if log == nil {
 		log = slog.Default()
 	}
-	s := &Store{db: db, log: log}
+	s := &Store{db: db, log: log, live: map[callKey]story{}}
 	s.projectors = append([]Projector{s.projectCalls, projectAlarms}, further...)
 	return s
 }
@@ -55,6 +60,9 @@ func (s *Store) Ship(ctx context.Context, events []journal.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = nil
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
 		fresh, err := insert(ctx, tx, events)
 		if err != nil || len(fresh) == 0 {
@@ -67,6 +75,9 @@ func (s *Store) Ship(ctx context.Context, events []journal.Event) error {
 		}
 		return nil
 	})
+	if err == nil {
+		s.remember()
+	}
 	return classify(err)
 }
 
