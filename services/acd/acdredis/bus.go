@@ -19,6 +19,9 @@ const (
 	backlog = 4096
 	// batch is how many go out in one round trip.
 	batch = 128
+	// apart is the least time between two round trips: what comes in between goes together. A busy node would otherwise make
+	// thousands a second, and nobody looks at a board so closely.
+	apart = 5 * time.Millisecond
 	// proveEvery is how often a silent subscription is asked whether it still lives.
 	proveEvery = time.Second
 )
@@ -96,8 +99,22 @@ func (b *Bus) publish() {
 		case <-b.quit:
 			return
 		case m := <-b.out:
-			b.send(b.gather(m))
+			messages := b.gather(m)
+			b.send(messages)
+			if len(messages) < batch {
+				b.pause(apart)
+			}
 		}
+	}
+}
+
+// pause waits for d, or until the bus is stopped.
+func (b *Bus) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-b.quit:
 	}
 }
 
