@@ -82,7 +82,8 @@ func (c *phoneAdd) Run() error {
 		if err := do(http.MethodGet, at, nil, nil); err == nil { // another one: what was seen is what is replaced
 			c.match = c.tag
 		}
-		return do(http.MethodPut, at, map[string]any{"user": c.User, "password": password, "md5": c.MD5}, &made)
+		err = do(http.MethodPut, at, map[string]any{"user": c.User, "password": password, "md5": c.MD5}, &made)
+		return overtaken(err, "the telephone of "+c.Email, "phone list")
 	})
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (c *phoneRemove) Run() error {
 			return err
 		}
 		c.match = c.tag
-		return do(http.MethodDelete, at, nil, nil)
+		return overtaken(do(http.MethodDelete, at, nil, nil), "the telephone of "+c.Email, "phone list")
 	})
 }
 

@@ -245,7 +245,7 @@ func (a administration) PutTrunk(ctx context.Context, actor tenants.Actor, t rou
 	return a.done(ctx, actor, "trunk.put", map[string]any{"trunk": t, "by": actor.User, "by_name": actor.Name})
 }
 
-// refused gives the API's names to why a trunk was not put. Whoever is refused for what another node has changed, added or removed
+// refused gives the API's names to why a trunk was not put or removed. Whoever is refused for what another node has changed, added or removed
 // is shown what is there now.
 func (a administration) refused(ctx context.Context, err error) error {
 	if errors.Is(err, numbersql.ErrNoPassword) {
@@ -263,8 +263,8 @@ func (a administration) refused(ctx context.Context, err error) error {
 	return missing(err)
 }
 
-func (a administration) DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error {
-	if err := a.n.stores.numbers.DeleteTrunk(ctx, name); err != nil {
+func (a administration) DeleteTrunk(ctx context.Context, actor tenants.Actor, name, seen string) error {
+	if err := a.n.stores.numbers.DeleteTrunk(ctx, name, seen); err != nil {
 		return a.refused(ctx, err)
 	}
 	return a.done(ctx, actor, "trunk.delete", map[string]any{"name": name, "by": actor.User, "by_name": actor.Name})

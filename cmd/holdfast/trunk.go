@@ -159,7 +159,7 @@ func (c *trunkAdd) Run() error {
 		default:
 			c.match = `"` + was.Revision + `"`
 		}
-		return do(http.MethodPost, "/trunks", view, &made)
+		return overtaken(do(http.MethodPost, "/trunks", view, &made), "trunk "+c.Name, "trunk list")
 	})
 	if err != nil {
 		return err
@@ -251,7 +251,17 @@ func (c *trunkList) Run() error {
 
 // Run lets a carrier in no more.
 func (c *trunkRemove) Run() error {
-	return c.as(func(do request) error { return do(http.MethodDelete, "/trunks/"+url.PathEscape(c.Name), nil, nil) })
+	return c.as(func(do request) error {
+		was, err := trunkNamed(do, c.Name)
+		switch {
+		case err != nil:
+			return err
+		case was == nil:
+			return fmt.Errorf("there is no trunk %s", c.Name)
+		}
+		c.match = `"` + was.Revision + `"`
+		return overtaken(do(http.MethodDelete, "/trunks/"+url.PathEscape(c.Name), nil, nil), "trunk "+c.Name, "trunk list")
+	})
 }
 
 func printTrunks(trunks ...trunkView) error {
@@ -376,6 +386,9 @@ func (p *platform) send(token, method, path string, body, out any) error {
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
+	if response.StatusCode == http.StatusPreconditionFailed {
+		return errChanged
+	}
 	if response.StatusCode/100 != 2 {
 		return problem(response.Status, answer)
 	}
@@ -386,6 +399,17 @@ func (p *platform) send(token, method, path string, body, out any) error {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	return nil
+}
+
+// errChanged says that what is there is not what was read a moment ago.
+var errChanged = errors.New("somebody changed it meanwhile")
+
+// overtaken says of which thing err is that somebody changed it meanwhile, if it is that, and with which command to look at it.
+func overtaken(err error, what, look string) error {
+	if !errors.Is(err, errChanged) {
+		return err
+	}
+	return fmt.Errorf("somebody changed %s meanwhile, and nothing of yours was done: look at it with holdfast %s, then try again", what, look)
 }
 
 // problem is what the API says is wrong (RFC 9457), as one line.

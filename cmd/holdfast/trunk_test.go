@@ -5,9 +5,12 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +104,42 @@ func TestTrunksAreAddedListedAndRemoved(t *testing.T) {
 		if text, status = m.command(append([]string{"trunk"}, wrong...)...); status != 1 || !strings.HasPrefix(text, "holdfast: ") || strings.Count(text, "\n") != 1 {
 			t.Errorf("%v: %d, %q", wrong, status, text)
 		}
+	}
+}
+
+// Two administrators never undo each other's work unknowingly: what is sent names what was read, and a refusal says what to do.
+func TestATrunkThatAnotherChangedMeanwhileIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case r.Method == http.MethodGet:
+			_, _ = io.WriteString(w, `{"items":[{"name":"carrier-a","revision":"as read","signal":["192.0.2.1/32"]}]}`)
+		case strings.Contains(r.URL.Path, "/trunks"):
+			asked = append(asked, r.Method+" "+r.Header.Get("If-Match"))
+			w.WriteHeader(http.StatusPreconditionFailed)
+			_, _ = io.WriteString(w, `{"title":"Somebody changed this meanwhile.","code":"changed","current":{"name":"carrier-a"}}`)
+		default:
+			_, _ = io.WriteString(w, `{"access_token":"t"}`)
+		}
+	}))
+	t.Cleanup(api.Close)
+	at := platform{URL: api.URL}
+	for what, err := range map[string]error{
+		"remove":  (&trunkRemove{platform: at, Name: "carrier-a"}).Run(),
+		"replace": (&trunkAdd{platform: at, Name: "carrier-a", IP: []string{"192.0.2.9"}, Replace: true}).Run(),
+	} {
+		if err == nil || err.Error() != "somebody changed trunk carrier-a meanwhile, and nothing of yours was done: look at it with holdfast trunk list, then try again" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	slices.Sort(asked)
+	if want := []string{`DELETE "as read"`, `POST "as read"`}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q", asked)
+	}
+	if err := (&trunkRemove{platform: at, Name: "carrier-b"}).Run(); err == nil || err.Error() != "there is no trunk carrier-b" {
+		t.Errorf("of nobody: %v", err)
 	}
 }
 

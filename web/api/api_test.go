@@ -164,6 +164,16 @@ func TestATrunkIsChangedByWhoHasSeenItAsItIs(t *testing.T) {
 	put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"another"}}`, seen, 412)
 	put(`{"name":"gone","signal":["192.0.2.3"],"challenge":{"user":"in"}}`, seen, 404)
 	put(`{"name":"carrier","signal":["192.0.2.3"],"challenge":{"user":"in"}}`, `""`, 428)
+	now := `"` + w.trunks[0].Revision() + `"`
+	for _, c := range []struct {
+		match string
+		want  int
+	}{{"", 428}, {seen, 412}, {now, 204}, {now, 404}} {
+		got := w.do("DELETE", "/api/v1/trunks/carrier", "platform/platform", "", c.match)
+		if got.Code != c.want || c.want == 412 && (!strings.Contains(got.Body.String(), "192.0.2.2/32") || got.Header().Get("ETag") != now) {
+			t.Errorf("removed by %s: %d, want %d, %v: %s", c.match, got.Code, c.want, got.Header(), got.Body)
+		}
+	}
 }
 
 func TestWhatCannotBeSoWithATrunkIsSaidOfItsField(t *testing.T) {

@@ -290,9 +290,15 @@ func (w *world) PutTrunk(_ context.Context, _ tenants.Actor, t routing.Trunk, p 
 	return nil
 }
 
-func (w *world) DeleteTrunk(_ context.Context, _ tenants.Actor, name string) error {
-	if name != "demo" {
+func (w *world) DeleteTrunk(_ context.Context, _ tenants.Actor, name, seen string) error {
+	i := slices.IndexFunc(w.trunks, func(x routing.Trunk) bool { return x.Name == name })
+	switch {
+	case i < 0 && name != "demo":
 		return api.ErrNotFound
+	case i >= 0 && w.trunks[i].Revision() != seen:
+		return api.ErrConflict
+	case i >= 0:
+		w.trunks = slices.Delete(w.trunks, i, i+1)
 	}
 	return nil
 }

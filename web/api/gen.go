@@ -2219,6 +2219,13 @@ type PostTrunkParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// DeleteTrunkParams defines parameters for DeleteTrunk.
+type DeleteTrunkParams struct {
+	// IfMatch In quotes, the revision of the trunk that is removed, as it was read. Without it 428; when somebody changed it meanwhile
+	// 412, with what is there now.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
 // PatchUserParams defines parameters for PatchUser.
 type PatchUserParams struct {
 	// IfMatch The ETag of what is being changed, as it was read. Without it 428; when somebody changed it meanwhile 412, with what
@@ -2538,7 +2545,7 @@ type ServerInterface interface {
 	PostTrunk(ctx echo.Context, params PostTrunkParams) error
 	// DeleteTrunk Let a carrier in no more; calls that go on are not touched
 	// (DELETE /trunks/{name})
-	DeleteTrunk(ctx echo.Context, name string) error
+	DeleteTrunk(ctx echo.Context, name string, params DeleteTrunkParams) error
 	// ListUsers Everybody who works for the tenant, by name
 	// (GET /users)
 	ListUsers(ctx echo.Context) error
@@ -4109,8 +4116,28 @@ func (w *ServerInterfaceWrapper) DeleteTrunk(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteTrunkParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteTrunk(ctx, name)
+	err = w.Handler.DeleteTrunk(ctx, name, params)
 	return err
 }
 
@@ -7341,7 +7368,8 @@ func (response PostTrunkdefaultApplicationProblemPlusJSONResponse) VisitPostTrun
 }
 
 type DeleteTrunkRequestObject struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Params DeleteTrunkParams
 }
 
 type DeleteTrunkResponseObject interface {
@@ -10436,10 +10464,11 @@ func (sh *strictHandler) PostTrunk(ctx echo.Context, params PostTrunkParams) err
 }
 
 // DeleteTrunk operation middleware
-func (sh *strictHandler) DeleteTrunk(ctx echo.Context, name string) error {
+func (sh *strictHandler) DeleteTrunk(ctx echo.Context, name string, params DeleteTrunkParams) error {
 	var request DeleteTrunkRequestObject
 
 	request.Name = name
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.DeleteTrunk(ctx.Request().Context(), request.(DeleteTrunkRequestObject))

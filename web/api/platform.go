@@ -129,11 +129,16 @@ func (h *handlers) PostTrunk(ctx context.Context, r PostTrunkRequestObject) (Pos
 		return nil, notFound() // another has removed it meanwhile
 	}
 	if err != nil {
-		f := changed(trunkOf(*is), 0, "", time.Time{}, err)
-		f.now.tag = quoted(is.Revision())
-		return nil, f
+		return nil, changedTrunk(*is, err)
 	}
 	return PostTrunk201JSONResponse(trunkOf(*is)), nil
+}
+
+// changedTrunk says that a trunk is not any more what was seen of it.
+func changedTrunk(is routing.Trunk, cause error) *fault {
+	f := changed(trunkOf(is), 0, "", time.Time{}, cause)
+	f.now.tag = quoted(is.Revision())
+	return f
 }
 
 // trunkNamed is the trunk of a name as this node has it, or nil.
@@ -276,7 +281,22 @@ func (h *handlers) DeleteTrunk(ctx context.Context, r DeleteTrunkRequestObject) 
 	if h.Trunks == nil {
 		return nil, ErrAway
 	}
-	if err := h.Trunks.DeleteTrunk(ctx, traceOf(ctx).actor, r.Name); err != nil {
+	seen, err := matched(r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	err = h.Trunks.DeleteTrunk(ctx, traceOf(ctx).actor, r.Name, seen)
+	if errors.Is(err, ErrConflict) {
+		is, failed := h.trunkNamed(ctx, r.Name)
+		switch {
+		case failed != nil:
+			return nil, failed
+		case is == nil:
+			return nil, notFound() // another has removed it meanwhile
+		}
+		return nil, changedTrunk(*is, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return DeleteTrunk204Response{}, nil

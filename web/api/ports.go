@@ -228,5 +228,6 @@ type Trunks interface {
 	// PutTrunk adds a trunk or replaces the one of its name, as p says. ErrConflict; ErrNotFound when Seen names one that is gone;
 	// ErrNoPassword when its challenge has none, and none that fits was there.
 	PutTrunk(ctx context.Context, actor tenants.Actor, t routing.Trunk, p TrunkPut) error
-	DeleteTrunk(ctx context.Context, actor tenants.Actor, name string) error
+	// DeleteTrunk removes a trunk whose revision is seen. ErrConflict when it is another by now; ErrNotFound.
+	DeleteTrunk(ctx context.Context, actor tenants.Actor, name, seen string) error
 }

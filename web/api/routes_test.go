@@ -84,7 +84,7 @@ var samples = map[string]sample{
 	"GET /tenants":                               {least: "platform", ok: 200},
 	"GET /trunks":                                {least: "platform", ok: 200},
 	"POST /trunks":                               {least: "platform", body: `{"name":"demo","signal":["127.0.0.0/16"]}`, ok: 201},
-	"DELETE /trunks/{name}":                      {least: "platform", path: "/trunks/demo", ok: 204},
+	"DELETE /trunks/{name}":                      {least: "platform", path: "/trunks/demo", match: `"1"`, ok: 204},
 	"POST /sessions/link":                        {open: true, body: `{"token":"good"}`, ok: 201},
 	"GET /activation/forwarding":                 {least: "supervisor", ok: 200},
 	"POST /activation/forwarding":                {least: "supervisor", body: `{"number":"+16085550151","state":"dialled"}`, ok: 200, owned: true},

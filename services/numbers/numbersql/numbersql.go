@@ -330,13 +330,20 @@ func keepPasswords(was *routing.Trunk, out *routing.WayOut, ask *routing.Challen
 	}
 }
 
-// DeleteTrunk removes a trunk. ErrNotFound when there is none of that name.
-func (s *Store) DeleteTrunk(ctx context.Context, name string) error {
+// DeleteTrunk removes a trunk whose revision is seen: ErrChanged when it is another by now, ErrNotFound when there is none of that
+// name.
+func (s *Store) DeleteTrunk(ctx context.Context, name, seen string) error {
 	return s.db.InTenant(ctx, tenants.Platform, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1", name)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = ErrNotFound
+		was, err := trunkNamed(ctx, tx, name)
+		switch {
+		case err != nil:
+			return err
+		case was == nil:
+			return ErrNotFound
+		case was.Revision() != seen:
+			return ErrChanged
 		}
+		_, err = tx.Exec(ctx, "DELETE FROM trunks WHERE name = $1", name)
 		return err
 	})
 }

@@ -264,10 +264,15 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 	if got := b.book.Trunks()[0]; got.TLS == nil || got.Out == nil || got.Ask == nil {
 		t.Errorf("what was added over it took from the trunk that was there: %+v", got)
 	}
-	if err := b.sql.DeleteTrunk(t.Context(), "carrier"); err != nil {
+	if err := b.sql.DeleteTrunk(t.Context(), "carrier", seen); !errors.Is(err, numbersql.ErrChanged) {
+		t.Errorf("a trunk that somebody has changed meanwhile was removed: %v", err)
+	}
+	b.check(t)
+	now := b.book.Trunks()[0].Revision()
+	if err := b.sql.DeleteTrunk(t.Context(), "carrier", now); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.sql.DeleteTrunk(t.Context(), "carrier"); !errors.Is(err, numbersql.ErrNotFound) {
+	if err := b.sql.DeleteTrunk(t.Context(), "carrier", now); !errors.Is(err, numbersql.ErrNotFound) {
 		t.Errorf("again: %v", err)
 	}
 	b.check(t)

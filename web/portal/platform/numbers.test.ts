@@ -272,3 +272,21 @@ it('says once to who runs the platform that it is connecting', () => {
   render(Headline, { store: { ...store, may: () => true, local: () => 0 } as unknown as PortalStore });
   expect(screen.getAllByText(/Connecting/)).toHaveLength(1);
 });
+
+it('removes a trunk as it was shown, and shows what somebody made of it meanwhile', async () => {
+  const was = { name: 'carrier', revision: 'r1', signal: ['192.0.2.1/32'], media: [], options: '', encryption: 'off' };
+  let items = [was];
+  const DELETE = vi.fn(async () => {
+    items = [{ ...was, revision: 'r2', signal: ['192.0.2.2/32'] }];
+    return answered(412, { code: 'changed', title: 'Somebody changed this meanwhile.' });
+  });
+  render(Trunks, {
+    store: { api: { GET: async () => answered(200, { items, next: null }), DELETE } } as unknown as PortalStore,
+  });
+  await fireEvent.click(await screen.findByRole('button', { name: /^Remove/ }));
+  await fireEvent.click(screen.getByRole('button', { name: /^Yes/ }));
+  expect(await screen.findByText('192.0.2.2/32')).toBeTruthy();
+  expect(screen.getByRole('alert')).toBeTruthy();
+  const params = { path: { name: 'carrier' }, header: { 'If-Match': '"r1"' } };
+  expect(DELETE).toHaveBeenCalledWith('/trunks/{name}', { params });
+});

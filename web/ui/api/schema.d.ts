@@ -4625,7 +4625,13 @@ export interface operations {
     deleteTrunk: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description In quotes, the revision of the trunk that is removed, as it was read. Without it 428; when somebody changed it meanwhile
+                 *     412, with what is there now.
+                 */
+                "If-Match"?: string;
+            };
             path: {
                 name: string;
             };

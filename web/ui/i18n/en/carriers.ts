@@ -22,6 +22,7 @@ export const carriers = {
   'trunks.remove': 'Remove',
   'trunks.remove.sure': 'Let {name} send no more calls?',
   'trunks.remove.yes': 'Yes, remove',
+  'trunks.remove.changed': 'It was not removed. The list shows what is there now.',
   'trunks.by': 'SIP by',
   'trunks.by.plain': 'UDP, TCP',
   'trunks.by.tls': 'TLS only',

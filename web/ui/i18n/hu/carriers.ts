@@ -25,6 +25,7 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.remove': 'Eltávolítás',
   'trunks.remove.sure': 'Ne küldhessen több hívást: {name}?',
   'trunks.remove.yes': 'Igen, eltávolítás',
+  'trunks.remove.changed': 'Nem lett eltávolítva. A lista már a mostani állapotot mutatja.',
   'trunks.by': 'SIP módja',
   'trunks.by.plain': 'UDP, TCP',
   'trunks.by.tls': 'csak TLS',
