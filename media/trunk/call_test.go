@@ -3,6 +3,7 @@ package trunk
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -311,6 +312,38 @@ func TestCopiesOfAnINVITEMakeOneCall(t *testing.T) {
 	if len(n.calls) != 0 || n.Calls() != 1 {
 		t.Errorf("%d more calls, %d up", len(n.calls), n.Calls())
 	}
+}
+
+// TestAnINVITEThatWasRecordedRingsNoSecondTime: a transaction is forgotten after half a minute, and whoever saw the INVITE on the wire
+// sends it when it likes.
+func TestAnINVITEThatWasRecordedRingsNoSecondTime(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	p := n.dial(t, "udp", "127.0.0.1")
+	c, _, events := n.up(t, p, "recorded")
+	c.next("BYE", "")
+	p.response(sip.BYE, 200)
+	event(t, events, media.Ended)
+	c.toTag, c.branch, c.seq = "", "z9hG4bK-minutes-later", 1
+	for deadline := time.Now().Add(patience); n.knowsLive(inviteID{callID: c.id, from: c.tag, seq: 1}); {
+		if time.Now().After(deadline) {
+			t.Fatal("the call is never over")
+		}
+		runtime.Gosched()
+	}
+	c.invite(offer("", ""))
+	p.response(sip.INVITE, 482)
+	if len(n.calls) != 0 {
+		t.Errorf("%d more calls", len(n.calls))
+	}
+}
+
+// knowsLive says whether a call still holds its INVITE.
+func (n *node) knowsLive(id inviteID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, live := n.invites[id]
+	return live
 }
 
 func TestAnACKWithTheINVITEsBranchCounts(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -170,11 +169,13 @@ func (in *incoming) answer(callID string, session *rtp.Session) (*dialog, error)
 	return d, nil
 }
 
-// forgetInvite lets an INVITE that is over be known for a while yet: a copy by another path may still be under way.
+// forgetInvite ends what is kept of an INVITE, but for its name: a copy by another path may still be under way, or sent again later.
 func (s *Server) forgetInvite(id inviteID) {
-	time.AfterFunc(s.timing.remember, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.invites, id)
-	})
+	if id == (inviteID{}) {
+		return // a call that we placed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.invites, id)
+	s.past.add(id, s.cfg.Now())
 }

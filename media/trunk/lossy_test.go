@@ -167,7 +167,7 @@ func TestABadNetworkMakesNoCallTwiceAndLosesNone(t *testing.T) {
 		})
 	}
 	n := newNode(t, func(s *Server) {
-		s.cfg.Handler, s.timing.remember, s.timing.ackLimit = handler, time.Minute, 32*time.Second
+		s.cfg.Handler, s.timing.ackLimit = handler, 32*time.Second
 	})
 	base := runtime.NumGoroutine()
 	network := newBad(t, n)

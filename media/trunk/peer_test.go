@@ -28,7 +28,7 @@ const patience = 5 * time.Second
 // quick are the waits of a server under test: all of RFC 3261's proportions, twenty times as fast.
 var quick = timing{
 	t1: 25 * time.Millisecond, t2: 200 * time.Millisecond, ackLimit: 1600 * time.Millisecond,
-	probe: 50 * time.Millisecond, probeWait: time.Second, remember: 100 * time.Millisecond, firstByte: patience, message: patience, unread: patience, farewell: 200 * time.Millisecond,
+	probe: 50 * time.Millisecond, probeWait: time.Second, firstByte: patience, message: patience, unread: patience, farewell: 200 * time.Millisecond,
 	noReply: patience, second: 5 * time.Millisecond, sign: 300 * time.Millisecond, askAgain: 100 * time.Millisecond,
 	handshake: patience, ring: time.Minute, pending: 1000,
 }

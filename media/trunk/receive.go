@@ -244,14 +244,19 @@ func inviteIDOf(req *sip.Request) inviteID {
 func (s *Server) knows(id inviteID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, known := s.invites[id]
-	return known
+	return s.knowsNow(id)
+}
+
+// knowsNow is knows, under mu.
+func (s *Server) knowsNow(id inviteID) bool {
+	_, live := s.invites[id]
+	return live || s.past.has(id, s.cfg.Now())
 }
 
 // present gives a new call to the handler, unless it is one that came over another path before.
 func (s *Server) present(in *incoming) {
 	s.mu.Lock()
-	_, known := s.invites[in.id]
+	known := s.knowsNow(in.id)
 	if !known {
 		s.invites[in.id] = struct{}{}
 	}

@@ -57,7 +57,6 @@ type timing struct {
 	ackLimit  time.Duration // 64*T1: how long we wait for an ACK
 	probe     time.Duration // between two OPTIONS to a trunk
 	probeWait time.Duration // how long a trunk may take to answer one
-	remember  time.Duration // how long an INVITE that is over is known as a duplicate
 	farewell  time.Duration // how long Stop waits for peers to confirm our BYEs
 	noReply   time.Duration // how long a trunk may take to say anything to our INVITE before the next one is tried
 	firstByte time.Duration // how long a fresh connection may stay silent before it is closed
@@ -100,7 +99,8 @@ type Server struct {
 	dialogs   map[dialogID]*dialog
 	contracts map[bucket]*contract
 	opened    map[dialogID]*early    // of calls of ours that are not answered yet
-	invites   map[inviteID]struct{}  // known, so that copies by other paths are refused
+	invites   map[inviteID]struct{}  // of live calls, so that copies by other paths are refused
+	past      *past                  // those of calls that are over
 	undecided map[*incoming]struct{} // INVITEs that wait for the handler
 	placed    map[*outgoing]struct{} // calls of ours that are not settled yet
 	status    map[string]*health
@@ -147,7 +147,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg,
 		timing: timing{
 			t1: 500 * time.Millisecond, t2: 4 * time.Second, ackLimit: 32 * time.Second,
-			probe: 10 * time.Second, probeWait: 4 * time.Second, remember: 32 * time.Second, firstByte: 5 * time.Second, message: 10 * time.Second, unread: tcpLimit, handshake: 5 * time.Second,
+			probe: 10 * time.Second, probeWait: 4 * time.Second, firstByte: 5 * time.Second, message: 10 * time.Second, unread: tcpLimit, handshake: 5 * time.Second,
 			farewell: 2 * time.Second, noReply: 4 * time.Second, second: time.Second, sign: 10 * time.Second, askAgain: 20 * time.Second,
 			ring: time.Minute, pending: 1000,
 		},
@@ -161,7 +161,7 @@ func New(cfg Config) (*Server, error) {
 		names:     names{resolve: net.DefaultResolver.LookupNetIP, known: make(map[string]lastSeen)},
 		quit:      make(chan struct{}),
 	}
-	s.door, s.crowd, s.open.most = newDoor(cfg.Now), newCrowd(cfg.Now), maxOpen
+	s.door, s.crowd, s.past, s.open.most = newDoor(cfg.Now), newCrowd(cfg.Now), newPast(), maxOpen
 	s.trunks.Store(&[]routing.Trunk{})
 	s.tls = newSecureEnd(s)
 	s.stop = sync.OnceFunc(func() { close(s.quit); s.tls.giveUp() })
