@@ -19,6 +19,8 @@ const (
 	crowd = 24
 	// waits is how long, in seconds, a caller waits for an answer: many times what a busy machine takes for one.
 	waits = 10
+	// breath is what a caller takes after the beep: a node that stands still in the middle of it, on a busy machine, goes on before that.
+	breath = 500 * time.Millisecond
 )
 
 // day is a busy day of a node, with everything that can go wrong.
@@ -74,6 +76,7 @@ func (d *day) speak(e *harness.Entry, some func(from, to time.Duration) time.Dur
 		d.pass(some(time.Second, 8*time.Second))
 		return
 	}
+	e.Late = breath
 	if err := e.Leave(d.ctx, some(time.Second, 5*time.Second)); err != nil && !errors.Is(err, context.Canceled) {
 		e.Missed = err
 	}

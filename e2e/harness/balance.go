@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/deploy/schema/demo"
@@ -60,6 +63,8 @@ const (
 	tailBar = 1300 * time.Millisecond
 	// edgeBar is how far a message's length may be off otherwise: the end of the beep, and the caller's own clock.
 	edgeBar = 700 * time.Millisecond
+	// checkers is how many calls are compared at a time.
+	checkers = 8
 )
 
 // books is all that the node has kept.
@@ -67,6 +72,7 @@ type books struct {
 	calls    map[string][]Record // by id
 	messages map[string][]Message
 	api      map[string]*Client // by call, who may see it
+	folder   string             // for what is downloaded
 }
 
 // Differences waits until every call is over and kept, for at most bar, and names each difference between the ledger and
@@ -75,12 +81,10 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 	l.node.t.Helper()
 	entries := l.Entries()
 	for _, e := range entries {
-		select {
-		case <-e.Done():
-		default:
+		if !e.over() {
 			all = append(all, "a call of the ledger is not over: "+e.name())
 		}
-		r := e.Call.Result()
+		r := e.Known()
 		if end := r.AnsweredAt.Add(time.Duration(r.DurationMS) * time.Millisecond); r.Answered() && !l.crashed(r.InviteSent, end.Add(endBar)).IsZero() {
 			e.Crashed = true
 		}
@@ -92,21 +96,24 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 	began := time.Now()
 	limit := began.Add(bar)
 	var kept books
+	var open string
 	Eventually(l.node.t, bar+requestBar, "the books can be read", func() bool {
+		late := time.Now().After(limit)
+		behind, known := l.node.Metric("holdfast_spool_events")
+		if open = fmt.Sprintf("%v events wait to be shipped", behind); !late && (!known || behind > 0) {
+			return false
+		}
 		kept = l.read(apis)
-		return l.settled(entries, kept) || time.Now().After(limit)
+		open = l.open(entries, kept)
+		return open == "" || late
 	})
-	if waited := time.Since(began); waited > bar {
-		all = append(all, fmt.Sprintf("the books are not closed after %v", waited.Round(time.Second)))
+	if open != "" {
+		all = append(all, fmt.Sprintf("the books are not closed after %v: %s", time.Since(began).Round(time.Second), open))
 	}
-	mine := map[string]bool{}
+	all = append(all, l.checkAll(entries, kept)...)
+	mine, byNumber := map[string]bool{}, map[string]*Entry{}
 	for _, e := range entries {
-		mine[e.CallID()] = true
-		all = append(all, l.check(e, kept)...)
-	}
-	byNumber := map[string]*Entry{}
-	for _, e := range entries {
-		byNumber[e.From] = e
+		mine[e.Known().CallID], byNumber[e.From] = true, e
 	}
 	others := map[string]int{}
 	for id, records := range kept.calls {
@@ -119,7 +126,7 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 		case e == nil:
 			all = append(all, fmt.Sprintf("the log has a call that nobody made: %+v", records[0]))
 		case e.Crashed && records[0].Reason == "node_lost": // its 200 died with the node, and the INVITE came again
-		case e.Call.Result().Answered():
+		case e.Known().Answered():
 			all = append(all, fmt.Sprintf("%s is in the log a second time: %+v", e.name(), records[0]))
 		case records[0].Result == "answered" || records[0].Result == "voicemail":
 			all = append(all, fmt.Sprintf("%s was never answered, and the log says %+v", e.name(), records[0]))
@@ -135,7 +142,7 @@ func (l *Ledger) Differences(bar time.Duration) (all []string) {
 
 // read reads the books as each tenant sees them.
 func (l *Ledger) read(apis []*Client) books {
-	kept := books{calls: map[string][]Record{}, messages: map[string][]Message{}, api: map[string]*Client{}}
+	kept := books{calls: map[string][]Record{}, messages: map[string][]Message{}, api: map[string]*Client{}, folder: l.node.t.TempDir()}
 	for _, api := range apis {
 		for _, r := range pages[Record](api, "/calls") {
 			kept.calls[r.ID] = append(kept.calls[r.ID], r)
@@ -164,26 +171,44 @@ func pages[T any](api *Client, path string) (all []T) {
 	}
 }
 
-// settled reports whether nothing more is to be waited for.
-func (l *Ledger) settled(entries []*Entry, kept books) bool {
+// open says what is still to be waited for; "": nothing.
+func (l *Ledger) open(entries []*Entry, kept books) string {
 	for _, records := range kept.calls {
 		for _, r := range records {
 			if r.State != "ended" {
-				return false
+				return fmt.Sprintf("the call %s from %s is %q", r.ID, r.Caller, r.State)
 			}
 		}
 	}
 	for _, e := range entries {
-		if e.Call.Result().Answered() && len(kept.calls[e.CallID()]) == 0 || e.Said() > 0 && !e.Told && !e.Crashed && len(kept.messages[e.CallID()]) == 0 {
-			return false
+		switch id := e.Known().CallID; {
+		case e.Known().Answered() && len(kept.calls[id]) == 0:
+			return e.name() + " is not in the log"
+		case e.Said() > 0 && !e.Told && !e.Crashed && len(kept.messages[id]) == 0:
+			return e.name() + " has no message"
 		}
 	}
-	behind, known := l.node.Metric("holdfast_spool_events")
-	return known && behind == 0
+	return ""
+}
+
+// checkAll compares every call, a few at a time: each is asked for.
+func (l *Ledger) checkAll(entries []*Entry, kept books) (all []string) {
+	found := make([][]string, len(entries))
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range checkers {
+		wait.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(entries)); i = next.Add(1) - 1 {
+				found[i] = l.check(entries[i], kept)
+			}
+		})
+	}
+	wait.Wait()
+	return slices.Concat(found...)
 }
 
 func (e *Entry) name() string {
-	return fmt.Sprintf("the call %s from %s to %s", cmp.Or(e.CallID(), "without an id"), e.From, e.To)
+	return fmt.Sprintf("the call %s from %s to %s", cmp.Or(e.Known().CallID, "without an id"), e.From, e.To)
 }
 
 // check compares one call.
@@ -191,7 +216,7 @@ func (l *Ledger) check(e *Entry, kept books) (all []string) {
 	differ := func(format string, args ...any) {
 		all = append(all, e.name()+": "+fmt.Sprintf(format, args...))
 	}
-	knows := e.Call.Result()
+	knows := e.Known()
 	if !knows.Answered() {
 		if wrong := l.unanswered(e); wrong != "" {
 			differ("%s", wrong)
@@ -201,7 +226,7 @@ func (l *Ledger) check(e *Entry, kept books) (all []string) {
 	if wrong := l.missed(e); wrong != "" {
 		differ("%s", wrong)
 	}
-	records := kept.calls[e.CallID()]
+	records := kept.calls[e.Known().CallID]
 	if len(records) != 1 {
 		differ("is in the log %d times", len(records))
 		return all
@@ -268,7 +293,7 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 	}
 	messages, said := kept.messages[r.ID], e.Said()
 	if e.Crashed {
-		if at := l.crashed(e.Call.Result().AnsweredAt, e.spoken()); !at.IsZero() {
+		if at := l.crashed(e.Known().AnsweredAt, e.spoken()); !at.IsZero() {
 			said = e.saidBy(at) // the rest was said to nobody
 		}
 	}
@@ -285,7 +310,7 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 		return all
 	}
 	m := messages[0]
-	samples, sum, err := kept.api[r.ID].Audio(l.node.t.TempDir(), m.ID)
+	samples, sum, err := kept.api[r.ID].Audio(kept.folder, m.ID)
 	if err != nil {
 		differ("its voicemail cannot be heard: %v", err)
 		return all

@@ -35,6 +35,9 @@ func mount(t testing.TB, folder string, size int) {
 	})
 }
 
+// fillStep is how much is taken at a time: less than lasts until the runtime interrupts it, which would undo it all.
+const fillStep = 4 << 20
+
 // Fill makes the disk of a folder of the data folder so many per cent full by a file that nobody needs; 0 removes that.
 func (n *Node) Fill(folder string, percent int) {
 	n.t.Helper()
@@ -56,8 +59,17 @@ func (n *Node) Fill(folder string, percent int) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	for err = syscall.ENOSPC; errors.Is(err, syscall.ENOSPC) && want > 0; want -= 64 << 10 { // the node writes too
-		err = syscall.Fallocate(int(f.Fd()), 0, 0, want)
+	for at := int64(0); err == nil && at < want; {
+		part := min(fillStep, want-at)
+		err = syscall.Fallocate(int(f.Fd()), 0, at, part)
+		switch {
+		case err == nil:
+			at += part
+		case errors.Is(err, syscall.ENOSPC): // the node writes too
+			want, err = want-(64<<10), nil
+		case errors.Is(err, syscall.EINTR):
+			err = nil
+		}
 	}
 	_ = f.Close()
 	if err != nil {

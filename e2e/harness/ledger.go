@@ -44,9 +44,9 @@ type Ledger struct {
 // Entry is one call of a ledger, from the caller's side. What the story knows of the call's end it says before the
 // ledger is compared.
 type Entry struct {
-	*carrier.Call
-	To, From string
-	Tone     float64
+	*carrier.Call // nil of a call that was told of, with [Ledger.Tell]
+	To, From      string
+	Tone          float64
 	// Result is how the call must have ended ("answered", "voicemail", ...); "" when the story cannot know.
 	Result string
 	// Crashed says that the node died in this call: its end is the node's to find, and of its message the last second may be missing.
@@ -57,8 +57,14 @@ type Entry struct {
 	Vanished bool
 	// Lossy says that packets of this call were lost on the way by the story's own doing.
 	Lossy bool
+	// Late is how long after the beep the caller begins to speak. A machine that is short of time may stand still within the beep, and
+	// that sounds like its end.
+	Late time.Duration
 	// Missed is what did not happen after the answer that had to, such as the beep; it is nobody's fault when the node died in this call.
 	Missed error
+
+	told   carrier.Result // without a Call
+	frames int            // spoken between from and to, without a Call
 
 	mu       sync.Mutex
 	from, to time.Time // when the caller spoke into a message
@@ -97,6 +103,40 @@ func (l *Ledger) Try(node, to string, change ...func(*carrier.Options)) (*Entry,
 	l.entries = append(l.entries, e)
 	l.mu.Unlock()
 	return e, nil
+}
+
+// Speech is what a caller said into a message: when, and how many frames.
+type Speech struct {
+	From, To time.Time
+	Frames   int
+}
+
+// Tell enters a call that is over, of a caller with other means than a [carrier.Call]. It has a number of its own.
+func (l *Ledger) Tell(e *Entry, knows carrier.Result, said Speech) {
+	e.told, e.from, e.to, e.frames = knows, said.From, said.To, said.Frames
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, e)
+}
+
+// Known is what the caller knows of the call.
+func (e *Entry) Known() carrier.Result {
+	if e.Call == nil {
+		return e.told
+	}
+	return e.Call.Result()
+}
+
+func (e *Entry) over() bool {
+	if e.Call == nil {
+		return true
+	}
+	select {
+	case <-e.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Others says that so many more calls of a number that has no entries were answered.
@@ -175,6 +215,13 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 			return ctx.Err()
 		}
 	}
+	breath := time.NewTimer(e.Late)
+	defer breath.Stop()
+	select {
+	case <-breath.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	e.mu.Lock()
 	e.from = time.Now()
 	e.mu.Unlock()
@@ -212,6 +259,9 @@ func (e *Entry) saidBy(at time.Time) time.Duration {
 	}
 	if from.IsZero() || at.Before(from) {
 		return 0
+	}
+	if e.Call == nil {
+		return min(at.Sub(from), time.Duration(e.frames)*media.FrameTime)
 	}
 	return time.Duration(e.Spoken(at)-e.Spoken(from)) * media.FrameTime
 }

@@ -80,6 +80,7 @@ type Node struct {
 	ended   chan struct{} // closed when the process is gone
 	ready   chan struct{} // closed at the ready line
 	state   *os.ProcessState
+	spent   time.Duration // CPU time of the processes before this one
 }
 
 // Start runs a node, waits until it is ready, and ends it after the test. A failed test shows the end of its log.
@@ -177,6 +178,7 @@ func (n *Node) Run() {
 		_ = cmd.Wait() // how it ended stands in the state
 		n.mu.Lock()
 		n.state = cmd.ProcessState
+		n.spent += n.state.UserTime() + n.state.SystemTime()
 		n.mu.Unlock()
 	}()
 }

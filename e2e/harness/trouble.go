@@ -56,7 +56,7 @@ func (l *Ledger) away(from, to time.Time) bool {
 // is full.
 func (l *Ledger) Refused() (count int) {
 	for _, e := range l.Entries() {
-		if r := e.Call.Result(); comeAgain(r) && !l.away(r.InviteSent, r.InviteSent.Add(lastWord)) {
+		if r := e.Known(); comeAgain(r) && !l.away(r.InviteSent, r.InviteSent.Add(lastWord)) {
 			count++
 		}
 	}
@@ -70,7 +70,7 @@ func comeAgain(r carrier.Result) bool {
 
 // unanswered says what is wrong with a call that was not answered; "": nothing.
 func (l *Ledger) unanswered(e *Entry) string {
-	knows := e.Call.Result()
+	knows := e.Known()
 	switch {
 	case e.Result != "":
 		return fmt.Sprintf("was to end as %q, and had no answer: %+v", e.Result, knows)
@@ -93,7 +93,7 @@ func (l *Ledger) unanswered(e *Entry) string {
 
 // missed says what an answered caller had to do without; "": nothing.
 func (l *Ledger) missed(e *Entry) string {
-	knows := e.Call.Result()
+	knows := e.Known()
 	switch {
 	case e.Missed != nil && !e.Crashed:
 		return fmt.Sprintf("%v %s", e.Missed, l.story(knows.InviteSent))

@@ -239,7 +239,7 @@ type Client struct {
 
 // Anybody is a client who has not signed in.
 func (n *Node) Anybody() *Client {
-	c := &Client{t: n.t, url: n.URL, http: &http.Client{Timeout: requestBar, Transport: &http.Transport{}}}
+	c := &Client{t: n.t, url: n.URL, http: &http.Client{Timeout: requestBar, Transport: &http.Transport{MaxIdleConnsPerHost: checkers}}}
 	n.t.Cleanup(c.http.CloseIdleConnections)
 	return c
 }

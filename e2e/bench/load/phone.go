@@ -46,6 +46,11 @@ type Call struct {
 	Later      bool           // a refusal said when to come again (Retry-After)
 	After      time.Duration  // how long after it that is
 	GivenUp    bool           // a request was never answered
+	ID         string         // the server's own of it, X-Holdfast-Call of the 200
+	LeftAt     time.Time      // when one side hung up; zero: none did
+	Left       bool           // it was the server
+
+	decided, gone chan struct{}
 
 	index   int
 	user    string
@@ -74,6 +79,20 @@ func (p *Phone) Placed() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.calls)
+}
+
+// Decided is closed when the final answer is in, or will never be: what is known of it may be read.
+func (c *Call) Decided() <-chan struct{} { return c.decided }
+
+// Gone is closed when the call is over: all of it may be read.
+func (c *Call) Gone() <-chan struct{} { return c.gone }
+
+// end notes that nothing more is waited for. Under the phone's mu.
+func (c *Call) end() {
+	if !c.over {
+		c.over = true
+		close(c.gone)
+	}
 }
 
 // Answered says whether a 200 came.
@@ -111,7 +130,7 @@ func (p *Phone) Close() {
 func (p *Phone) Invite(user string, media netip.AddrPort) *Call {
 	c := &Call{
 		user: user, target: "sip:" + user + "@" + p.node, remote: "<sip:" + user + "@" + p.node + ">", waits: t1,
-		offer: describe(media),
+		offer: describe(media), decided: make(chan struct{}), gone: make(chan struct{}),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +155,11 @@ func (p *Phone) Bye(c *Call) bool {
 	if !c.Answered() || c.leaving {
 		return false
 	}
+	if c.over { // the server was first
+		return false
+	}
 	c.leaving, c.sentAt, c.waits = true, time.Now(), t1
+	c.LeftAt = c.sentAt
 	p.send(c, "BYE", 2, "")
 	return true
 }
@@ -211,7 +234,11 @@ func (p *Phone) again(c *Call, now time.Time) {
 	since := now.Sub(c.sentAt)
 	switch {
 	case since > giveUp:
-		c.over, c.GivenUp = true, true
+		c.GivenUp = true
+		if c.Status == 0 {
+			close(c.decided)
+		}
+		c.end()
 	case since < c.waits || c.trying && !c.leaving:
 	case c.leaving:
 		c.waits *= 2
@@ -259,16 +286,16 @@ func (p *Phone) take(m []byte, now time.Time) {
 		return
 	}
 	status, err := strconv.Atoi(string(rest[:min(3, len(rest))]))
-	id, ok := bytes.CutPrefix(header(m, "Call-ID"), []byte(p.tag+"-"))
-	index, err2 := strconv.Atoi(string(id))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err != nil || !ok || err2 != nil || index < 0 || index >= len(p.calls) {
+	c := p.callOf(m)
+	if err != nil || c == nil {
 		return
 	}
-	c := p.calls[index]
 	if bytes.HasSuffix(header(m, "CSeq"), []byte("BYE")) {
-		c.over = c.over || status >= 200 && c.leaving
+		if status >= 200 && c.leaving {
+			c.end()
+		}
 		return
 	}
 	if status < 200 {
@@ -276,23 +303,47 @@ func (p *Phone) take(m []byte, now time.Time) {
 		return
 	}
 	if c.Status == 0 {
-		c.Status, c.remote = status, string(header(m, "To"))
-		if status == 200 {
-			c.AnsweredAt = now
-			c.Media = mediaOf(m)
-			if uri := header(m, "Contact"); len(uri) > 2 {
-				c.target = string(bytes.Trim(uri, "<>"))
-			}
-		} else {
-			c.over, c.EndedAt = true, now
-			c.After, c.Later = retryAfter(header(m, "Retry-After"))
-		}
+		p.decide(c, status, m, now)
 	}
-	if status == 200 {
-		p.send(c, "ACK", 1, "")
-	} else {
+	switch {
+	case status != 200:
 		p.refused(c)
+	case c.Status == 0: // nobody is there any more
+		p.send(c, "ACK", 1, "")
+		p.send(c, "BYE", 2, "")
+	default:
+		p.send(c, "ACK", 1, "")
 	}
+}
+
+// callOf is whose call a message belongs to, by its Call-ID; nil: nobody's. Under mu.
+func (p *Phone) callOf(m []byte) *Call {
+	id, ok := bytes.CutPrefix(header(m, "Call-ID"), []byte(p.tag+"-"))
+	index, err := strconv.Atoi(string(id))
+	if err != nil || !ok || index < 0 || index >= len(p.calls) {
+		return nil
+	}
+	return p.calls[index]
+}
+
+// decide takes a final answer. One that comes after its caller has given up changes nothing of what the caller knows. Under mu.
+func (p *Phone) decide(c *Call, status int, m []byte, now time.Time) {
+	c.remote = string(header(m, "To"))
+	if uri := header(m, "Contact"); status == 200 && len(uri) > 2 {
+		c.target = string(bytes.Trim(uri, "<>"))
+	}
+	if c.GivenUp {
+		return
+	}
+	c.Status = status
+	if status == 200 {
+		c.AnsweredAt, c.Media, c.ID = now, mediaOf(m), string(header(m, "X-Holdfast-Call"))
+	} else {
+		c.EndedAt = now
+		c.After, c.Later = retryAfter(header(m, "Retry-After"))
+		c.end()
+	}
+	close(c.decided)
 }
 
 // mostAfter bounds what a caller believes of when to come again.
@@ -327,6 +378,17 @@ func (p *Phone) asked(m []byte) {
 		b = fmt.Appendf(b, "%s: %s\r\n", name, header(m, name))
 	}
 	_, _ = p.conn.Write(append(b, "Content-Length: 0\r\n\r\n"...))
+	if !bytes.HasPrefix(m, []byte("BYE ")) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.callOf(m); c != nil && c.Answered() && !c.over {
+		if !c.leaving {
+			c.LeftAt, c.Left = time.Now(), true
+		}
+		c.end()
+	}
 }
 
 // header finds the first header of a name, written as Holdfast and diago write it.

@@ -78,6 +78,12 @@ type got struct {
 	bytes []byte
 	at    time.Time  // when the kernel had it
 	to    netip.Addr // which of our addresses it came to
+	name  *unix.RawSockaddrInet4
+}
+
+// from is where the packet came from.
+func (g got) from() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4(g.name.Addr), binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&g.name.Port))[:]))
 }
 
 // read gives up to batch packets to take and returns how many there were.
@@ -94,7 +100,7 @@ func (s *socket) read(take func(got)) int {
 	}
 	for i := range int(n) {
 		at, to := ancillary(s.keep.oob[i][:s.in[i].hdr.Controllen])
-		take(got{bytes: s.keep.buf[i][:s.in[i].n], at: at, to: to})
+		take(got{bytes: s.keep.buf[i][:s.in[i].n], at: at, to: to, name: &s.keep.name[i]})
 	}
 	return int(n)
 }
