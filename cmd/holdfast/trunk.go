@@ -66,6 +66,8 @@ type trunkAdd struct {
 
 	RegisterOnly bool `help:"Telephones may register from there; calls from there are refused."`
 
+	IgnoreAsserted bool `help:"It does not vouch for P-Asserted-Identity: From names the caller."`
+
 	TLS        bool   `help:"Speak SIP over TLS only, both ways." name:"tls"`
 	CA         string `help:"File with who signs its certificate (PEM); default: whom the system trusts." placeholder:"FILE" type:"existingfile" name:"ca"`
 	TLSName    string `help:"The domain in its certificate; default: --domain." name:"tls-name" placeholder:"NAME"`
@@ -100,7 +102,8 @@ type trunkView struct {
 	Encryption string    `json:"encryption,omitempty"`
 	ClearKeys  bool      `json:"clear_keys,omitempty"`
 
-	RegisterOnly bool `json:"register_only,omitempty"`
+	RegisterOnly   bool `json:"register_only,omitempty"`
+	IgnoreAsserted bool `json:"ignore_asserted,omitempty"`
 }
 
 // trunks is all of them, as the API lists them.
@@ -135,7 +138,7 @@ type wayOut struct {
 // Run lets a carrier in.
 func (c *trunkAdd) Run() error {
 	var made trunkView
-	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options, Rate: c.Rate, RegisterOnly: c.RegisterOnly}
+	view := trunkView{Name: c.Name, Signal: c.IP, Media: c.Media, Options: c.Options, Rate: c.Rate, RegisterOnly: c.RegisterOnly, IgnoreAsserted: c.IgnoreAsserted}
 	var err error
 	if view.Ask, err = c.ask(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"holdfast/media"
+	"holdfast/tenants/routing"
 )
 
 func TestDiversionsAreReadAsWritten(t *testing.T) {
@@ -82,4 +83,20 @@ func FuzzAddresses(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestOnlyACarrierThatVouchesForItSaysWhoCallsBesideFrom(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	vouches, passesOn := (*n.trunks.Load())[0], (*n.trunks.Load())[0]
+	passesOn.Name, passesOn.Signal, passesOn.IgnoreAsserted = "passes on", prefixesOf("127.0.0.2/32"), true
+	n.SetTrunks([]routing.Trunk{vouches, passesOn})
+	for from, want := range map[string]int{"127.0.0.1": 1, "127.0.0.2": 0} {
+		n.dial(t, "udp", from).caller("from-"+from).invite(offer("", ""), "P-Asserted-Identity: <sip:112@emergency.example>")
+		in := n.call(t)
+		if got := in.Invite(); len(got.Asserted) != want || got.From.User != "+16085551234" {
+			t.Errorf("%s: asserted %v, from %v", from, got.Asserted, got.From)
+		}
+		in.Refuse(486, "Busy Here")
+	}
 }

@@ -226,6 +226,9 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	in.offer, in.invite = body, s.facts(req, source, trunk.Name)
+	if trunk.IgnoreAsserted {
+		in.invite.Asserted = nil
+	}
 	waits = true
 	s.present(in)
 }

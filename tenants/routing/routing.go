@@ -186,6 +186,8 @@ type Trunk struct {
 	ClearKeys  bool       `json:"clear_keys,omitempty"` // keys of SRTP are exchanged without TLS too, where whoever sees the signalling has them
 
 	RegisterOnly bool `json:"register_only,omitempty"` // telephones register from there, and are called; its own calls are refused
+
+	IgnoreAsserted bool `json:"ignore_asserted,omitempty"` // it does not vouch for P-Asserted-Identity (RFC 3325 section 2.1): From names the caller
 }
 
 // Challenge is what a carrier's calls must prove beside their address: user and password, by digest (RFC 7616).

@@ -1804,6 +1804,9 @@ type Trunk struct {
 	// Encryption Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
 	Encryption MediaEncryption `json:"encryption"`
 
+	// IgnoreAsserted its P-Asserted-Identity is not believed: From names the caller
+	IgnoreAsserted bool `json:"ignore_asserted"`
+
 	// Media CIDR: where its media comes from; empty: as signal
 	Media []string `json:"media"`
 	Name  string   `json:"name"`
@@ -1840,10 +1843,13 @@ type TrunkChange struct {
 
 	// Encryption Whether the carrier's media is SRTP: never, where the carrier knows it (calls without are marked), or always (calls without are refused).
 	Encryption *MediaEncryption `json:"encryption,omitempty"`
-	Media      *[]string        `json:"media,omitempty"`
-	Name       string           `json:"name"`
-	Options    *string          `json:"options,omitempty"`
-	Out        *WayOutChange    `json:"out,omitempty"`
+
+	// IgnoreAsserted it does not vouch for P-Asserted-Identity: From names the caller
+	IgnoreAsserted *bool         `json:"ignore_asserted,omitempty"`
+	Media          *[]string     `json:"media,omitempty"`
+	Name           string        `json:"name"`
+	Options        *string       `json:"options,omitempty"`
+	Out            *WayOutChange `json:"out,omitempty"`
 
 	// RegisterOnly telephones may register from there; calls from there are refused (403)
 	RegisterOnly *bool    `json:"register_only,omitempty"`

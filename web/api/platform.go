@@ -64,7 +64,7 @@ func (h *handlers) ListTrunks(ctx context.Context, _ ListTrunksRequestObject) (L
 }
 
 func trunkOf(t routing.Trunk) Trunk {
-	view := Trunk{Name: t.Name, Revision: t.Revision(), Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options, Encryption: MediaEncryptionOff, ClearKeys: t.ClearKeys, RegisterOnly: t.RegisterOnly}
+	view := Trunk{Name: t.Name, Revision: t.Revision(), Signal: texts(t.Signal), Media: texts(t.Media), Options: t.Options, Encryption: MediaEncryptionOff, ClearKeys: t.ClearKeys, RegisterOnly: t.RegisterOnly, IgnoreAsserted: t.IgnoreAsserted}
 	if t.Encryption != routing.EncryptionOff {
 		view.Encryption = MediaEncryption(t.Encryption)
 	}
@@ -178,7 +178,7 @@ const defaultRealm = "holdfast"
 
 // trunkFrom reads what an administrator typed. A range that lets in half the internet is a slip of the hand.
 func trunkFrom(c TrunkChange) (routing.Trunk, error) {
-	t := routing.Trunk{Name: c.Name, Options: value(c.Options), Rate: value(c.CallsPerSecond), RegisterOnly: value(c.RegisterOnly)}
+	t := routing.Trunk{Name: c.Name, Options: value(c.Options), Rate: value(c.CallsPerSecond), RegisterOnly: value(c.RegisterOnly), IgnoreAsserted: value(c.IgnoreAsserted)}
 	if a := c.Challenge; a != nil {
 		t.Ask = &routing.Challenge{User: a.User, Realm: cmp.Or(value(a.Realm), defaultRealm), MD5: value(a.Md5)}
 	}

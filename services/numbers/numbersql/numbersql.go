@@ -34,7 +34,8 @@ var ErrNoPassword = errors.New("no password to prove")
 
 // trunkColumns are what readTrunk reads.
 const trunkColumns = `name, signal, media, options, out_target, out_domain, out_user, out_realm, out_sealed,
-	in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys, register_only`
+	in_user, in_realm, in_sealed, in_md5, rate, tls, tls_ca, tls_name, tls_mutual, encryption, clear_keys, register_only,
+	ignore_asserted`
 
 // Store implements numbers.Source. It remembers the people it read last: they are most of a large tenant, and most changes are
 // of something else.
@@ -213,7 +214,7 @@ func readTrunk(row pgx.CollectableRow) (t routing.Trunk, err error) {
 	var secure bool
 	var tls routing.TLS
 	err = row.Scan(&t.Name, &t.Signal, &t.Media, &t.Options, &out.Target, &out.Domain, &out.User, &out.Realm, &out.Sealed,
-		&ask.User, &ask.Realm, &ask.Sealed, &ask.MD5, &t.Rate, &secure, &tls.CA, &tls.Name, &tls.Mutual, &t.Encryption, &t.ClearKeys, &t.RegisterOnly)
+		&ask.User, &ask.Realm, &ask.Sealed, &ask.MD5, &t.Rate, &secure, &tls.CA, &tls.Name, &tls.Mutual, &t.Encryption, &t.ClearKeys, &t.RegisterOnly, &t.IgnoreAsserted)
 	if ask.User != "" {
 		t.Ask = &ask
 	}
@@ -289,16 +290,17 @@ func (s *Store) putTrunk(ctx context.Context, t routing.Trunk, may func(was *rou
 			return ErrNoPassword
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO trunks (`+trunkColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 			ON CONFLICT (tenant_id, name) DO UPDATE SET signal = excluded.signal, media = excluded.media, options = excluded.options,
 			in_user = excluded.in_user, in_realm = excluded.in_realm, in_sealed = excluded.in_sealed, in_md5 = excluded.in_md5, rate = excluded.rate,
 			out_target = excluded.out_target, out_domain = excluded.out_domain, out_user = excluded.out_user, out_realm = excluded.out_realm,
 			out_sealed = excluded.out_sealed,
 			tls = excluded.tls, tls_ca = excluded.tls_ca, tls_name = excluded.tls_name, tls_mutual = excluded.tls_mutual,
-			encryption = excluded.encryption, clear_keys = excluded.clear_keys, register_only = excluded.register_only`,
+			encryption = excluded.encryption, clear_keys = excluded.clear_keys, register_only = excluded.register_only,
+			ignore_asserted = excluded.ignore_asserted`,
 			t.Name, t.Signal, t.Media, t.Options, out.Target, out.Domain, out.User, out.Realm, out.Sealed,
 			ask.User, ask.Realm, ask.Sealed, ask.MD5, t.Rate,
-			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys, t.RegisterOnly)
+			t.TLS != nil, tls.CA, tls.Name, tls.Mutual, t.Encryption, t.ClearKeys, t.RegisterOnly, t.IgnoreAsserted)
 		return err
 	})
 }

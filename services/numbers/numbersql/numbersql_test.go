@@ -211,13 +211,13 @@ func TestTrunksAreAddedReplacedAndRemoved(t *testing.T) {
 		}
 	}
 	carrier.Ask, carrier.Rate = &routing.Challenge{User: "in", Realm: "ours", Sealed: []byte("sealed too"), MD5: true}, 50
-	carrier.RegisterOnly = true
+	carrier.RegisterOnly, carrier.IgnoreAsserted = true, true
 	carrier.TLS, carrier.Encryption = &routing.TLS{CA: "-----BEGIN", Name: "carrier.example", Mutual: true}, routing.EncryptionPreferred
 	if err := b.sql.PutTrunk(t.Context(), carrier, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.check(t)
-	if got := b.book.Trunks()[0]; got.TLS == nil || *got.TLS != *carrier.TLS || got.Encryption != carrier.Encryption || got.ClearKeys || got.RegisterOnly != carrier.RegisterOnly {
+	if got := b.book.Trunks()[0]; got.TLS == nil || *got.TLS != *carrier.TLS || got.Encryption != carrier.Encryption || got.ClearKeys || got.RegisterOnly != carrier.RegisterOnly || !got.IgnoreAsserted {
 		t.Errorf("%+v, want what was put: %+v", got, carrier)
 	}
 	safe := carrier.TLS

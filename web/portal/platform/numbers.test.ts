@@ -177,6 +177,7 @@ const full = {
   challenge: { user: 'them', realm: 'ours', md5: true },
   calls_per_second: 50,
   register_only: true,
+  ignore_asserted: true,
 };
 /** The form in which that trunk is changed. */
 async function changing(POST: unknown, is: object = full) {

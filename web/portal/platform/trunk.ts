@@ -16,6 +16,7 @@ export interface Draft {
   encryption: Trunk['encryption'] | '';
   clear: boolean;
   registerOnly: boolean;
+  ignoreAsserted: boolean;
   /** The way out: HOST:PORT; "": none, and the rest of it is not looked at. */
   target: string;
   domain: string;
@@ -32,7 +33,16 @@ export interface Draft {
 
 export const emptyDraft = (): Draft => ({
   ...{ name: '', signal: '', media: '', options: '' },
-  ...{ secure: false, certified: '', authority: '', mutual: false, encryption: '', clear: false, registerOnly: false },
+  ...{
+    secure: false,
+    certified: '',
+    authority: '',
+    mutual: false,
+    encryption: '',
+    clear: false,
+    registerOnly: false,
+    ignoreAsserted: false,
+  },
   ...{ target: '', domain: '', user: '', password: '', realm: '' },
   ...{ inUser: '', inPassword: '', inRealm: '', md5: false, rate: '' },
 });
@@ -41,7 +51,12 @@ export const emptyDraft = (): Draft => ({
 export const draftOf = (x: Trunk): Draft => ({
   ...{ name: x.name, signal: x.signal.join(' '), media: x.media.join(' '), options: x.options },
   ...{ secure: !!x.tls, certified: x.tls?.name ?? '', authority: x.tls?.ca ?? '', mutual: x.tls?.mutual ?? false },
-  ...{ encryption: x.encryption, clear: x.clear_keys, registerOnly: x.register_only },
+  ...{
+    encryption: x.encryption,
+    clear: x.clear_keys,
+    registerOnly: x.register_only,
+    ignoreAsserted: x.ignore_asserted,
+  },
   ...{ target: x.out?.target ?? '', domain: x.out?.domain ?? '', user: x.out?.user ?? '', password: '' },
   ...{ realm: x.out?.realm ?? '', inUser: x.challenge?.user ?? '', inPassword: '' },
   ...{ inRealm: x.challenge?.realm ?? '', md5: x.challenge?.md5 ?? false },
@@ -114,6 +129,7 @@ export function changeOf(d: Draft, fresh: boolean): TrunkChange {
     encryption,
     clear_keys: !d.secure && encryption !== 'off' && d.clear,
     register_only: d.registerOnly,
+    ignore_asserted: d.ignoreAsserted,
     ...(out && { out }),
     ...(challenge && { challenge }),
     ...(Number(d.rate) > 0 && { calls_per_second: Number(d.rate) }),

@@ -2402,6 +2402,8 @@ export interface components {
             clear_keys: boolean;
             /** @description telephones register from there and are called; calls from there are refused */
             register_only: boolean;
+            /** @description its P-Asserted-Identity is not believed: From names the caller */
+            ignore_asserted: boolean;
         };
         /** @description What its calls must prove, by digest. The password is never shown. Without it the address is enough. */
         Challenge: {
@@ -2469,6 +2471,8 @@ export interface components {
             clear_keys?: boolean;
             /** @description telephones may register from there; calls from there are refused (403) */
             register_only?: boolean;
+            /** @description it does not vouch for P-Asserted-Identity: From names the caller */
+            ignore_asserted?: boolean;
         };
         TrunkList: {
             items: components["schemas"]["Trunk"][];

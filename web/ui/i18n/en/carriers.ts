@@ -16,6 +16,9 @@ export const carriers = {
   'trunks.options.hint': 'HOST:PORT; empty: nobody is asked',
   'trunks.register': 'Only telephones register from here',
   'trunks.register.hint': 'Calls from these networks are refused.',
+  'trunks.asserted': 'Do not believe its P-Asserted-Identity',
+  'trunks.asserted.hint':
+    'For a carrier that does not check who its callers say they are. The number in From is shown instead.',
   'trunks.register.only': 'telephones only',
   'trunks.out': 'Calls go out to',
   'trunks.out.none': 'none go out',

@@ -19,6 +19,9 @@ export const carriers: Record<keyof typeof en, string> = {
   'trunks.options.hint': 'GÉP:PORT; üresen senkit sem kérdezünk',
   'trunks.register': 'Innen csak telefonok jelentkezhetnek be',
   'trunks.register.hint': 'Az ezekből a hálózatokból érkező hívásokat elutasítjuk.',
+  'trunks.asserted': 'A P-Asserted-Identity fejléc figyelmen kívül hagyása',
+  'trunks.asserted.hint':
+    'Olyan szolgáltatóhoz, amely nem ellenőrzi, kinek mondják magukat a hívói. Helyette a From fejlécben álló szám látszik.',
   'trunks.register.only': 'csak telefonok',
   'trunks.out': 'Kimenő hívások ide',
   'trunks.out.none': 'nincs kimenő hívás',
