@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
 	"time"
 
 	"holdfast/media/record"
@@ -80,9 +83,32 @@ func (t *telephones) Registered(user string, until time.Time) {
 // newTelephoneService lets administrators give telephones away.
 func newTelephoneService(n *node) *telephone.Service {
 	return telephone.New(telephone.Config{
-		Store: telephonesql.Store{DB: n.stores.db}, Seal: sealPhone(n.tapes.Keys()), Until: n.answering.trunks.PhoneUntil,
+		Store: telephonesql.Store{DB: n.stores.db}, Seal: sealPhone(n.tapes.Keys()), Ways: waysOfPhones(n.settings),
+		Where: func(signIn string) (w telephone.Where) {
+			w.Until, w.From, w.By = n.answering.trunks.PhoneAt(signIn)
+			return w
+		},
 		Done: func(ctx context.Context, actor tenants.Actor, what string, data map[string]any) error {
 			return administration{n}.done(ctx, actor, what, data)
 		},
 	})
+}
+
+// waysOfPhones is what is typed into a telephone. Over TLS that is the name in the certificate, where it is of somebody's making.
+func waysOfPhones(s *settings) []telephone.Way {
+	ip := s.sipAddr.Addr()
+	if s.publicIP.IsValid() {
+		ip = s.publicIP
+	}
+	at := netip.AddrPortFrom(ip, s.sipAddr.Port()).String()
+	ways := []telephone.Way{{By: "UDP", Address: at}, {By: "TCP", Address: at}}
+	_, port, err := net.SplitHostPort(s.SIPTLS)
+	if err != nil { // there is none
+		return ways
+	}
+	host := ip.String()
+	if u, err := url.Parse(s.PublicURL); err == nil && s.TLSCert != "" {
+		host = u.Hostname()
+	}
+	return append(ways, telephone.Way{By: "TLS", Address: net.JoinHostPort(host, port)})
 }

@@ -191,14 +191,14 @@ func (s *Server) forgetPhones() {
 	}
 }
 
-// PhoneUntil is until when a telephone is registered; the zero time: it is not.
-func (s *Server) PhoneUntil(user string) time.Time {
+// PhoneAt is until when a telephone is registered, from where and by which transport (UDP, TCP or TLS); the zero time: it is not.
+func (s *Server) PhoneAt(user string) (until time.Time, from netip.AddrPort, by string) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
 	if b := s.registry.bound[user]; b != nil {
-		return b.until
+		return b.until, b.source, b.transport
 	}
-	return time.Time{}
+	return time.Time{}, netip.AddrPort{}, ""
 }
 
 // reach finds a registered telephone, and the way to it as that of a carrier: back to where it registered from, as long as that is

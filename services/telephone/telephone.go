@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -53,7 +54,20 @@ type Telephone struct {
 	MD5      bool
 	Revision int64
 	Last     tenants.Mark
-	Until    time.Time // it is registered on this node until then; zero: it is not
+	Where    Where
+}
+
+// Where is where a telephone is registered on this node; the zero Where: nowhere.
+type Where struct {
+	Until time.Time
+	From  netip.AddrPort
+	By    string // UDP, TCP or TLS
+}
+
+// Way is how a telephone reaches this node, as somebody types it in there.
+type Way struct {
+	By      string // UDP, TCP or TLS
+	Address string // HOST:PORT
 }
 
 // Store keeps telephones. Errors: store.ErrAway and those above.
@@ -70,8 +84,10 @@ type Config struct {
 	Store Store
 	// Seal seals a telephone's secret, by what it signs in as.
 	Seal func(signIn string, secret []byte) []byte
-	// Until is until when the telephone that signs in so is registered here; zero: it is not.
-	Until func(signIn string) time.Time
+	// Where is where the telephone that signs in so is registered.
+	Where func(signIn string) Where
+	// Ways are all ways in which a telephone reaches this node.
+	Ways []Way
 	// Done is told of every change, for the journal and the routing copies.
 	Done func(ctx context.Context, actor tenants.Actor, what string, data map[string]any) error
 }
@@ -91,6 +107,9 @@ func (s *Service) List(ctx context.Context, actor tenants.Actor) ([]Telephone, e
 	return all, err
 }
 
+// Ways are the ways in which a telephone reaches this node.
+func (s *Service) Ways() []Way { return s.cfg.Ways }
+
 // Get reads the telephone of a user. ErrNotFound.
 func (s *Service) Get(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) (Telephone, error) {
 	t, err := s.cfg.Store.Telephone(ctx, actor.Tenant, id)
@@ -100,7 +119,7 @@ func (s *Service) Get(ctx context.Context, actor tenants.Actor, id tenants.Opera
 
 func (s *Service) found(actor tenants.Actor, t *Telephone) {
 	t.SignIn = routing.PhoneUser(actor.Tenant, t.User)
-	t.Until = s.cfg.Until(t.SignIn)
+	t.Where = s.cfg.Where(t.SignIn)
 }
 
 // refused makes whole what a ChangedError shows.

@@ -32,7 +32,7 @@ func TestWhatIsKeptOfATelephoneIsWhatDigestNeeds(t *testing.T) {
 	const password = "correct horse battery"
 	d, told := &drawer{}, ""
 	s := telephone.New(telephone.Config{
-		Store: d, Until: func(string) time.Time { return time.Time{} },
+		Store: d, Where: func(string) telephone.Where { return telephone.Where{} },
 		Seal: func(name string, secret []byte) []byte { return []byte(name + " " + string(secret)) },
 		Done: func(_ context.Context, _ tenants.Actor, what string, data map[string]any) error {
 			for k, v := range data {
@@ -80,11 +80,11 @@ func TestWhoComesSecondIsShownAWholeTelephone(t *testing.T) {
 	d := &drawer{}
 	s := telephone.New(telephone.Config{
 		Store: d, Seal: func(string, []byte) []byte { return nil },
-		Until: func(signIn string) time.Time {
+		Where: func(signIn string) telephone.Where {
 			if signIn != "desk-1.harbor" {
 				t.Errorf("asked of %q", signIn)
 			}
-			return until
+			return telephone.Where{Until: until}
 		},
 	})
 	actor := tenants.Actor{Tenant: "harbor"}
@@ -97,7 +97,7 @@ func TestWhoComesSecondIsShownAWholeTelephone(t *testing.T) {
 	} {
 		d.changed = &telephone.ChangedError{Now: telephone.Telephone{Operator: "o", User: "desk-1", Revision: 2}}
 		var old *telephone.ChangedError
-		if err := do(); !errors.As(err, &old) || old.Now.SignIn != "desk-1.harbor" || !old.Now.Until.Equal(until) {
+		if err := do(); !errors.As(err, &old) || old.Now.SignIn != "desk-1.harbor" || !old.Now.Where.Until.Equal(until) {
 			t.Errorf("%s: %v %+v", what, err, old)
 		}
 	}

@@ -259,6 +259,27 @@ func (e Role) Valid() bool {
 	}
 }
 
+// Defines values for TelephoneWayBy.
+const (
+	TelephoneWayByTCP TelephoneWayBy = "TCP"
+	TelephoneWayByTLS TelephoneWayBy = "TLS"
+	TelephoneWayByUDP TelephoneWayBy = "UDP"
+)
+
+// Valid indicates whether the value is a known member of the TelephoneWayBy enum.
+func (e TelephoneWayBy) Valid() bool {
+	switch e {
+	case TelephoneWayByTCP:
+		return true
+	case TelephoneWayByTLS:
+		return true
+	case TelephoneWayByUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TicketRequestPurpose.
 const (
 	TicketRequestPurposeDesk   TicketRequestPurpose = "desk"
@@ -1619,6 +1640,12 @@ type Telephone struct {
 	// Md5 It is asked for MD5; else for SHA-256
 	Md5 bool `json:"md5"`
 
+	// RegisteredBy UDP, TCP or TLS; absent: it is not registered here
+	RegisteredBy *string `json:"registered_by,omitempty"`
+
+	// RegisteredFrom ADDRESS:PORT; absent: it is not registered here
+	RegisteredFrom *string `json:"registered_from,omitempty"`
+
 	// RegisteredUntil On this node; null: it is not
 	RegisteredUntil *time.Time `json:"registered_until"`
 
@@ -1647,7 +1674,20 @@ type TelephoneChange struct {
 type TelephoneList struct {
 	Items []Telephone `json:"items"`
 	Next  *string     `json:"next"`
+
+	// Ways How a telephone reaches this node: one of these is typed in there
+	Ways []TelephoneWay `json:"ways"`
 }
+
+// TelephoneWay defines model for TelephoneWay.
+type TelephoneWay struct {
+	// Address HOST:PORT
+	Address string         `json:"address"`
+	By      TelephoneWayBy `json:"by"`
+}
+
+// TelephoneWayBy defines model for TelephoneWay.By.
+type TelephoneWayBy string
 
 // Tenant defines model for Tenant.
 type Tenant struct {

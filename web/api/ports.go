@@ -134,6 +134,7 @@ type Staff interface {
 // Telephones are operators' SIP telephones: telephone.Service, with its errors.
 type Telephones interface {
 	List(ctx context.Context, actor tenants.Actor) ([]telephone.Telephone, error)
+	Ways() []telephone.Way
 	Get(ctx context.Context, actor tenants.Actor, id tenants.OperatorID) (telephone.Telephone, error)
 	Put(ctx context.Context, actor tenants.Actor, t telephone.Telephone, password string) (telephone.Telephone, error)
 	Remove(ctx context.Context, actor tenants.Actor, id tenants.OperatorID, revision int64) error

@@ -17,7 +17,10 @@ func (h *handlers) ListTelephones(ctx context.Context, _ ListTelephonesRequestOb
 	if err != nil {
 		return nil, err
 	}
-	out := ListTelephones200JSONResponse{Items: make([]Telephone, len(all))}
+	out := ListTelephones200JSONResponse{Items: make([]Telephone, len(all)), Ways: []TelephoneWay{}}
+	for _, w := range h.Telephones.Ways() {
+		out.Ways = append(out.Ways, TelephoneWay{By: TelephoneWayBy(w.By), Address: w.Address})
+	}
 	for i, t := range all {
 		out.Items[i] = telephoneOf(t)
 	}
@@ -86,10 +89,15 @@ func (h *handlers) DeleteTelephone(ctx context.Context, r DeleteTelephoneRequest
 }
 
 func telephoneOf(t telephone.Telephone) Telephone {
-	return Telephone{
-		UserID: string(t.Operator), UserName: t.Name, Email: t.Email, User: t.User, Md5: t.MD5, RegisteredUntil: moment(t.Until),
+	out := Telephone{
+		UserID: string(t.Operator), UserName: t.Name, Email: t.Email, User: t.User, Md5: t.MD5, RegisteredUntil: moment(t.Where.Until),
 		SignIn: t.SignIn,
 	}
+	if from := t.Where.From; from.IsValid() {
+		at := from.String()
+		out.RegisteredFrom, out.RegisteredBy = &at, &t.Where.By
+	}
+	return out
 }
 
 // telephoneFault answers the refusals of whoever keeps telephones; nil: it is none of them.

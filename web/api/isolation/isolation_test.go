@@ -137,7 +137,7 @@ func newHouse(t *testing.T) *house {
 			Listings: directory.NewEditor(directorysql.New(db), nil, nil), Interim: interim.New(interim.Config{Node: "n1", Journal: j, Book: book}), SignedOut: sockets.SignedOut,
 			Staff: identity.NewStaff(identity.StaffConfig{Service: people, Members: rows}),
 			Telephones: telephone.New(telephone.Config{
-				Store: telephonesql.Store{DB: db}, Until: func(string) time.Time { return time.Time{} },
+				Store: telephonesql.Store{DB: db}, Where: func(string) telephone.Where { return telephone.Where{} },
 				Seal: func(_ string, secret []byte) []byte { return secret },
 				Done: func(ctx context.Context, _ tenants.Actor, _ string, _ map[string]any) error {
 					return compiler.Check(ctx)

@@ -1276,6 +1276,10 @@ export interface components {
              * @description On this node; null: it is not
              */
             registered_until: string | null;
+            /** @description ADDRESS:PORT; absent: it is not registered here */
+            registered_from?: string;
+            /** @description UDP, TCP or TLS; absent: it is not registered here */
+            registered_by?: string;
         };
         TelephoneChange: {
             /** @description Small letters, digits, - and _; left out: made of the e-mail */
@@ -1285,7 +1289,15 @@ export interface components {
             /** @description For a telephone that does not know SHA-256 (RFC 8760) */
             md5?: boolean;
         };
+        TelephoneWay: {
+            /** @enum {string} */
+            by: "UDP" | "TCP" | "TLS";
+            /** @description HOST:PORT */
+            address: string;
+        };
         TelephoneList: {
+            /** @description How a telephone reaches this node: one of these is typed in there */
+            ways: components["schemas"]["TelephoneWay"][];
             items: components["schemas"]["Telephone"][];
             next: string | null;
         };
