@@ -175,3 +175,56 @@ func result(t *testing.T, api *harness.Client, id, wanted string) call {
 	}
 	return c
 }
+
+// TestCallersOfAnotherMake runs SIPp's callers, and some who mean no good, against one node, and at the end holds all that
+// it kept against what happened.
+func TestCallersOfAnotherMake(t *testing.T) {
+	t.Parallel()
+	w := build(t)
+	t.Run("nobody on duty", func(t *testing.T) {
+		var callers sync.WaitGroup // at once: most of it is waiting, and none of it need wait for other stories
+		defer callers.Wait()
+		for name, story := range map[string]func(*testing.T, *world){
+			"sound from a file of SIPp":              streams,
+			"nothing but A-law":                      leavesALaw,
+			"keys of RFC 4733 on payload type 96":    keepsByEvents,
+			"a star by RFC 4733 on payload type 127": leavesByEvent,
+			"a star by INFO":                         leavesByInfo,
+			"keys by INFO":                           keepsByInfo,
+			"the limits of time":                     limits,
+			"an unknown number":                      nobodys,
+		} {
+			callers.Go(func() { t.Run(name, func(t *testing.T) { story(t, w) }) })
+		}
+	})
+	var patience sync.WaitGroup // of the one who waits meanwhile
+	defer patience.Wait()
+	patience.Go(func() { t.Run("the longest wait", func(t *testing.T) { waits(t, w) }) })
+	w.calm(t)
+	o := w.n.Operator(ada)
+	for _, story := range []struct {
+		name string
+		tell func(*testing.T, *world, *operator.Operator)
+	}{
+		{"hold and back", holds},
+		{"a late offer", offersLate},
+		{"over TCP", overTCP},
+		{"the INVITE again and the ACK lost", again},
+		{"twelve proxies", proxies},
+		{"video too", video},
+		{"taken back at once", takenBack},
+		{"nothing but SRTP", nothingButSRTP},
+		{"forwarded", forwarded},
+		{"odd requests and packets", odd},
+		{"broken offers", broken},
+		{"mesa looks at harbor's call", apart},
+	} {
+		t.Run(story.name, func(t *testing.T) {
+			story.tell(t, w, o)
+			w.calm(t)
+		})
+	}
+	patience.Wait()
+	t.Run("nothing of another tenant", func(t *testing.T) { isolated(t, w) })
+	t.Run("everything again from the journal", func(t *testing.T) { reconcile(t, w) })
+}

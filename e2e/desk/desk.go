@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -66,6 +67,9 @@ type Offer struct {
 	Focused string `json:"focused"` // the element that has the focus: an offer must not take it
 }
 
+// opening lets browsers start one after another: a start takes all the cores for a moment, and beside it other stories are measuring.
+var opening sync.Mutex
+
 // Open starts a browser and opens the sign-in page.
 func Open(ctx context.Context, o Options) (*Desk, error) {
 	if o.Voice == 0 {
@@ -94,6 +98,8 @@ func Open(ctx context.Context, o Options) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drive a desk: %w", err)
 	}
+	opening.Lock()
+	defer opening.Unlock()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("drive a desk: %w", err)
 	}

@@ -19,6 +19,7 @@ const lakesideID = "lakeside-cardiology"
 // TestAStandInSetAtTheDeskIsSeenEverywhere: two keys at the desk while both stores are away; the portal that was open shows it with
 // its author, the desk and a calendar program name the same person, and it is there, once, after a restart and the stores' return.
 func TestAStandInSetAtTheDeskIsSeenEverywhere(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	ctx, folder := t.Context(), "/accounts/"+lakesideID
 	boss := n.SignIn(demo.HarborAdmin)

@@ -83,9 +83,14 @@ type Node struct {
 	spent   time.Duration // CPU time of the processes before this one
 }
 
+// starting lets nodes start one after another: a start takes all the cores for a moment, and beside it other stories are measuring.
+var starting sync.Mutex
+
 // Start runs a node, waits until it is ready, and ends it after the test. A failed test shows the end of its log.
 func Start(t testing.TB, options ...Options) *Node {
 	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
 	var o Options
 	if len(options) > 0 {
 		o = options[0]
@@ -105,7 +110,7 @@ func Start(t testing.TB, options ...Options) *Node {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), storesBar)
 		defer cancel()
 		var err error
-		n.stores, err = serverstest.Start(ctx, Folder(t), slog.New(slog.NewTextHandler(&n.lines, nil)))
+		n.stores, err = serverstest.Migrated(ctx, Folder(t), slog.New(slog.NewTextHandler(&n.lines, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}

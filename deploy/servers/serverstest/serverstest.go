@@ -200,8 +200,12 @@ func startShared() error {
 	if folder, err = newFolder(); err != nil {
 		return err
 	}
-	shared, err = Start(ctx, folder, slog.New(slog.DiscardHandler))
+	laid, err := lay(ctx, folder)
 	if err != nil {
+		return err
+	}
+	shared, err = Start(ctx, folder, slog.New(slog.DiscardHandler))
+	if err != nil || laid {
 		return err
 	}
 	if err := admin(shared.DatabaseURL, "CREATE DATABASE "+template); err != nil {
