@@ -24,7 +24,8 @@ export default defineConfig({
     },
   },
   test: {
-    environment: 'jsdom',
+    environment: 'node', // a test that needs a page says so in its first line: // @vitest-environment jsdom
+    maxWorkers: '100%',
     include: ['{calls,ui,desk,portal}/**/*.test.ts'],
     setupFiles: [],
   },

@@ -1,3 +1,5 @@
+// @vitest-environment jsdom
+
 import { expect, it } from 'vitest';
 import type { Message } from '../calls/wire';
 import { DeskStore } from './desk.svelte';
