@@ -22,7 +22,7 @@ import (
 // sippLimit is how long one SIPp may run; it ends by itself then, and the story fails.
 const sippLimit = 60 * time.Second
 
-// callers counts the SIPp processes, for addresses of their own.
+// callers counts the SIPp processes, for addresses and Call-IDs of their own.
 var callers atomic.Int64
 
 // foreign is a caller of another make: one call of SIPp, told by a scenario of the folder sipp. Where the scenario waits
@@ -100,7 +100,7 @@ func sipp(t *testing.T, n *harness.Node, scenario, to string, changes ...with) *
 		from = s.phone.addr().IP.String()
 	}
 	f := &foreign{t: t, dir: cmp.Or(s.dir, t.TempDir()), addr: free(t, from), ended: make(chan struct{})}
-	f.callID = fmt.Sprintf("%s-%d-%d", scenario, os.Getpid(), callers.Load())
+	f.callID = fmt.Sprintf("%s-%d-%d", scenario, os.Getpid(), callers.Add(1))
 	args := []string{
 		n.SIP, "-sf", file, "-s", to, "-i", from, "-p", strconv.Itoa(f.addr.Port), "-m", "1", "-nostdin", "-cid_str", f.callID,
 		"-timeout", strconv.Itoa(int(sippLimit.Seconds())), "-timeout_error", "-trace_logs", "-log_file", f.file("log"),
