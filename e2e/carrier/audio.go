@@ -34,6 +34,8 @@ type ear struct {
 	buf    []int16
 	cue    chan time.Time // nil: nobody waits for a tone
 	cueHz  float64
+	cueIn  int // frames of it in a row that are waited for
+	cued   int // that have come
 }
 
 // Audio hears a frame.
@@ -49,9 +51,14 @@ func (e *ear) Audio(f media.Frame) {
 		e.recent[e.at] = s
 		e.at = (e.at + 1) % window
 	}
-	if e.cue != nil && sound.Has(e.buf, e.cueHz) {
-		e.cue <- e.last
-		e.cue = nil
+	if e.cue != nil {
+		if e.cued++; !sound.Has(e.buf, e.cueHz) {
+			e.cued = 0
+		}
+		if e.cued == e.cueIn {
+			e.cue <- e.last
+			e.cue = nil
+		}
 	}
 	gap := int32(f.Timestamp - e.next) //nolint:gosec // wraps around by design
 	if gap < 0 && gap > -longestGap {

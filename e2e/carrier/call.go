@@ -161,10 +161,15 @@ func (c *Call) Heard(hz float64) bool { return c.ear.heard(hz) }
 func (c *Call) Loud() bool { return c.ear.loud() }
 
 // Cue tells when the first frame comes that is mostly a tone of hz, from now on.
-func (c *Call) Cue(hz float64) <-chan time.Time {
+func (c *Call) Cue(hz float64) <-chan time.Time { return c.cue(hz, 1) }
+
+// Beep tells when such a tone has lasted for as long as Heard listens back, however late somebody looks: no word sounds like that.
+func (c *Call) Beep(hz float64) <-chan time.Time { return c.cue(hz, window/media.FrameBytes) }
+
+func (c *Call) cue(hz float64, frames int) <-chan time.Time {
 	c.ear.mu.Lock()
 	defer c.ear.mu.Unlock()
-	c.ear.cue, c.ear.cueHz = make(chan time.Time, 1), hz
+	c.ear.cue, c.ear.cueHz, c.ear.cueIn, c.ear.cued = make(chan time.Time, 1), hz, frames, 0
 	return c.ear.cue
 }
 

@@ -199,13 +199,16 @@ func (e *Entry) Leave(ctx context.Context, long time.Duration) error {
 	defer limit.Stop()
 	ask := time.NewTicker(tick)
 	defer ask.Stop()
+	beep := e.Beep(beepHz)
 	for beeped := false; ; {
 		heard := e.Heard(beepHz)
 		if beeped && !heard {
 			break // what follows is recorded
 		}
-		beeped = heard
+		beeped = beeped || heard
 		select {
+		case <-beep: // heard by the ear, though a busy machine asked too late
+			beeped = true
 		case <-ask.C:
 		case <-e.Done():
 			return fmt.Errorf("the call to %s ended before the beep: %+v", e.To, e.Call.Result())

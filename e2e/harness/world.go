@@ -26,6 +26,7 @@ const Password = demo.Password
 
 const (
 	requestBar = 10 * time.Second
+	renewAfter = time.Minute      // of ten
 	dutyBar    = 30 * time.Second // sign-in, ICE, DTLS and the line check of 3 s
 	maxBody    = 64 << 20
 )
@@ -233,7 +234,9 @@ func (n *Node) Phase(o *operator.Operator, bar time.Duration, phases ...duty.Pha
 type Client struct {
 	t     testing.TB
 	url   string
+	email string // "": nobody
 	token string
+	since time.Time // token
 	http  *http.Client
 }
 
@@ -248,12 +251,23 @@ func (n *Node) Anybody() *Client {
 func (n *Node) SignIn(email string) *Client {
 	n.t.Helper()
 	c := n.Anybody()
+	c.email = email
+	c.fresh()
+	return c
+}
+
+// fresh signs in, and again where that was a while ago: a token lasts for ten minutes.
+func (c *Client) fresh() {
+	c.t.Helper()
+	if time.Since(c.since) < renewAfter {
+		return
+	}
+	c.since = time.Now()
 	var session struct {
 		AccessToken string `json:"access_token"`
 	}
-	c.Do(http.MethodPost, "/api/v1/sessions", map[string]string{"email": email, "password": Password}, &session)
+	c.Do(http.MethodPost, "/api/v1/sessions", map[string]string{"email": c.email, "password": Password}, &session)
 	c.token = session.AccessToken
-	return c
 }
 
 // Get reads JSON from a path of the API, e.g. "/calls?state=live"; any status but 2xx ends the test.

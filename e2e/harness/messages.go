@@ -1,0 +1,133 @@
+package harness
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"holdfast/e2e/sound"
+	"holdfast/media"
+	"holdfast/media/codec"
+)
+
+// checkMessage compares what the caller said with what can be heard.
+func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
+	differ := func(format string, args ...any) {
+		all = append(all, e.name()+": "+fmt.Sprintf(format, args...))
+	}
+	messages, said := kept.messages[r.ID], e.Said()
+	if e.Crashed {
+		if at := l.crashed(e.Known().AnsweredAt, e.spoken()); !at.IsZero() {
+			said = e.saidBy(at) // the rest was said to nobody
+		}
+	}
+	switch {
+	case len(messages) > 1:
+		differ("has %d voicemails", len(messages))
+		return all
+	case len(messages) == 0 && e.Told:
+		return all
+	case len(messages) == 0 && (said > missingAll(e) || r.Result == "voicemail"):
+		differ("said %v, ended as %q (%s), and has no voicemail", said.Round(time.Millisecond), r.Result, r.Reason)
+		return all
+	case len(messages) == 0:
+		return all
+	}
+	m := messages[0]
+	samples, sum, err := kept.api[r.ID].Audio(kept.folder, m.ID)
+	if err != nil {
+		differ("its voicemail cannot be heard: %v", err)
+		return all
+	}
+	if sum != m.SHA256 {
+		differ("its voicemail is not the audio that was stored")
+	}
+	length, missing := time.Duration(m.DurationMS)*time.Millisecond, edgeBar
+	switch {
+	case e.Call == nil:
+		missing = crowdBar
+	case e.Crashed:
+		missing = tailBar
+	}
+	if length < said-missing {
+		differ("said %v, and %v are kept", said.Round(time.Millisecond), length)
+	}
+	if m.CutShort && !e.Crashed {
+		differ("its voicemail is said to be cut short")
+	}
+	heard, foreign := tone(samples, e.Tone)
+	if off := said - heard; off > missing || off < -edgeBar {
+		differ("said its tone for %v, and it can be heard for %v of %v", said.Round(time.Millisecond), heard, length)
+	}
+	if foreign > 0 && !e.Lossy {
+		differ("%v of another sound are in its voicemail", foreign)
+	}
+	return all
+}
+
+// missingAll is how much speech may have left nothing at all: what was not yet a second when the node died.
+func missingAll(e *Entry) time.Duration {
+	if e.Crashed {
+		return tailBar
+	}
+	if e.Call == nil {
+		return crowdBar
+	}
+	return 0
+}
+
+// tone says how long a tone can be heard, and how long anything else as loud.
+func tone(samples []int16, hz float64) (heard, foreign time.Duration) {
+	const window = media.SampleRate / 10
+	mixed := 0 // windows in a row that are neither: at its ends a tone fills a part of one
+	for at := 0; at+window <= len(samples); at += window {
+		part := samples[at : at+window]
+		switch {
+		case sound.Has(part, hz):
+			heard += 100 * time.Millisecond
+			mixed = 0
+		case loud(part):
+			if mixed++; mixed > 1 {
+				foreign += 100 * time.Millisecond
+			}
+		default:
+			mixed = 0
+		}
+	}
+	return heard, foreign
+}
+
+func loud(samples []int16) bool {
+	var sum float64
+	for _, s := range samples {
+		sum += float64(s) * float64(s)
+	}
+	return math.Sqrt(sum/float64(len(samples))) > 500
+}
+
+// Audio downloads a voicemail: its samples, and the hash of its µ-law bytes.
+func (c *Client) Audio(dir, id string) (samples []int16, sum string, err error) {
+	status, raw, err := c.Try(http.MethodGet, "/api/v1/voicemails/"+id+"/audio", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if status != http.StatusOK || !bytes.HasPrefix(raw, []byte("RIFF")) {
+		return nil, "", fmt.Errorf("%d %.200s", status, raw)
+	}
+	path := filepath.Join(dir, id+".wav")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		return nil, "", err
+	}
+	clip, err := sound.LoadWAV(path, media.PCMU)
+	if err != nil {
+		return nil, "", err
+	}
+	hash := sha256.Sum256(clip)
+	return codec.Decode(nil, media.PCMU, clip), hex.EncodeToString(hash[:]), nil
+}
