@@ -83,7 +83,7 @@ var samples = map[string]sample{
 	"GET /route":                                 {least: "supervisor", path: "/route?to=%2B16085550101", ok: 200},
 	"GET /tenants":                               {least: "platform", ok: 200},
 	"GET /trunks":                                {least: "platform", ok: 200},
-	"POST /trunks":                               {least: "platform", body: `{"name":"demo","signal":["127.0.0.0/16"]}`, ok: 201},
+	"POST /trunks":                               {least: "platform", body: `{"name":"carrier","signal":["127.0.0.0/16"]}`, ok: 201},
 	"DELETE /trunks/{name}":                      {least: "platform", path: "/trunks/demo", match: `"1"`, ok: 204},
 	"POST /sessions/link":                        {open: true, body: `{"token":"good"}`, ok: 201},
 	"GET /activation/forwarding":                 {least: "supervisor", ok: 200},
