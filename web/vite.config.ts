@@ -24,7 +24,7 @@ export default defineConfig({
     },
   },
   test: {
-    environment: 'node', // a test that needs a page says so in its first line: // @vitest-environment jsdom
+    environment: 'jsdom', // a test that needs no page begins with: // @vitest-environment node
     maxWorkers: '100%',
     include: ['{calls,ui,desk,portal}/**/*.test.ts'],
     setupFiles: [],

@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Drafts, LONGEST_MS, PAUSE_MS, type Which } from './draft';
 import type { Store } from './session';

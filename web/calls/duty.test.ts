@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { describe, expect, it } from 'vitest';
 import { type Desk, markOf, newDesk, reach, shown, step, wantsMicrophone } from './duty';
 import type { Card, DutyView, Message } from './wire';

@@ -1,5 +1,3 @@
-// @vitest-environment jsdom
-
 import { describe, expect, it } from 'vitest';
 import { loudness, troubleOf } from './audio';
 import { clock, left, phone, span } from './clock';

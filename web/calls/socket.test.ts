@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Refusal } from './session';
 import { CommandError, type Connection, LiveSocket } from './socket';

@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { describe, expect, it } from 'vitest';
 import { newDesk, step } from './duty';
 import { controls, thirdWords } from './third';

@@ -1,5 +1,3 @@
-// @vitest-environment jsdom
-
 import { expect, it } from 'vitest';
 import type { Message } from '../calls/wire';
 import { DeskStore } from './desk.svelte';

@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { describe, expect, it } from 'vitest';
 import type { Listing, OnCallSchedule } from '../../ui/api/client';
 import { mind, usual } from './standin';

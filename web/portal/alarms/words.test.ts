@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { afterEach, expect, it } from 'vitest';
 import { setLanguage } from '../../ui/i18n/i18n.svelte';
 import { alarmDetail, alarmWords } from './words';

@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { describe, expect, it } from 'vitest';
 import type { Layer } from '../../ui/api/client';
 import { DAYS } from '../edit/days';

@@ -1,5 +1,3 @@
-// @vitest-environment jsdom
-
 import { fireEvent, render, screen, within } from '@testing-library/svelte';
 import { tick } from 'svelte';
 import { describe, expect, it } from 'vitest';

@@ -1,3 +1,5 @@
+// @vitest-environment node
+
 import { describe, expect, it, vi } from 'vitest';
 import { Refusal } from '../../calls/session';
 import { Import, MOST_BYTES, type Result, type Send, template } from './file.svelte';
