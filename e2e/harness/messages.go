@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -63,7 +64,9 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 	}
 	heard, foreign := tone(samples, e.Tone)
 	if off := said - heard; off > missing || off < -edgeBar {
-		differ("said its tone for %v, and it can be heard for %v of %v", said.Round(time.Millisecond), heard, length)
+		differ("said its tone for %v, and it can be heard for %v of %v%s", said.Round(time.Millisecond), heard, length, l.course(e, kept))
+	} else if e.Call == nil && !e.Crashed && off > edgeBar {
+		l.node.t.Logf("%s: said its tone for %v, and it can be heard for %v of %v%s", e.name(), said.Round(time.Millisecond), heard, length, l.course(e, kept))
 	}
 	if foreign > 0 && !e.Lossy {
 		differ("%v of another sound are in its voicemail", foreign)
@@ -130,4 +133,24 @@ func (c *Client) Audio(dir, id string) (samples []int16, sum string, err error) 
 	}
 	hash := sha256.Sum256(clip)
 	return codec.Decode(nil, media.PCMU, clip), hex.EncodeToString(hash[:]), nil
+}
+
+// course is what the journal says of a call, and when its caller spoke.
+func (l *Ledger) course(e *Entry, kept books) string {
+	var events struct {
+		Items []struct {
+			At   time.Time `json:"at"`
+			Type string    `json:"type"`
+		} `json:"items"`
+	}
+	status, raw, err := kept.api[e.Known().CallID].Try(http.MethodGet, "/api/v1/calls/"+e.Known().CallID+"/events?limit=200", nil)
+	if err != nil || status != http.StatusOK || json.Unmarshal(raw, &events) != nil {
+		return fmt.Sprintf(" (its events cannot be read: %d %v)", status, err)
+	}
+	const clock = "15:04:05.000"
+	text := fmt.Sprintf(" (called at %s, spoke from %s to %s; ", e.Known().InviteSent.UTC().Format(clock), e.from.UTC().Format(clock), e.to.UTC().Format(clock))
+	for _, one := range events.Items {
+		text += one.At.UTC().Format(clock) + " " + one.Type + ", "
+	}
+	return text + l.story(e.Known().InviteSent) + ")"
 }
