@@ -34,6 +34,7 @@ type liveCall struct {
 	seq      uint64
 	leg      media.Leg
 	timers   *timers
+	preroll  *preroll                          // of a message that may follow what is playing; nil: none
 	playing  func()                            // stops what the caller hears; nil: nothing
 	part     func()                            // parts the bridge; nil: not joined
 	thirds   map[int]media.Leg                 // third parties outside who are there, by number

@@ -41,6 +41,10 @@ func (c *liveCall) record(e call.Record) {
 		return
 	}
 	c.takes[e.N] = take
+	if c.preroll != nil {
+		c.preroll.handOver(take)
+		c.preroll = nil
+	}
 	c.leg.Receive(take)
 }
 

@@ -23,7 +23,7 @@ func (c *liveCall) perform(effect call.Effect) {
 	case call.Play:
 		c.play(e)
 	case call.PlayTake:
-		c.sound(e.Token, [][]byte{c.takes[e.N].Heard()}, false)
+		c.sound([][]byte{c.takes[e.N].Heard()}, false, c.played(e.Token))
 	case call.Silence:
 		c.quiet()
 	case call.Echo:
@@ -186,7 +186,20 @@ func (c *liveCall) play(e call.Play) {
 		c.post(call.Event{Type: call.DiskFull, Staffed: c.staffed()})
 		return
 	}
-	c.sound(e.Token, c.clips(e.Prompts), e.Loop)
+	over := c.played(e.Token)
+	if n := len(e.Prompts); n == 0 || e.Prompts[n-1] != call.Beep {
+		c.sound(c.clips(e.Prompts), e.Loop, over)
+		return
+	}
+	p := &preroll{}
+	c.sound(c.clips(e.Prompts), false, func() { p.roll(); over() })
+	c.preroll = p
+	c.leg.Receive(p)
+}
+
+// played tells the call that something was heard to its end.
+func (c *liveCall) played(token uint64) func() {
+	return func() { c.post(call.Event{Type: call.Played, Token: token}) }
 }
 
 // staffed says whether somebody who may take the call is on duty, busy or not.
@@ -200,9 +213,12 @@ func (c *liveCall) staffed() bool {
 
 // sound plays clips instead of whatever is playing. What cannot be played counts as heard: a missing prompt must not
 // hold a caller up.
-func (c *liveCall) sound(token uint64, clips [][]byte, loop bool) {
+func (c *liveCall) sound(clips [][]byte, loop bool, over func()) {
 	c.quiet()
-	over := func() { c.post(call.Event{Type: call.Played, Token: token}) }
+	if c.preroll != nil { // no message followed
+		c.leg.Receive(nil)
+		c.preroll = nil
+	}
 	if len(clips) == 0 {
 		if !loop {
 			over()

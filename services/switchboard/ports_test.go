@@ -390,6 +390,7 @@ type tapes struct {
 	made   []*tapeTake
 	broken error
 	full   bool
+	busy   time.Duration // how long it takes to begin one
 }
 
 type tapeTake struct {
@@ -403,6 +404,7 @@ type tapeTake struct {
 }
 
 func (r *tapes) Create(_ tenants.TenantID, _ tenants.VoicemailID, _ Limits, ended func(string)) (Take, error) {
+	time.Sleep(r.busy) // in a bubble
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.broken != nil {

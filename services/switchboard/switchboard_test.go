@@ -167,6 +167,22 @@ func TestACallerWhoJustHangsUpHasLeftTheMessage(t *testing.T) {
 	})
 }
 
+// A node that has just been started has no time to spare, and the caller begins to speak when the beep is over.
+func TestWhatIsSaidAfterTheBeepIsInTheMessageHoweverLateTheRecorderIs(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.tapes.busy = 800 * time.Millisecond
+		c := h.dial(lakeside)
+		c.leg.SayTone(media.PCMU, 440, time.Second) // into the announcement
+		h.pass(2 * clipTime)
+		c.leg.SayTone(media.PCMU, 440, 2*time.Second)
+		c.leg.Leave()
+		h.pass(time.Second)
+		if s := h.story(c); s.Result != call.Voicemail || s.Message.DurationMS != 2000 {
+			t.Fatalf("%s %+v", s.Result, s.Message)
+		}
+	})
+}
+
 func TestADiskThatTakesNothingIsToldToTheCaller(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.tapes.broken = errDisk
