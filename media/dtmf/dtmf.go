@@ -83,7 +83,8 @@ func codeOf(key byte) (byte, error) {
 // assigning the zero value) when the peer's SSRC changes, because its timestamps then start anew.
 type Decoder struct {
 	seen   bool
-	latest uint32 // timestamp of the newest press
+	began  uint32 // timestamp of the newest press
+	latest uint32 // the same, or that of its newest segment
 	key    byte
 }
 
@@ -104,9 +105,9 @@ func (d *Decoder) Feed(payload []byte, timestamp uint32, marker bool) (key byte,
 			return 0, false
 		}
 	}
-	if d.seen && marker && timestamp == d.latest {
-		return 0, false // some senders mark every packet
+	if d.seen && (timestamp == d.began || marker && timestamp == d.latest) {
+		return 0, false // a straggler of a long press's first segment; some senders mark every packet
 	}
-	d.seen, d.latest, d.key = true, timestamp, e.Key
+	d.seen, d.began, d.latest, d.key = true, timestamp, timestamp, e.Key
 	return e.Key, true
 }

@@ -182,7 +182,8 @@ func parseChallenge(text string) (c challenge, ok bool) {
 	for _, q := range strings.Split(qop, ",") {
 		c.auth = c.auth || strings.EqualFold(strings.TrimSpace(q), "auth")
 	}
-	fits := len(c.nonce) <= maxNonce && len(c.opaque) <= maxNonce && len(c.realm) <= maxText
+	fits := len(c.nonce) <= maxNonce && len(c.opaque) <= maxNonce && len(c.realm) <= maxText &&
+		!strings.ContainsAny(c.nonce+c.opaque+c.realm, "\r\n\x00") // what quote would leave out is not what they asked for
 	return c, c.nonce != "" && c.algorithm < len(algorithms) && fits && (qop == "" || c.auth)
 }
 
