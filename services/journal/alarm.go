@@ -129,7 +129,7 @@ func (j *Journal) tell(a *OpenAlarm, kind string, now time.Time) Event {
 	j.alarmSeq = max(j.alarmSeq+1, uint64(max(now.UnixMicro(), 1)))
 	a.told = now
 	data, _ := json.Marshal(a.AlarmData)
-	return Event{Tenant: a.Tenant, Kind: Alarm, ID: a.Key, Seq: j.alarmSeq, At: now, Node: a.Node, Type: kind, Data: data}
+	return Event{Tenant: a.Tenant, Kind: Alarm, ID: a.Key, Seq: j.alarmSeq, At: now, Node: a.Node, Type: kind, Restated: true, Data: data}
 }
 
 // restoreAlarms opens again the alarms that were open when an earlier process ended.

@@ -94,7 +94,7 @@ type Journal struct {
 
 	disk        disk
 	recent      recent
-	spans       map[storyKey]span
+	spans       map[storyKey][]uint64 // the segments that hold events of each open story, in order
 	cursor      Cursor
 	behind      int
 	subscribers map[*subscriber]struct{}
@@ -114,9 +114,13 @@ func Open(cfg Config) (*Journal, error) {
 	}
 	j := prepare(cfg)
 	problems := j.repair()
+	carried := j.carry()
 	j.wait.Add(2)
 	go j.guard(j.writeLoop)
 	go j.guard(j.syncLoop)
+	if carried != nil {
+		j.wait.Go(carried)
+	}
 	for _, p := range problems {
 		j.cfg.Log.Error("journal: damage at start", "key", p.key, "error", p.text)
 		j.Raise(platform, p.key, p.text, Critical)
@@ -138,7 +142,7 @@ func prepare(cfg Config) *Journal {
 		cfg:         cfg,
 		changed:     make(chan struct{}),
 		closed:      make(chan struct{}),
-		spans:       map[storyKey]span{},
+		spans:       map[storyKey][]uint64{},
 		subscribers: map[*subscriber]struct{}{},
 		alarms:      map[alarmKey]*OpenAlarm{},
 		writeWake:   make(chan struct{}, 1),

@@ -214,7 +214,7 @@ func TestOpenStoriesAreToldAgainAtTheNextStart(t *testing.T) {
 	if err := j.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, Config{Dir: dir})
+	again := open(t, Config{Dir: dir, Now: later}) // a day later the alarm would end by itself
 	stories := again.OpenStories()
 	if len(stories) != 2 || stories[0].ID != "cut-off" || len(stories[0].Events) != 2 || stories[0].NextSeq() != 3 {
 		t.Fatalf("stories %+v", stories)

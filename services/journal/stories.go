@@ -2,6 +2,7 @@ package journal
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	"holdfast/tenants"
@@ -18,9 +19,6 @@ type storyKey struct {
 }
 
 func keyOf(e Event) storyKey { return storyKey{tenant: e.Tenant, kind: e.Kind, id: e.ID} }
-
-// span is the first and last segment that hold events of a story.
-type span struct{ first, last uint64 }
 
 // ends says whether nothing follows e in its story. A command is a story of one event.
 func ends(e Event) bool { return e.Final || e.Kind == Command }
@@ -54,22 +52,63 @@ func (j *Journal) note(e Event, number uint64) {
 		delete(j.spans, key)
 		return
 	}
-	s, open := j.spans[key]
-	if !open || e.Restated {
-		s.first = number
+	in := j.spans[key]
+	if e.Restated {
+		in = nil
 	}
-	s.last = number
-	j.spans[key] = s
+	if n := len(in); n == 0 || in[n-1] != number {
+		in = append(in, number)
+	}
+	j.spans[key] = in
 }
 
 // needed says whether an open story has events in the segment. Under mu.
 func (j *Journal) needed(number uint64) bool {
-	for _, s := range j.spans {
-		if s.first <= number && number <= s.last {
+	for _, in := range j.spans {
+		if slices.Contains(in, number) {
 			return true
 		}
 	}
 	return false
+}
+
+// carry writes the stories that are still open, and began in an earlier segment than the last, once more into the segment to come, so
+// that no start has to read what was written since the longest of them began. It runs before the loops start: nothing that ends a story
+// can come before its copy. The function that it returns waits until the copies are on the disk for good, and lets the old segments go;
+// nil: there is nothing to carry. What is shipped again is stored once.
+func (j *Journal) carry() (settle func()) {
+	last, carried := j.disk.next-1, map[storyKey]bool{}
+	for _, s := range j.stories {
+		key := storyKey{s.Tenant, s.Kind, s.ID}
+		if in := j.spans[key]; len(in) == 0 || in[0] == last {
+			continue
+		}
+		carried[key] = true
+		for _, e := range s.Events {
+			e, record := encode(e)
+			j.appended++
+			j.pending = append(j.pending, entry{n: j.appended, event: e, record: record})
+		}
+	}
+	j.publishedAt = j.appended // nobody hears of them again
+	if len(j.pending) == 0 {
+		return nil
+	}
+	j.writeWake <- struct{}{}
+	return func() {
+		if err := j.Sync(context.Background()); err != nil {
+			j.cfg.Log.Warn("journal: open stories not carried on, the old segments stay", "error", err)
+			return
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		for key := range carried {
+			in := j.spans[key]
+			if from := slices.IndexFunc(in, func(n uint64) bool { return n > last }); from > 0 {
+				j.spans[key] = in[from:]
+			}
+		}
+	}
 }
 
 // collector gathers the open stories while segments are read at start.
