@@ -85,9 +85,9 @@ func (j *Journal) carry() (settle func()) {
 		}
 		carried[key] = true
 		for _, e := range s.Events {
-			e, record := encode(e)
+			whole, record := encode(e)
 			j.appended++
-			j.pending = append(j.pending, entry{n: j.appended, event: e, record: record})
+			j.pending = append(j.pending, entry{n: j.appended, event: whole, record: record})
 		}
 	}
 	j.publishedAt = j.appended // nobody hears of them again
