@@ -53,9 +53,6 @@ const (
 	tailBar = 1300 * time.Millisecond
 	// edgeBar is how far a message's length may be off otherwise: the end of the beep, and the caller's own clock.
 	edgeBar = 700 * time.Millisecond
-	// crowdBar is tailBar and edgeBar for those of a crowd that gives the node's core much to do ([Ledger.Tell]). Whoever lacks more than
-	// edgeBar of its words is named all the same. All else about their messages is as exact.
-	crowdBar = 2 * time.Second
 	// checkers is how many calls are compared at a time.
 	checkers = 8
 )
