@@ -67,6 +67,7 @@ type entry struct {
 	n      uint64
 	event  Event
 	record []byte
+	copied bool // it stands in an older segment already
 }
 
 // Journal takes events, keeps them on disk and hands them out again. All methods are safe from any goroutine.
@@ -82,19 +83,20 @@ type Journal struct {
 	wanted      uint64        // somebody waits for entries up to here to be synced
 	pending     []entry       // not written, in order
 	unsynced    []entry       // written, not yet synced, in order
-	unpublished []Event
-	publishedAt uint64 // entries up to here were given to subscribers
-	failing     error  // why the disk does not take events; nil: it does
-	stalled     bool   // an Append gave up waiting
-	dropped     uint64 // events lost because memory was full as well
-	lostAt      uint64 // the number of the last one; 0 again once everything else is on disk
+	unpublished []Event       // not given to subscribers yet; one without a kind is given to nobody
+	publishedAt uint64        // entries up to here were given to subscribers
+	failing     error         // why the disk does not take events; nil: it does
+	stalled     bool          // an Append gave up waiting
+	dropped     uint64        // events lost because memory was full as well
+	lostAt      uint64        // the number of the last one; 0 again once everything else is on disk
 	stopping    bool
 	alarmed     bool // the disk's alarm is open, perhaps since an earlier process
 	stallTimer  *time.Timer
 
 	disk        disk
 	recent      recent
-	spans       map[storyKey][]uint64 // the segments that hold events of each open story, in order
+	places      map[storyKey][]place // of the events of each open story
+	live        map[uint64]int64     // bytes of them in each segment
 	cursor      Cursor
 	behind      int
 	subscribers map[*subscriber]struct{}
@@ -114,13 +116,9 @@ func Open(cfg Config) (*Journal, error) {
 	}
 	j := prepare(cfg)
 	problems := j.repair()
-	carried := j.carry()
 	j.wait.Add(2)
 	go j.guard(j.writeLoop)
 	go j.guard(j.syncLoop)
-	if carried != nil {
-		j.wait.Go(carried)
-	}
 	for _, p := range problems {
 		j.cfg.Log.Error("journal: damage at start", "key", p.key, "error", p.text)
 		j.Raise(platform, p.key, p.text, Critical)
@@ -142,7 +140,8 @@ func prepare(cfg Config) *Journal {
 		cfg:         cfg,
 		changed:     make(chan struct{}),
 		closed:      make(chan struct{}),
-		spans:       map[storyKey][]uint64{},
+		places:      map[storyKey][]place{},
+		live:        map[uint64]int64{},
 		subscribers: map[*subscriber]struct{}{},
 		alarms:      map[alarmKey]*OpenAlarm{},
 		writeWake:   make(chan struct{}, 1),

@@ -178,20 +178,25 @@ func (j *Journal) loadCursor() Cursor {
 	return c
 }
 
-// advance notes that count events up to the cursor are in PostgreSQL, saves that, and removes segments nobody needs.
+// advance notes that count events up to the cursor are in PostgreSQL, saves that, and removes segments nobody needs. Where what is
+// left of them is mostly of stories that are over, the others are carried on.
 func (j *Journal) advance(to Cursor, count int) {
 	j.mu.Lock()
 	j.cursor = to
 	j.recent.shipped(to)
 	j.behind -= count
 	var gone []segment
+	var held, live int64 // bytes of segments that are kept for open stories, and of these stories
 	kept := j.disk.segments[:0:0]
 	for _, s := range j.disk.segments {
-		past := s.number < to.Segment
-		if past && !j.needed(s.number) && (j.disk.current == nil || j.disk.current.number != s.number) {
+		past := s.number < to.Segment && (j.disk.current == nil || j.disk.current.number != s.number)
+		if past && j.live[s.number] == 0 {
 			gone = append(gone, s)
-		} else {
-			kept = append(kept, s)
+			continue
+		}
+		kept = append(kept, s)
+		if past {
+			held, live = held+s.bytes, live+j.live[s.number]
 		}
 	}
 	j.disk.segments = kept
@@ -199,6 +204,9 @@ func (j *Journal) advance(to Cursor, count int) {
 
 	if err := j.saveCursor(to); err != nil {
 		j.cfg.Log.Warn("journal: cursor not saved, the next start ships some events again", "error", err)
+	}
+	if held > j.cfg.SegmentBytes+2*live {
+		j.carry(to.Segment)
 	}
 	for _, s := range gone {
 		if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -4,7 +4,7 @@ package journal
 const recentEvents = 4096
 
 // recent is the end of the spool, as it still is in memory: the shipper, who is seldom far behind, need not read it from the disk
-// and make sense of it again. It is an owner's of nothing: whatever is not in it is on the disk.
+// and make sense of it again. Nothing depends on it: all of it is on the disk too.
 type recent struct {
 	events    []placed
 	from, end Cursor // what was written between them is in events, all of it

@@ -25,9 +25,10 @@ func (j *Journal) repair() []problem {
 	found := collector{}
 	for _, s := range segments {
 		j.disk.next = s.number + 1
-		harm, err := scan(s.path, func(e Event, end int64) {
+		harm, err := scan(s.path, func(e Event, at, end int64) {
 			found.add(e)
-			j.note(e, s.number)
+			j.note(e, Cursor{Segment: s.number, Offset: at}, end-at, false)
+			s.bytes = end
 			if (Cursor{Segment: s.number, Offset: end}).after(j.cursor) {
 				j.behind++
 			}

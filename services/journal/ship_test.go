@@ -145,82 +145,8 @@ func TestASegmentStaysWhileAStoryInItIsOpen(t *testing.T) {
 	if stories := again.OpenStories(); len(stories) != 1 || stories[0].ID != "live" {
 		t.Errorf("stories %+v", stories)
 	}
-	if n := again.Behind(); n > 1 { // it is carried on into a new segment, and shipped once more with that
+	if n := again.Behind(); n != 0 {
 		t.Errorf("%d behind", n)
-	}
-}
-
-// However long a story goes on, a start reads what is open, and not all that was written since it began.
-func TestAnOpenStoryIsCarriedOnAtEachStartAndKeepsNoOldSegments(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	store := &shelf{stored: map[string]int{}}
-	seq := uint64(0)
-	for run := range 4 {
-		j := open(t, Config{Dir: dir, SegmentBytes: 300})
-		heard, cancel := j.Subscribe(100)
-		if stories := j.OpenStories(); run > 0 && (len(stories) != 1 || len(stories[0].Events) != int(seq) || stories[0].NextSeq() != seq+1) { //nolint:gosec // few
-			t.Fatalf("start %d: after %d events the stories are %+v", run, seq, stories)
-		}
-		s := ship(t, j, store)
-		for range 5 { // a duty, and the calls in between
-			seq++
-			j.Append(event("duty", seq))
-			for n := range 3 {
-				j.Append(final(event(fmt.Sprint(run, seq, n), 1)))
-			}
-		}
-		if first := <-heard; first.Seq != seq-4 {
-			t.Errorf("start %d: what was carried on was told again: %+v", run, first)
-		}
-		cancel()
-		eventually(t, "all is shipped", func() bool { return s.Behind() == 0 })
-		j.Append(final(event(fmt.Sprint("last of ", run), 1))) // the segments go with the next that is shipped
-		eventually(t, "what is older than this start is gone", func() bool {
-			left, err := listSegments(dir)
-			return err == nil && s.Behind() == 0 && len(left) <= len(j.spansOf("duty"))+1
-		})
-		s.Stop()
-		if err := j.Stop(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if store.count() != int(seq)*4+4 { //nolint:gosec // few
-		t.Errorf("%d events are stored", store.count())
-	}
-}
-
-// spansOf are the segments that a call's story is in.
-func (j *Journal) spansOf(id string) []uint64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.spans[storyKey{"harbor", Call, id}]
-}
-
-func TestAStoryThatIsRestatedKeepsNoEarlierSegmentAndIsResumedFromThere(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	j := open(t, Config{Dir: dir, SegmentBytes: 300})
-	s := ship(t, j, &shelf{stored: map[string]int{}})
-	j.Append(event("owed", 1))
-	for i := range 20 {
-		j.Append(final(event(fmt.Sprint(i), 1)))
-	}
-	whole := event("owed", 2)
-	whole.Restated = true
-	j.Append(whole)
-	j.Append(event("owed", 3))
-	eventually(t, "the segment in which the story began is gone", func() bool {
-		left, err := listSegments(dir)
-		return err == nil && len(left) <= 3 && left[0].number > 10
-	})
-	s.Stop()
-	if err := j.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	stories := open(t, Config{Dir: dir}).OpenStories()
-	if len(stories) != 1 || len(stories[0].Events) != 2 || stories[0].Events[0].Seq != 2 || stories[0].NextSeq() != 4 {
-		t.Errorf("stories %+v", stories)
 	}
 }
 

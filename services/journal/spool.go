@@ -142,6 +142,7 @@ func next(b []byte) (skipped int, e Event, n int, ok bool) {
 type segment struct {
 	number uint64
 	path   string
+	bytes  int64 // once nobody writes to it any more
 }
 
 func segmentPath(dir string, number uint64) string {
@@ -178,9 +179,9 @@ type damage struct {
 	skipped int64 // bytes passed over before the last sound record
 }
 
-// scan calls fn for every sound record of the segment at path, with the offset just after it. It returns errNoSpool
+// scan calls fn for every sound record of the segment at path, with its offset and the one just after it. It returns errNoSpool
 // when the header is not ours; a file that ends within its header holds nothing and is no error.
-func scan(path string, fn func(e Event, end int64)) (damage, error) {
+func scan(path string, fn func(e Event, at, end int64)) (damage, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return damage{}, fmt.Errorf("read a segment: %w", err)
@@ -204,7 +205,7 @@ func scan(path string, fn func(e Event, end int64)) (damage, error) {
 		}
 		harm.skipped += int64(skipped)
 		at += skipped + n
-		fn(e, int64(at))
+		fn(e, int64(at-n), int64(at))
 	}
 	return harm, nil
 }

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"cmp"
-	"context"
 	"slices"
 
 	"holdfast/tenants"
@@ -45,70 +44,42 @@ func (s Story) NextSeq() uint64 {
 // opened, oldest first: calls that a crash cut off, duties to be resumed, alarms still open.
 func (j *Journal) OpenStories() []Story { return slices.Clone(j.stories) }
 
-// note keeps account of which segments hold events of open stories. Under mu.
-func (j *Journal) note(e Event, number uint64) {
+// place is where the record of a story's event stands: from at on, so many bytes.
+type place struct {
+	seq   uint64
+	at    Cursor
+	bytes int64
+}
+
+// note keeps account of where the events of open stories stand. A copy of one that has ended meanwhile is of no account. Under mu.
+func (j *Journal) note(e Event, at Cursor, bytes int64, copied bool) {
 	key := keyOf(e)
-	if ends(e) {
-		delete(j.spans, key)
+	_, open := j.places[key]
+	switch {
+	case ends(e):
+		j.release(key, func(place) bool { return true })
+		delete(j.places, key)
 		return
+	case copied && !open:
+		return
+	case e.Restated: // a copy of it too, which says nothing against what came after the original
+		j.release(key, func(p place) bool { return p.seq < e.Seq })
 	}
-	in := j.spans[key]
-	if e.Restated {
-		in = nil
-	}
-	if n := len(in); n == 0 || in[n-1] != number {
-		in = append(in, number)
-	}
-	j.spans[key] = in
+	j.places[key] = append(j.places[key], place{e.Seq, at, bytes})
+	j.live[at.Segment] += bytes
 }
 
-// needed says whether an open story has events in the segment. Under mu.
-func (j *Journal) needed(number uint64) bool {
-	for _, in := range j.spans {
-		if slices.Contains(in, number) {
-			return true
+// release forgets some places of a story. Under mu.
+func (j *Journal) release(key storyKey, which func(place) bool) {
+	j.places[key] = slices.DeleteFunc(j.places[key], func(p place) bool {
+		if !which(p) {
+			return false
 		}
-	}
-	return false
-}
-
-// carry writes the stories that are still open, and began in an earlier segment than the last, once more into the segment to come, so
-// that no start has to read what was written since the longest of them began. It runs before the loops start: nothing that ends a story
-// can come before its copy. The function that it returns waits until the copies are on the disk for good, and lets the old segments go;
-// nil: there is nothing to carry. What is shipped again is stored once.
-func (j *Journal) carry() (settle func()) {
-	last, carried := j.disk.next-1, map[storyKey]bool{}
-	for _, s := range j.stories {
-		key := storyKey{s.Tenant, s.Kind, s.ID}
-		if in := j.spans[key]; len(in) == 0 || in[0] == last {
-			continue
+		if j.live[p.at.Segment] -= p.bytes; j.live[p.at.Segment] == 0 {
+			delete(j.live, p.at.Segment)
 		}
-		carried[key] = true
-		for _, e := range s.Events {
-			whole, record := encode(e)
-			j.appended++
-			j.pending = append(j.pending, entry{n: j.appended, event: whole, record: record})
-		}
-	}
-	j.publishedAt = j.appended // nobody hears of them again
-	if len(j.pending) == 0 {
-		return nil
-	}
-	j.writeWake <- struct{}{}
-	return func() {
-		if err := j.Sync(context.Background()); err != nil {
-			j.cfg.Log.Warn("journal: open stories not carried on, the old segments stay", "error", err)
-			return
-		}
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		for key := range carried {
-			in := j.spans[key]
-			if from := slices.IndexFunc(in, func(n uint64) bool { return n > last }); from > 0 {
-				j.spans[key] = in[from:]
-			}
-		}
-	}
+		return true
+	})
 }
 
 // collector gathers the open stories while segments are read at start.
@@ -125,18 +96,22 @@ func (c collector) add(e Event) {
 		s = &Story{Tenant: e.Tenant, Kind: e.Kind, ID: e.ID}
 		c[key] = s
 	}
-	if e.Restated {
-		s.Events = s.Events[:0]
-	}
 	s.Events = append(s.Events, e)
 }
 
-// stories returns what was gathered: within a story by number and each once, the stories by their first event's time.
+// stories returns what was gathered: within a story by number from the last that restated it on, each once, because a story that was
+// carried on stands in two places; the stories by their first event's time.
 func (c collector) stories() []Story {
 	out := make([]Story, 0, len(c))
 	for _, s := range c {
 		slices.SortStableFunc(s.Events, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
 		s.Events = slices.CompactFunc(s.Events, func(a, b Event) bool { return a.Seq == b.Seq })
+		for i, e := range slices.Backward(s.Events) {
+			if e.Restated {
+				s.Events = s.Events[i:]
+				break
+			}
+		}
 		out = append(out, *s)
 	}
 	slices.SortFunc(out, func(a, b Story) int {

@@ -38,6 +38,9 @@ func (j *Journal) publish(upTo uint64) {
 		e := j.unpublished[0]
 		j.unpublished = j.unpublished[1:]
 		j.publishedAt++
+		if e.Kind == "" {
+			continue
+		}
 		for s := range j.subscribers {
 			select {
 			case s.ch <- e:

@@ -136,7 +136,7 @@ func (j *Journal) settle(out *output, entries []entry) {
 	for _, e := range entries {
 		at := Cursor{Segment: out.number, Offset: out.size}
 		out.size += int64(len(e.record))
-		j.note(e.event, out.number)
+		j.note(e.event, at, int64(len(e.record)), e.copied)
 		j.recent.add(e.event, at, Cursor{Segment: out.number, Offset: out.size})
 	}
 	j.behind += len(entries)
@@ -157,8 +157,13 @@ func (j *Journal) settle(out *output, entries []entry) {
 
 // retire ends the current segment; the sync loop syncs and closes it. Under mu.
 func (j *Journal) retire() {
-	if j.disk.current != nil {
-		j.disk.retired = append(j.disk.retired, j.disk.current)
+	if out := j.disk.current; out != nil {
+		for i := range j.disk.segments {
+			if j.disk.segments[i].number == out.number {
+				j.disk.segments[i].bytes = out.size
+			}
+		}
+		j.disk.retired = append(j.disk.retired, out)
 		j.disk.current = nil
 		j.announce()
 	}
