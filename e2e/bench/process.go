@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"holdfast/deploy/servers"
 	"holdfast/e2e/bench/serve"
 )
@@ -27,8 +29,7 @@ const (
 	readyIn  = 60 * time.Second
 	stopIn   = 20 * time.Second
 	askIn    = 15 * time.Second
-	clockHz  = 100 // of /proc/PID/stat, on every Linux that Go runs on
-	profileS = 5   // seconds
+	profileS = 5 // seconds
 )
 
 // process is a server on the server's core, or, without cmd, somebody else's of whom only the address is known.
@@ -159,34 +160,31 @@ func (p *process) goroutines(ctx context.Context) (int, error) {
 
 // cpu is what the process has used so far, all threads.
 func (p *process) cpu() (time.Duration, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	running, err := procfs.NewProc(p.cmd.Process.Pid)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("the server's processor time: %w", err)
 	}
-	_, after, _ := strings.Cut(string(raw), ") ")
-	fields := strings.Fields(after)
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/PID/stat is short")
+	stat, err := running.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("the server's processor time: %w", err)
 	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / clockHz, errors.Join(err, err2)
+	return seconds(stat.CPUTime()), nil
 }
 
 // resident is the process's memory in bytes, without the pages of its program.
 func (p *process) resident() (float64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	running, err := procfs.NewProc(p.cmd.Process.Pid)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("the server's memory: %w", err)
 	}
-	fields := strings.Fields(string(raw))
-	if len(fields) < 3 {
-		return 0, errors.New("/proc/PID/statm is short")
+	pages, err := running.Statm()
+	if err != nil {
+		return 0, fmt.Errorf("the server's memory: %w", err)
 	}
-	pages, err := strconv.ParseFloat(fields[1], 64)
-	shared, err2 := strconv.ParseFloat(fields[2], 64)
-	return (pages - shared) * float64(os.Getpagesize()), errors.Join(err, err2)
+	return float64(pages.Resident-pages.Shared) * float64(os.Getpagesize()), nil
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // share is who kept the server's core busy for a while, 1 being all of it.
 type share struct {
@@ -226,29 +224,19 @@ func (p *process) load(fn func() error) (share, error) {
 
 // coreBusy is how long the server's core has worked since the machine started, for whomever.
 func coreBusy() (time.Duration, error) {
-	raw, err := os.ReadFile("/proc/stat")
+	machine, err := procfs.NewDefaultFS()
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("the server's core: %w", err)
 	}
-	for line := range strings.Lines(string(raw)) {
-		fields := strings.Fields(line)
-		if len(fields) < 9 || fields[0] != "cpu"+strconv.Itoa(serverCore) {
-			continue
-		}
-		var ticks int64
-		for i, f := range fields[1:9] { // user nice system idle iowait irq softirq steal
-			if i == 3 || i == 4 {
-				continue
-			}
-			n, err := strconv.ParseInt(f, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("/proc/stat: %w", err)
-			}
-			ticks += n
-		}
-		return time.Duration(ticks) * time.Second / clockHz, nil
+	stat, err := machine.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("the server's core: %w", err)
 	}
-	return 0, errors.New("/proc/stat does not name the server's core")
+	core, known := stat.CPU[serverCore]
+	if !known {
+		return 0, errors.New("the machine does not name the server's core")
+	}
+	return seconds(core.User + core.Nice + core.System + core.IRQ + core.SoftIRQ + core.Steal), nil
 }
 
 // record takes a profile of the process into the folder for profiles; wait ends it.

@@ -123,7 +123,7 @@ func (h *heavy) caller(seed uint64) {
 		case c.Later:
 			h.pass(c.After)
 		}
-		h.l.Tell(e, told(c), harness.Speech(said))
+		h.l.Tell(e, told(c), said)
 	}
 }
 

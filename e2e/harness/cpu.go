@@ -2,41 +2,34 @@ package harness
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
-
-// clockHz is of /proc/PID/stat, on every Linux that Go runs on.
-const clockHz = 100
 
 // CPU is the processor time that the node has taken so far, in all its lives.
 func (n *Node) CPU() time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.process.Pid))
-	_, after, _ := strings.Cut(string(raw), ") ")
-	fields := strings.Fields(after)
 	select {
 	case <-n.ended:
 		return n.spent
 	default:
 	}
-	if err != nil || len(fields) < 13 || fields[0] == "Z" {
+	process, err := procfs.NewProc(n.process.Pid)
+	if err != nil {
+		return n.spent // it ends in this moment
+	}
+	stat, err := process.Stat()
+	if err != nil || stat.State == "Z" { // a dead process's time is in spent
 		return n.spent
 	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err != nil || err2 != nil {
-		return n.spent
-	}
-	return n.spent + time.Duration(user+system)*time.Second/clockHz
+	return n.spent + time.Duration(stat.CPUTime()*float64(time.Second))
 }
 
 // Apart leaves the machine's first core to a node until the end of the test: this process, and what it starts from now on, keeps to

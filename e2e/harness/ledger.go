@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/e2e/bench/load"
 	"holdfast/e2e/carrier"
 	"holdfast/media"
 )
@@ -105,14 +106,8 @@ func (l *Ledger) Try(node, to string, change ...func(*carrier.Options)) (*Entry,
 	return e, nil
 }
 
-// Speech is what a caller said into a message: when, and how many frames.
-type Speech struct {
-	From, To time.Time
-	Frames   int
-}
-
 // Tell enters a call that is over, of a caller with other means than a [carrier.Call]. It has a number of its own.
-func (l *Ledger) Tell(e *Entry, knows carrier.Result, said Speech) {
+func (l *Ledger) Tell(e *Entry, knows carrier.Result, said load.Speech) {
 	e.told, e.from, e.to, e.frames = knows, said.From, said.To, said.Frames
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"holdfast/media"
 )
@@ -17,8 +18,9 @@ const (
 // and the making of a file later: no time on a node at rest, half a sentence on one that has just been started and is rung by
 // everybody at once.
 type preroll struct {
+	rolls atomic.Bool
+
 	mu      sync.Mutex
-	rolls   bool
 	frames  []media.Frame
 	payload []byte // of frames, copied
 	to      media.Sink
@@ -26,12 +28,15 @@ type preroll struct {
 
 // Audio implements media.Sink.
 func (p *preroll) Audio(f media.Frame) {
+	if !p.rolls.Load() {
+		return // the announcement is still playing
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.to != nil:
 		p.to.Audio(f)
-	case p.rolls && len(p.frames) < prerollMost:
+	case len(p.frames) < prerollMost:
 		at := len(p.payload)
 		p.payload = append(p.payload, f.Payload...)
 		f.Payload = p.payload[at:len(p.payload):len(p.payload)]
@@ -43,9 +48,9 @@ func (p *preroll) Audio(f media.Frame) {
 func (p *preroll) roll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rolls = true
 	p.frames = make([]media.Frame, 0, prerollRoom)
 	p.payload = make([]byte, 0, prerollRoom*media.FrameBytes)
+	p.rolls.Store(true)
 }
 
 // handOver gives what was kept, and what is still to come, to a recorder.
@@ -56,4 +61,5 @@ func (p *preroll) handOver(to media.Sink) {
 		to.Audio(f)
 	}
 	p.frames, p.payload, p.to = nil, nil, to
+	p.rolls.Store(true) // whatever became of the beep
 }

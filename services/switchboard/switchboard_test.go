@@ -170,13 +170,14 @@ func TestACallerWhoJustHangsUpHasLeftTheMessage(t *testing.T) {
 // A node that has just been started has no time to spare, and the caller begins to speak when the beep is over.
 func TestWhatIsSaidAfterTheBeepIsInTheMessageHoweverLateTheRecorderIs(t *testing.T) {
 	inHouse(t, func(h *house) {
-		h.tapes.busy = 800 * time.Millisecond
+		h.tapes.late = make(chan struct{})
 		c := h.dial(lakeside)
 		c.leg.SayTone(media.PCMU, 440, time.Second) // into the announcement
 		h.pass(2 * clipTime)
 		c.leg.SayTone(media.PCMU, 440, 2*time.Second)
 		c.leg.Leave()
-		h.pass(time.Second)
+		close(h.tapes.late)
+		h.pass(0)
 		if s := h.story(c); s.Result != call.Voicemail || s.Message.DurationMS != 2000 {
 			t.Fatalf("%s %+v", s.Result, s.Message)
 		}
