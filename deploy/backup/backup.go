@@ -46,7 +46,7 @@ func Make(ctx context.Context, s Source, into string, now time.Time) (string, *M
 
 func fill(ctx context.Context, s Source, folder string, now time.Time) (*Manifest, error) {
 	m := &Manifest{Version: manifestVersion, Build: s.Build, MadeAt: now.UTC()}
-	journal, err := copyFiles(s.Data, filepath.Join(folder, filesFolder), func(first string) bool { return first == spool })
+	journal, err := copySpool(s.Data, filepath.Join(folder, filesFolder))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func fill(ctx context.Context, s Source, folder string, now time.Time) (*Manifes
 	if m.Tables, err = dump(ctx, urls.Worker, filepath.Join(folder, tablesFolder)); err != nil {
 		return nil, err
 	}
-	rest, err := copyFiles(s.Data, filepath.Join(folder, filesFolder), func(first string) bool { return first != spool })
+	rest, err := copyRest(s.Data, filepath.Join(folder, filesFolder))
 	if err != nil {
 		return nil, err
 	}

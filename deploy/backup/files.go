@@ -19,12 +19,80 @@ const spool = "spool"
 // left are the folders of a data folder that are not kept: the private servers' own, and what runs now.
 var left = []string{"postgres", "redis", "run"}
 
-// copyFiles copies the regular files of a data folder whose first folder is wanted.
-func copyFiles(data, folder string, wanted func(first string) bool) ([]File, error) {
+// spoolTries is how often the journal's folder is listed until nothing of it went before it was opened.
+const spoolTries = 100
+
+// copySpool copies the journal as it is at one moment: while one segment is copied, open stories may move from another to a new one.
+func copySpool(data, folder string) ([]File, error) {
+	paths, opened, err := openSpool(data)
+	for try := 1; errors.Is(err, fs.ErrNotExist) && try < spoolTries; try++ {
+		paths, opened, err = openSpool(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("copy the journal: %w", err)
+	}
+	defer closeAll(opened)
 	var kept []File
-	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+	for i, path := range paths {
+		f, err := copyOpen(opened[i], filepath.Join(folder, path))
+		if err != nil {
+			return nil, fmt.Errorf("copy the journal: %w", err)
+		}
+		f.Path = filepath.ToSlash(path)
+		kept = append(kept, f)
+	}
+	return kept, nil
+}
+
+// openSpool opens all files of the journal, which are then there to be read though they go. It returns fs.ErrNotExist where one went
+// before.
+func openSpool(data string) (paths []string, opened []*os.File, err error) {
+	if paths, err = pathsOf(data, func(first string) bool { return first == spool }); err != nil {
+		return nil, nil, err
+	}
+	for _, path := range paths {
+		f, err := os.Open(filepath.Join(data, path))
+		if err != nil {
+			closeAll(opened)
+			return nil, nil, err
+		}
+		opened = append(opened, f)
+	}
+	return paths, opened, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close() // only read
+	}
+}
+
+// copyRest copies the regular files of a data folder that are not the journal's.
+func copyRest(data, folder string) ([]File, error) {
+	paths, err := pathsOf(data, func(first string) bool { return first != spool })
+	if err != nil {
+		return nil, err
+	}
+	var kept []File
+	for _, path := range paths {
+		f, err := copyFile(filepath.Join(data, path), filepath.Join(folder, path))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // it went while we looked: a segment that was shipped, a mail that was sent
+			continue // it went while we looked: a mail that was sent
+		}
+		if err != nil {
+			return nil, fmt.Errorf("copy files: %w", err)
+		}
+		f.Path = filepath.ToSlash(path)
+		kept = append(kept, f)
+	}
+	return kept, nil
+}
+
+// pathsOf returns the regular files of a data folder whose first folder is wanted, by their paths in it.
+func pathsOf(data string, wanted func(first string) bool) (paths []string, err error) {
+	err = filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
 		if err != nil {
 			return err
@@ -40,21 +108,15 @@ func copyFiles(data, folder string, wanted func(first string) bool) ([]File, err
 			}
 			return nil
 		}
-		if !entry.Type().IsRegular() {
-			return nil
+		if entry.Type().IsRegular() {
+			paths = append(paths, inside)
 		}
-		f, err := copyFile(path, filepath.Join(folder, inside))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		f.Path = filepath.ToSlash(inside)
-		kept = append(kept, f)
-		return err
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("copy files: %w", err)
+		return nil, fmt.Errorf("list files: %w", err)
 	}
-	return kept, nil
+	return paths, nil
 }
 
 // copyFile copies what a file holds now, with its mode, makes it durable, and hashes what was copied.
@@ -64,6 +126,11 @@ func copyFile(from, to string) (File, error) {
 		return File{}, err
 	}
 	defer func() { _ = in.Close() }() // only read
+	return copyOpen(in, to)
+}
+
+// copyOpen is copyFile of a file that is open.
+func copyOpen(in *os.File, to string) (File, error) {
 	info, err := in.Stat()
 	if err != nil {
 		return File{}, err

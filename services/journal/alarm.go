@@ -74,6 +74,7 @@ func (j *Journal) Raise(tenant tenants.TenantID, key, text string, severity Seve
 	key, text = clean(key, alarmKeyBytes), clean(text, alarmTextBytes)
 	now := j.cfg.Now()
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	k := alarmKey{tenant, key}
 	a := j.alarms[k]
 	if a == nil {
@@ -82,13 +83,9 @@ func (j *Journal) Raise(tenant tenants.TenantID, key, text string, severity Seve
 	}
 	a.Count++
 	a.Last, a.Text, a.Severity = now, text, severity
-	if !a.told.IsZero() && now.Sub(a.told) < retell {
-		j.mu.Unlock()
-		return
+	if a.told.IsZero() || now.Sub(a.told) >= retell {
+		j.tell(a, TypeRaised, now)
 	}
-	e := j.tell(a, TypeRaised, now)
-	j.mu.Unlock()
-	j.accept(e)
 }
 
 // Clear ends the alarm. It does nothing when it is not open.
@@ -96,17 +93,12 @@ func (j *Journal) Clear(tenant tenants.TenantID, key string) {
 	key = clean(key, alarmKeyBytes)
 	now := j.cfg.Now()
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	k := alarmKey{tenant, key}
-	a := j.alarms[k]
-	if a == nil {
-		j.mu.Unlock()
-		return
+	if a := j.alarms[k]; a != nil {
+		delete(j.alarms, k)
+		j.tell(a, TypeCleared, now)
 	}
-	delete(j.alarms, k)
-	e := j.tell(a, TypeCleared, now)
-	e.Final = true
-	j.mu.Unlock()
-	j.accept(e)
 }
 
 // Alarms returns the tenant's open alarms raised on this node, oldest first.
@@ -123,13 +115,16 @@ func (j *Journal) Alarms(tenant tenants.TenantID) []OpenAlarm {
 	return out
 }
 
-// tell returns the alarm's next event. Under mu. An alarm's key opens again and again for years, so that its numbers are taken
-// from the clock, in microseconds: they rise, and none is used twice.
-func (j *Journal) tell(a *OpenAlarm, kind string, now time.Time) Event {
+// tell queues the alarm's next event, under mu, so that its place on the disk is in order with its number. An alarm's key opens again
+// and again for years, so that its numbers are taken from the clock, in microseconds: they rise, and none is used twice.
+func (j *Journal) tell(a *OpenAlarm, kind string, now time.Time) {
 	j.alarmSeq = max(j.alarmSeq+1, uint64(max(now.UnixMicro(), 1)))
 	a.told = now
 	data, _ := json.Marshal(a.AlarmData)
-	return Event{Tenant: a.Tenant, Kind: Alarm, ID: a.Key, Seq: j.alarmSeq, At: now, Node: a.Node, Type: kind, Restated: true, Data: data}
+	j.queue(encode(Event{
+		Tenant: a.Tenant, Kind: Alarm, ID: a.Key, Seq: j.alarmSeq, At: now, Node: a.Node,
+		Type: kind, Final: kind == TypeCleared, Restated: true, Data: data,
+	}))
 }
 
 // restoreAlarms opens again the alarms that were open when an earlier process ended.
@@ -140,7 +135,6 @@ func (j *Journal) restoreAlarms() {
 		}
 		last := s.Events[len(s.Events)-1]
 		a := &OpenAlarm{Tenant: s.Tenant, Key: s.ID, Node: last.Node, Last: last.At, told: last.At}
-		j.alarmSeq = max(j.alarmSeq, last.Seq)
 		if json.Unmarshal(last.Data, &a.AlarmData) != nil || a.Since.IsZero() {
 			a.Since = s.Events[0].At
 		}

@@ -78,3 +78,33 @@ func TestAnAlarmIsToldOnceWhileItIsOpenAndItsNumbersAreNeverUsedAgain(t *testing
 		t.Errorf("a number was used twice: %v", seqs)
 	}
 }
+
+// Whoever raises and whoever ends an alarm at the same time: at the next start it is as the last number says.
+func TestAnAlarmsEventsStandInTheOrderOfTheirNumbers(t *testing.T) {
+	t.Parallel()
+	j := open(t, Config{Dir: t.TempDir()})
+	var both sync.WaitGroup
+	for range 4 {
+		both.Go(func() {
+			for range 200 {
+				j.Raise("harbor", "recording_disk", "text", Warning)
+				j.Clear("harbor", "recording_disk")
+			}
+		})
+	}
+	both.Wait()
+	synced(t, j)
+	last := uint64(0)
+	for _, e := range replay(t, j) {
+		if e.Tenant != "harbor" {
+			continue
+		}
+		if e.Seq <= last {
+			t.Fatalf("%d stands behind %d", e.Seq, last)
+		}
+		last = e.Seq
+	}
+	if last == 0 {
+		t.Error("nothing was told")
+	}
+}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -21,15 +22,16 @@ type carried struct {
 // first: when the copies are on the disk for good, the segments are needed no more. Otherwise a duty of eight hours would keep what
 // everybody wrote in these eight hours, and the next start would read all of it before it answers anybody. What is shipped again is
 // stored once. Only the shipper calls it, who alone removes segments.
-func (j *Journal) carry(before uint64) {
-	stories := j.oldest(before)
-	for i := range stories {
-		if err := j.reread(&stories[i]); err != nil {
-			j.cfg.Log.Warn("journal: open stories are not carried on, their segments stay", "error", err)
-			return
+func (j *Journal) carry(ctx context.Context, before uint64) {
+	var stories []carried
+	for _, s := range j.oldest(before) {
+		if segment, err := j.reread(&s); err != nil {
+			j.unreadable(segment, err)
+			continue
 		}
+		stories = append(stories, s)
 	}
-	if stories = j.write(stories); len(stories) == 0 || j.Sync(context.Background()) != nil {
+	if stories = j.write(stories); len(stories) == 0 || j.Sync(ctx) != nil {
 		return // the originals are there
 	}
 	j.mu.Lock()
@@ -41,60 +43,52 @@ func (j *Journal) carry(before uint64) {
 	}
 }
 
-// oldest returns open stories with their places before a segment, up to carryBytes of them, those that began first.
+// oldest returns open stories with their places before a segment, about carryBytes of them, those that began first.
 func (j *Journal) oldest(before uint64) []carried {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var stories []carried
-	first := map[storyKey]Cursor{}
+	moves := func(p place) bool { return p.at.Segment < before && !j.disk.unreadable[p.at.Segment] }
+	type story struct {
+		key   storyKey
+		began place
+	}
+	var open []story
 	for key, places := range j.places {
-		s := carried{key: key, places: map[place]bool{}}
-		for _, p := range places {
-			if p.at.Segment < before {
-				s.places[p] = true
-			}
-		}
-		if len(s.places) > 0 {
-			first[key] = places[0].at
-			stories = append(stories, s)
+		if i := slices.IndexFunc(places, moves); i >= 0 { // they are in the order of the disk
+			open = append(open, story{key, places[i]})
 		}
 	}
-	slices.SortFunc(stories, func(a, b carried) int {
-		if first[a.key].after(first[b.key]) {
-			return 1
-		}
-		return -1
+	slices.SortFunc(open, func(a, b story) int {
+		return cmp.Or(cmp.Compare(a.began.at.Segment, b.began.at.Segment), cmp.Compare(a.began.at.Offset, b.began.at.Offset))
 	})
-	bytes := int64(0)
-	for i, s := range stories {
-		if bytes > carryBytes {
-			return stories[:i]
+	var stories []carried
+	for bytes := int64(0); len(open) > 0 && bytes <= carryBytes; open = open[1:] {
+		s := carried{key: open[0].key, places: map[place]bool{}}
+		for _, p := range j.places[s.key] {
+			if moves(p) {
+				s.places[p] = true
+				bytes += p.bytes
+			}
 		}
-		for p := range s.places {
-			bytes += p.bytes
-		}
+		stories = append(stories, s)
 	}
 	return stories
 }
 
-// reread reads what a story has in its places. What is damaged there is as lost as it would be at the next start.
-func (j *Journal) reread(s *carried) error {
+// reread reads what a story has in its places, each event once and none that a later one restates. What is damaged there is as lost as
+// it would be at the next start. An error is of the segment that it returns.
+func (j *Journal) reread(s *carried) (segment uint64, err error) {
 	for p := range s.places {
 		record, err := readAt(segmentPath(j.cfg.Dir, p.at.Segment), p)
 		if err != nil {
-			return err
+			return p.at.Segment, err
 		}
 		if e, _, ok := sound(record); ok && keyOf(e) == s.key {
 			s.events = append(s.events, entry{event: e, record: record, copied: true})
 		}
 	}
-	slices.SortFunc(s.events, func(a, b entry) int {
-		if a.event.Seq < b.event.Seq {
-			return -1
-		}
-		return 1
-	})
-	return nil
+	s.events = inOrder(s.events, func(e entry) Event { return e.event })
+	return 0, nil
 }
 
 // readAt reads the record in a place of a segment.
@@ -111,8 +105,23 @@ func readAt(path string, p place) ([]byte, error) {
 	return record, nil
 }
 
-// write queues the copies for the spool and returns the stories that it did so for: not those that ended meanwhile, on the disk or on
-// the way there, which a copy behind their end would open again.
+// unreadable leaves a segment alone until the next start, which takes what can still be read of it. What else is in the spool is
+// carried on all the same.
+func (j *Journal) unreadable(number uint64, err error) {
+	j.mu.Lock()
+	known := j.disk.unreadable[number]
+	j.disk.unreadable[number] = true
+	j.mu.Unlock()
+	if known {
+		return
+	}
+	p := j.setAside(segment{number: number, path: segmentPath(j.cfg.Dir, number)}, os.Link, fmt.Sprintf("cannot be read (%v); open stories have events in it", err))
+	j.cfg.Log.Error("journal: damage", "key", p.key, "error", p.text)
+	j.Raise(platform, p.key, p.text, Critical)
+}
+
+// write queues the copies for the spool and returns the stories that it did so for: not those that went on from there meanwhile. One
+// that has ended, on the disk or on the way there, a copy behind its end would open again.
 func (j *Journal) write(stories []carried) []carried {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -126,8 +135,13 @@ func (j *Journal) write(stories []carried) []carried {
 		}
 	}
 	stories = slices.DeleteFunc(stories, func(s carried) bool {
-		_, open := j.places[s.key]
-		return !open || over[s.key]
+		there := 0
+		for _, p := range j.places[s.key] {
+			if s.places[p] {
+				there++
+			}
+		}
+		return over[s.key] || there < len(s.places)
 	})
 	for _, s := range stories {
 		for _, e := range s.events {

@@ -26,8 +26,8 @@
 //
 // What cannot be read is passed over up to the next sound record. At start a torn tail is cut off; a file whose header
 // is not ours is renamed to .bad; a file damaged in its middle is linked to .bad and its sound records are used. Each
-// of these raises an alarm, and the start goes on. A segment is removed when it has been shipped and no story that is
-// still open has an event in it, so that the stories a crash cut off can always be told again: [Journal.OpenStories]. Open
-// stories in old segments are written once more at the end, where the rest of these segments outweighs them: what a start
-// has to read is in proportion to what is open.
+// of these raises an alarm, and the start goes on. The oldest segment is removed when it has been shipped and no story
+// that is still open has an event in it, so that the stories a crash cut off can always be told again: [Journal.OpenStories].
+// Open stories in old segments are written once more at the end, where the rest of these segments outweighs them: what a
+// start has to read is in proportion to what is open.
 package journal

@@ -223,3 +223,28 @@ func TestWhenMemoryIsFullTooSyncTellsTheTruth(t *testing.T) {
 	full.Store(false)
 	eventually(t, "it recovers", func() bool { return j.Sync(t.Context()) == nil })
 }
+
+// On a busy node something new is on its way whenever a sync ends.
+func TestADiskThatRecoversIsTrustedAgainThoughTheNodeNeverRests(t *testing.T) {
+	t.Parallel()
+	var j atomic.Pointer[Journal]
+	var syncs, seq atomic.Int64
+	var idle atomic.Bool
+	files := faulty{onSync: func() error {
+		if j := j.Load(); j != nil && !idle.Load() {
+			j.accept(event("busy", uint64(seq.Add(1))))
+		}
+		if syncs.Add(1) == 1 {
+			return syscall.EIO
+		}
+		return nil
+	}}
+	j.Store(open(t, Config{Dir: t.TempDir(), Files: files.open}))
+	j.Load().Append(event("a", 1))
+	eventually(t, "the disk fails", func() bool { return alarmed(j.Load(), AlarmDisk) })
+	eventually(t, "it is trusted again", func() bool { return !alarmed(j.Load(), AlarmDisk) })
+	if err := j.Load().Sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+	idle.Store(true)
+}

@@ -86,9 +86,10 @@ type Journal struct {
 	unpublished []Event       // not given to subscribers yet; one without a kind is given to nobody
 	publishedAt uint64        // entries up to here were given to subscribers
 	failing     error         // why the disk does not take events; nil: it does
+	failedAt    uint64        // the number of the last entry when it last failed
 	stalled     bool          // an Append gave up waiting
 	dropped     uint64        // events lost because memory was full as well
-	lostAt      uint64        // the number of the last one; 0 again once everything else is on disk
+	lostAt      uint64        // the number of the last one; 0 again once everything before it is on disk
 	stopping    bool
 	alarmed     bool // the disk's alarm is open, perhaps since an earlier process
 	stallTimer  *time.Timer
@@ -97,6 +98,7 @@ type Journal struct {
 	recent      recent
 	places      map[storyKey][]place // of the events of each open story
 	live        map[uint64]int64     // bytes of them in each segment
+	copied      Cursor               // where the last of them stands that was carried on
 	cursor      Cursor
 	behind      int
 	subscribers map[*subscriber]struct{}
@@ -142,6 +144,7 @@ func prepare(cfg Config) *Journal {
 		closed:      make(chan struct{}),
 		places:      map[storyKey][]place{},
 		live:        map[uint64]int64{},
+		disk:        disk{unreadable: map[uint64]bool{}},
 		subscribers: map[*subscriber]struct{}{},
 		alarms:      map[alarmKey]*OpenAlarm{},
 		writeWake:   make(chan struct{}, 1),
@@ -212,9 +215,13 @@ func (j *Journal) accept(e Event) (uint64, bool) {
 		e.Data = json.RawMessage("{}")
 	}
 	e, record := encode(e)
-
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.queue(e, record)
+}
+
+// queue is the last part of accept. Under mu.
+func (j *Journal) queue(e Event, record []byte) (uint64, bool) {
 	j.unpublished = append(j.unpublished, e)
 	healthy := j.failing == nil && !j.stalled
 	if !healthy {

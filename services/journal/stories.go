@@ -55,6 +55,9 @@ type place struct {
 func (j *Journal) note(e Event, at Cursor, bytes int64, copied bool) {
 	key := keyOf(e)
 	_, open := j.places[key]
+	if copied {
+		j.copied = at
+	}
 	switch {
 	case ends(e):
 		j.release(key, func(place) bool { return true })
@@ -83,39 +86,54 @@ func (j *Journal) release(key storyKey, which func(place) bool) {
 }
 
 // collector gathers the open stories while segments are read at start.
-type collector map[storyKey]*Story
-
-func (c collector) add(e Event) {
-	key := keyOf(e)
-	if ends(e) {
-		delete(c, key)
-		return
-	}
-	s := c[key]
-	if s == nil {
-		s = &Story{Tenant: e.Tenant, Kind: e.Kind, ID: e.ID}
-		c[key] = s
-	}
-	s.Events = append(s.Events, e)
+type collector struct {
+	open map[storyKey]*Story
+	over map[storyKey]uint64 // the numbers with which stories ended
 }
 
-// stories returns what was gathered: within a story by number from the last that restated it on, each once, because a story that was
-// carried on stands in two places; the stories by their first event's time.
+// add takes the next event on the disk. It returns false for one of a story that has ended with a higher number: it was written
+// twice, because a sync failed, and the process died before it had written the end twice, too.
+func (c collector) add(e Event) bool {
+	key := keyOf(e)
+	if over, ok := c.over[key]; ok && e.Seq <= over {
+		return false
+	}
+	if ends(e) {
+		c.over[key] = e.Seq
+		delete(c.open, key)
+		return true
+	}
+	s := c.open[key]
+	if s == nil {
+		s = &Story{Tenant: e.Tenant, Kind: e.Kind, ID: e.ID}
+		c.open[key] = s
+	}
+	s.Events = append(s.Events, e)
+	return true
+}
+
+// stories returns what was gathered, by the time of each one's first event.
 func (c collector) stories() []Story {
-	out := make([]Story, 0, len(c))
-	for _, s := range c {
-		slices.SortStableFunc(s.Events, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
-		s.Events = slices.CompactFunc(s.Events, func(a, b Event) bool { return a.Seq == b.Seq })
-		for i, e := range slices.Backward(s.Events) {
-			if e.Restated {
-				s.Events = s.Events[i:]
-				break
-			}
-		}
+	out := make([]Story, 0, len(c.open))
+	for _, s := range c.open {
+		s.Events = inOrder(s.Events, func(e Event) Event { return e })
 		out = append(out, *s)
 	}
 	slices.SortFunc(out, func(a, b Story) int {
 		return cmp.Or(a.Events[0].At.Compare(b.Events[0].At), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Kind, b.Kind))
 	})
 	return out
+}
+
+// inOrder returns a story's events by number, from the last that restates it on, each once: a story that was carried on stands in two
+// places.
+func inOrder[E any](events []E, of func(E) Event) []E {
+	slices.SortStableFunc(events, func(a, b E) int { return cmp.Compare(of(a).Seq, of(b).Seq) })
+	events = slices.CompactFunc(events, func(a, b E) bool { return of(a).Seq == of(b).Seq })
+	for i, e := range slices.Backward(events) {
+		if of(e).Restated {
+			return events[i:]
+		}
+	}
+	return events
 }

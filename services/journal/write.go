@@ -31,6 +31,8 @@ type disk struct {
 	retired  []*output
 	segments []segment // all there are, in order, the current one last
 	next     uint64
+
+	unreadable map[uint64]bool // numbers of segments that an open story could not be read from
 }
 
 // writeLoop is the one goroutine that writes to the spool.
@@ -215,7 +217,7 @@ func errShort(n int) error {
 func (j *Journal) fail(err error) {
 	j.mu.Lock()
 	first := !j.alarmed
-	j.failing, j.alarmed = err, true
+	j.failing, j.failedAt, j.alarmed = err, j.appended, true
 	j.publish(j.appended)
 	j.announce()
 	j.mu.Unlock()
@@ -344,7 +346,8 @@ func (j *Journal) distrust() {
 	j.announce()
 }
 
-// synced notes that work was secured, and ends the disk's alarm when nothing is left behind.
+// synced notes that work was secured, and ends the disk's alarm when nothing is left behind of what there was when it failed. On a busy
+// node something newer is always on its way.
 func (j *Journal) synced(work syncWork) {
 	j.mu.Lock()
 	n := 0
@@ -354,9 +357,9 @@ func (j *Journal) synced(work syncWork) {
 	if j.unsynced = j.unsynced[n:]; len(j.unsynced) == 0 {
 		j.unsynced = nil
 	}
-	whole := len(j.pending) == 0 && len(j.unsynced) == 0
-	ended := whole && j.alarmed
-	if whole {
+	fit := !j.stalled && j.syncedTo() >= max(j.failedAt, j.lostAt)
+	ended := fit && j.alarmed
+	if fit {
 		j.failing, j.lostAt, j.alarmed = nil, 0, false
 	}
 	j.announce()

@@ -20,6 +20,7 @@ import (
 
 // Tape is the journal of this node, as a Herald reads it. services/journal has it.
 type Tape interface {
+	OpenStories() []journal.Story
 	Subscribe(buffer int) (events <-chan journal.Event, cancel func())
 	Replay(from journal.Cursor, fn func(journal.Event) error) error
 	Raise(tenant tenants.TenantID, key, text string, severity journal.Severity)
@@ -93,6 +94,13 @@ func NewHerald(cfg HeraldConfig) *Herald {
 // ships the journal: what is shipped may leave the disk.
 func (h *Herald) Start() {
 	events, cancel := h.cfg.Journal.Subscribe(heraldBuffer)
+	h.guarded(func() {
+		for _, s := range h.cfg.Journal.OpenStories() { // in their order, which those that were carried on do not have on the disk
+			for _, e := range s.Events {
+				h.hear(e)
+			}
+		}
+	})
 	h.guarded(h.read)
 	h.wait.Go(func() {
 		for {

@@ -147,6 +147,37 @@ func TestEveryoneWhoWantsToKnowIsToldOfAMessageOnceAndAfterACrashToo(t *testing.
 	}
 }
 
+// A call that was carried on has older events behind newer ones on the disk, when its node dies.
+func TestAMessageOfACallThatWasCarriedOnIsTold(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "spool")
+	events := left("duna", "kovacs", "c1", time.Now())
+	begin, end := events[0], events[1]
+	later := begin // one that says nothing new
+	later.Seq, later.Type, later.Data, end.Seq = 2, "hint", []byte(`{"type":"hint"}`), 3
+	for _, run := range [][]journal.Event{{later, begin}, {end}} {
+		j, err := journal.Open(journal.Config{Dir: dir, Node: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range run {
+			j.Append(e)
+		}
+		if len(run) == 1 {
+			c := newCrier()
+			h := NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: c, PublicURL: "https://answer.example"})
+			h.Start()
+			if n := c.next(t); n.Key != "v-c1" {
+				t.Errorf("told was %+v", n)
+			}
+			h.Stop()
+		}
+		if err := j.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWhatTheOutboxDoesNotTakeIsOfferedAgain(t *testing.T) {
 	t.Parallel()
 	c := newCrier()
