@@ -256,13 +256,13 @@ func (c *trunkList) Run() error {
 func (c *trunkRemove) Run() error {
 	return c.as(func(do request) error {
 		was, err := trunkNamed(do, c.Name)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case was == nil:
-			return fmt.Errorf("there is no trunk %s", c.Name)
 		}
-		c.match = `"` + was.Revision + `"`
+		c.match = `"none"` // the node that was asked may know of it a moment later than the database
+		if was != nil {
+			c.match = `"` + was.Revision + `"`
+		}
 		return overtaken(do(http.MethodDelete, "/trunks/"+url.PathEscape(c.Name), nil, nil), "trunk "+c.Name, "trunk list")
 	})
 }

@@ -116,6 +116,9 @@ func TestATrunkThatAnotherChangedMeanwhileIsLeftAlone(t *testing.T) {
 		switch {
 		case r.Method == http.MethodGet:
 			_, _ = io.WriteString(w, `{"items":[{"name":"carrier-a","revision":"as read","signal":["192.0.2.1/32"]}]}`)
+		case strings.HasSuffix(r.URL.Path, "/carrier-b"):
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"title":"There is no such trunk.","detail":"Nothing was done."}`)
 		case strings.Contains(r.URL.Path, "/trunks"):
 			asked = append(asked, r.Method+" "+r.Header.Get("If-Match"))
 			w.WriteHeader(http.StatusPreconditionFailed)
@@ -138,7 +141,7 @@ func TestATrunkThatAnotherChangedMeanwhileIsLeftAlone(t *testing.T) {
 	if want := []string{`DELETE "as read"`, `POST "as read"`}; !slices.Equal(asked, want) {
 		t.Errorf("asked for %q", asked)
 	}
-	if err := (&trunkRemove{platform: at, Name: "carrier-b"}).Run(); err == nil || err.Error() != "there is no trunk carrier-b" {
+	if err := (&trunkRemove{platform: at, Name: "carrier-b"}).Run(); err == nil || err.Error() != "There is no such trunk: Nothing was done." {
 		t.Errorf("of nobody: %v", err)
 	}
 }

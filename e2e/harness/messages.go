@@ -61,7 +61,8 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 	}
 	heard, foreign := tone(samples, e.Tone)
 	if off := said - heard; off > missing || off < -edgeBar {
-		differ("said its tone for %v, and it can be heard for %v of %v%s", said.Round(time.Millisecond), heard, length, l.course(e, kept))
+		differ("said its tone for %v, and it can be heard for %v of %v, %s, having heard the beep %v late%s",
+			said.Round(time.Millisecond), heard, length, drawn(samples, e.Tone), e.late, l.course(e, kept))
 	}
 	if foreign > 0 && !e.Lossy {
 		differ("%v of another sound are in its voicemail", foreign)
@@ -96,6 +97,23 @@ func tone(samples []int16, hz float64) (heard, foreign time.Duration) {
 		}
 	}
 	return heard, foreign
+}
+
+// drawn shows where a tone is, a letter for each tenth of a second: T the tone, x another sound, _ none.
+func drawn(samples []int16, hz float64) string {
+	const window = media.SampleRate / 10
+	var all []byte
+	for at := 0; at+window <= len(samples); at += window {
+		switch part := samples[at : at+window]; {
+		case sound.Has(part, hz):
+			all = append(all, 'T')
+		case loud(part):
+			all = append(all, 'x')
+		default:
+			all = append(all, '_')
+		}
+	}
+	return string(all)
 }
 
 func loud(samples []int16) bool {

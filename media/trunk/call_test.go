@@ -331,10 +331,50 @@ func TestAnINVITEThatWasRecordedRingsNoSecondTime(t *testing.T) {
 		}
 		runtime.Gosched()
 	}
+	n.crowd.mu.Lock()
+	n.crowd.let = recent{} // which remembers for less long
+	n.crowd.mu.Unlock()
 	c.invite(offer("", ""))
 	p.response(sip.INVITE, 482)
-	if len(n.calls) != 0 {
-		t.Errorf("%d more calls", len(n.calls))
+	if again := n.Dropped()["again"]; len(n.calls) != 0 || again != 1 {
+		t.Errorf("%d more calls, %d known", len(n.calls), again)
+	}
+	waitFor(t, func() bool { // nobody is waited for
+		n.crowd.mu.Lock()
+		defer n.crowd.mu.Unlock()
+		return len(n.crowd.in) == 0
+	})
+}
+
+// TestAnINVITEThatWasRefusedMayComeAnew: a proxy tries its next way, or another description, with the Call-ID and the number it has.
+func TestAnINVITEThatWasRefusedMayComeAnew(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	p := n.dial(t, "udp", "127.0.0.1")
+	c := p.caller("anew")
+	refused := func(status int) {
+		t.Helper()
+		res := p.response(sip.INVITE, 488, 503)
+		for res.StatusCode != status { // copies of the one before
+			res = p.response(sip.INVITE, 488, 503)
+		}
+		c.toTag, _ = res.To().Params.Get("tag")
+		p.send(c.text("ACK", c.seq, c.branch, ""))
+		c.toTag, c.branch = "", c.branch+"-anew"
+	}
+	c.invite("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 18\r\n")
+	if _, err := n.call(t).Answer("anew"); !errors.Is(err, media.ErrNoCodec) {
+		t.Error(err)
+	}
+	refused(488)
+	c.invite(offer("", ""))
+	n.call(t).Refuse(503, "Service Unavailable")
+	refused(503)
+	c.invite(offer("", ""))
+	n.answer(t, "anew")
+	c.answered("")
+	if again := n.Dropped()["again"]; again != 0 {
+		t.Errorf("%d were taken for copies", again)
 	}
 }
 

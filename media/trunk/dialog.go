@@ -235,7 +235,7 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 		}
 		d.confirm()
 		d.s.remove(d)
-		d.s.forgetInvite(d.invite)
+		d.s.passInvite(d.invite)
 	})
 }
 

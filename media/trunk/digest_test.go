@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -239,7 +240,7 @@ func TestAnotherTrunksPeerIsHandedNoCredentials(t *testing.T) {
 			n := newNode(t)
 			p, far := n.dial(t, "udp", "127.0.0.1"), n.dial(t, "udp", c.at)
 			n.lock(p)
-			trunks := *n.trunks.Load()
+			trunks := slices.Clone(*n.trunks.Load())
 			trunks[0].Signal = []netip.Prefix{netip.MustParsePrefix(c.carrier)}
 			n.SetTrunks(append(trunks, routing.Trunk{Name: "b", Signal: []netip.Prefix{netip.MustParsePrefix(c.other)}}))
 			leg, events := n.out(t)

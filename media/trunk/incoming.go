@@ -48,7 +48,7 @@ func (in *incoming) cancel() {
 	if !in.cancelled.Swap(true) {
 		close(in.gone)
 		if in.decide() {
-			in.s.forgetInvite(in.id)
+			in.s.passInvite(in.id)
 		}
 		in.s.crowd.decided(in.req)
 	}
@@ -96,8 +96,8 @@ func (in *incoming) refuse(status int, reason string) {
 	if status == unavailable.status {
 		a.headers = unavailable.headers
 	}
+	in.s.forgetInvite(in.id) // before: what follows the refusal may be quick
 	in.s.reply(in.req, in.tx, a)
-	in.s.forgetInvite(in.id)
 }
 
 // Answer opens media and sends the 200.
@@ -125,7 +125,6 @@ func (in *incoming) Answer(callID string) (media.Leg, error) {
 	leg, err := in.answer(callID, session)
 	if err != nil {
 		session.Close()
-		in.s.forgetInvite(in.id)
 		return nil, fmt.Errorf("answer %s: %w", callID, err)
 	}
 	return leg, nil
@@ -160,6 +159,7 @@ func (in *incoming) answer(callID string, session *rtp.Session) (*dialog, error)
 	}
 	if err != nil {
 		in.s.remove(d)
+		in.s.passInvite(in.id)
 		return nil, err
 	}
 	d.learn(in.req)
@@ -169,8 +169,17 @@ func (in *incoming) answer(callID string, session *rtp.Session) (*dialog, error)
 	return d, nil
 }
 
-// forgetInvite ends what is kept of an INVITE, but for its name: a copy by another path may still be under way, or sent again later.
+// forgetInvite ends what is kept of an INVITE that was refused: nobody heard it ring. A proxy that sends it anew by another way, or
+// with a description that we can speak, has not been here.
 func (s *Server) forgetInvite(id inviteID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.invites, id)
+}
+
+// passInvite ends what is kept of an INVITE that was answered or cancelled, but for its name: a copy by another path may still be
+// under way, or be sent again later.
+func (s *Server) passInvite(id inviteID) {
 	if id == (inviteID{}) {
 		return // a call that we placed
 	}

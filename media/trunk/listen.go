@@ -24,15 +24,16 @@ const (
 
 // counts is what was refused before anybody looked at it.
 type counts struct {
-	stranger, overload, malformed, rate, panics, handshake, noCalls atomic.Uint64
+	stranger, overload, malformed, rate, panics, handshake, noCalls, again atomic.Uint64
 }
 
 // Dropped returns how many datagrams, connections and requests were thrown away without an answer since the start, by
 // why: "stranger" (no trunk has this address), "overload" (too many requests at once; new calls among them got a 503),
 // "malformed" (no SIP message), "rate" (more calls than the trunk's contract has, or more REGISTERs than any trunk may bring; they
 // got a 503, REGISTERs over UDP nothing), "panic" (a request that our own code failed on; it got a 500 where possible),
-// "handshake" (a connection that did not become secure: too slow, or without the certificate it needs) and "register_only" (a call
-// from where only telephones register; it got a 403). The keys are always all there.
+// "handshake" (a connection that did not become secure: too slow, or without the certificate it needs), "register_only" (a call
+// from where only telephones register; it got a 403) and "again" (an INVITE that came before, by another path or of a call that is over;
+// it got a 482). The keys are always all there.
 func (s *Server) Dropped() map[string]uint64 {
 	return map[string]uint64{
 		"stranger":  s.dropped.stranger.Load(),
@@ -43,6 +44,7 @@ func (s *Server) Dropped() map[string]uint64 {
 		"handshake": s.dropped.handshake.Load(),
 
 		"register_only": s.dropped.noCalls.Load(),
+		"again":         s.dropped.again.Load(),
 	}
 }
 

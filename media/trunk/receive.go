@@ -202,12 +202,14 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	in := &incoming{s: s, req: req, tx: tx, trunk: trunk, gone: make(chan struct{}), id: inviteIDOf(req)}
+	live, past := s.knows(in.id)
 	switch {
 	case s.waiting() >= s.timing.pending:
 		s.brush(req, tx, unavailable)
 		return
-	case s.knows(in.id): // by another path, or seen on the wire and sent again: no second ring, and no new challenge
-		waits = true // the first one may
+	case live || past: // by another path, or seen on the wire and sent again: no second ring, and no new challenge
+		waits = live // the first one may
+		s.dropped.again.Add(1)
 		s.reply(req, tx, merged)
 		return
 	case !s.enter(req, tx, trunk, source.Addr()):
@@ -244,27 +246,30 @@ func inviteIDOf(req *sip.Request) inviteID {
 	return inviteID{callID: req.CallID().Value(), from: from, seq: req.CSeq().SeqNo}
 }
 
-func (s *Server) knows(id inviteID) bool {
+// knows says whether an INVITE has come before: of a call that is there, or of one that is over.
+func (s *Server) knows(id inviteID) (live, past bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.knowsNow(id)
 }
 
 // knowsNow is knows, under mu.
-func (s *Server) knowsNow(id inviteID) bool {
-	_, live := s.invites[id]
-	return live || s.past.has(id, s.cfg.Now())
+func (s *Server) knowsNow(id inviteID) (live, past bool) {
+	_, live = s.invites[id]
+	return live, !live && s.past.has(id, s.cfg.Now())
 }
 
 // present gives a new call to the handler, unless it is one that came over another path before.
 func (s *Server) present(in *incoming) {
 	s.mu.Lock()
-	known := s.knowsNow(in.id)
+	live, past := s.knowsNow(in.id)
+	known := live || past
 	if !known {
 		s.invites[in.id] = struct{}{}
 	}
 	s.mu.Unlock()
 	if known {
+		s.dropped.again.Add(1)
 		s.reply(in.req, in.tx, merged)
 		return
 	}

@@ -225,7 +225,7 @@ func (c *liveCall) step(e call.Event) error {
 	c.state = next
 	c.write(e)
 	if before != next.Phase {
-		c.log.Info("call", "phase", string(next.Phase), "event", string(e.Type), "result", string(next.Result), "reason", next.Reason)
+		c.log.Debug("call", "phase", string(next.Phase), "event", string(e.Type), "result", string(next.Result), "reason", next.Reason)
 	}
 	for _, effect := range effects {
 		c.perform(effect)

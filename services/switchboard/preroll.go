@@ -10,8 +10,9 @@ import (
 const (
 	// prerollRoom is how many frames a preroll has room for from the start: 300 ms, more than a node with time to spare needs.
 	prerollRoom = 15
-	// prerollMost bounds it, in frames: 5 s, and then something is wrong that no buffer mends.
-	prerollMost = 250
+	// prerollBytes and prerollFrames bound it: 5 s, in frames of 5 ms or longer. Then something is wrong that no buffer mends.
+	prerollBytes  = 250 * media.FrameBytes
+	prerollFrames = 1000
 )
 
 // preroll keeps what the caller says from the end of the beep on until the recorder is there. That is some goroutines, the journal
@@ -36,7 +37,7 @@ func (p *preroll) Audio(f media.Frame) {
 	switch {
 	case p.to != nil:
 		p.to.Audio(f)
-	case len(p.frames) < prerollMost:
+	case len(p.frames) < prerollFrames && len(p.payload)+len(f.Payload) <= prerollBytes:
 		at := len(p.payload)
 		p.payload = append(p.payload, f.Payload...)
 		f.Payload = p.payload[at:len(p.payload):len(p.payload)]
