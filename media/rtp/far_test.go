@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+	"time"
 
 	pion "github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
@@ -65,6 +66,8 @@ func required() sdp.Secure { return sdp.Secure{Policy: sdp.Require, Keys: sdp.Ne
 type wire func([]byte)
 
 func (w wire) Send(_ netip.AddrPort, b []byte) error { w(bytes.Clone(b)); return nil }
+
+func (wire) Drain(time.Duration) {}
 
 func (wire) Close() {}
 

@@ -115,6 +115,7 @@ type actor struct {
 type post map[netip.AddrPort]int
 
 func (p post) Send(to netip.AddrPort, _ []byte) error { p[to]++; return nil }
+func (post) Drain(time.Duration)                      {}
 func (post) Close()                                   {}
 
 func newStage(t *testing.T, named string) *stage {

@@ -310,6 +310,7 @@ func reported(reports []rtcp.Packet, of, lastSR uint32) bool {
 type nobody struct{}
 
 func (nobody) Send(netip.AddrPort, []byte) error { return nil }
+func (nobody) Drain(time.Duration)               {}
 func (nobody) Close()                            {}
 
 // relay is a session that plays to another, without sockets.

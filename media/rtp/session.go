@@ -16,6 +16,8 @@ import (
 type conn interface {
 	// Send may be called from any goroutine and keeps nothing of packet.
 	Send(to netip.AddrPort, packet []byte) error
+	// Drain returns once we had every packet that is there now, and after limit at the latest.
+	Drain(limit time.Duration)
 	// Close does not wait: the last packet may still be on its way through us.
 	Close()
 }
@@ -109,6 +111,13 @@ func (s *Session) Stats() media.Stats {
 	st.Sent = s.out.sent
 	return st
 }
+
+// drainWait is how long a session that ends waits for a node that is late with reading.
+const drainWait = 2 * time.Second
+
+// Drain returns once everything that the peer has sent until now has gone where Receive says, and after two seconds at the latest. It
+// must not be called from a sink or a listener.
+func (s *Session) Drain() { s.rtp.Drain(drainWait) }
 
 // Close releases the ports. It returns at once and may be repeated.
 func (s *Session) Close() {

@@ -3,8 +3,10 @@ package trunk
 import (
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,6 +204,57 @@ func TestALateOfferIsMadeInTheAnswer(t *testing.T) {
 		t.Errorf("ended: %+v", e.Ending)
 	}
 }
+
+// What a caller said before it hung up is heard before the call ends, though the node has been too busy to read it until then.
+func TestACallEndsOnceAllIsHeardThatTheCallerSaid(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	p := n.dial(t, "udp", "127.0.0.1")
+	talk := func(id string, to media.Sink) (c *caller, events chan media.Event, say func(packets int)) {
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		c = p.caller(id)
+		c.invite(offer(conn.LocalAddr().String(), ""))
+		leg := n.answer(t, id)
+		leg.Receive(to)
+		at := net.UDPAddrFromAddrPort(portOf(t, c.answered("")))
+		packet := make([]byte, 12+media.FrameBytes)
+		packet[0] = 0x80
+		return c, listen(leg), func(packets int) {
+			for range packets {
+				packet[3]++
+				if _, err := conn.WriteTo(packet, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	in, out := make(chan struct{}, 1), make(chan struct{})
+	release := sync.OnceFunc(func() { close(out) })
+	defer release()
+	_, _, hold := talk("holds", sinkFunc(func(media.Frame) { in <- struct{}{}; <-out }))
+	heard := mediatest.NewProbe()
+	c, events, say := talk("says", heard)
+	hold(1)
+	within(t, in, "what keeps the node busy")
+	const packets = 50
+	say(packets)
+	c.next("BYE", "")
+	p.response(sip.BYE, 200)
+	release()
+	event(t, events, media.Ended)
+	if heard.Frames() != packets {
+		t.Errorf("%d packets heard of %d", heard.Frames(), packets)
+	}
+}
+
+// sinkFunc is a sink.
+type sinkFunc func(media.Frame)
+
+func (f sinkFunc) Audio(frame media.Frame) { f(frame) }
 
 func TestACANCELBeforeTheAnswerTakesTheCallBack(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,8 @@ import (
 const (
 	// readyAtOnce is how many ports the kernel is asked for at once.
 	readyAtOnce = 128
+	// drainRounds bounds what is read of a port that is read to its end: six seconds of audio, gather packets a round.
+	drainRounds = 20
 	// rounds is how often a poller asks again before it looks after other things, so that a flood holds up none of them.
 	rounds = 8
 )
@@ -39,6 +41,8 @@ type poller struct {
 	ports   []*Port // by number, which the kernel tells with each event; nil: none
 	free    []int32 // numbers without a socket
 	leaving []*Port // closed, but for their descriptors, which only the goroutine gives back
+	asked   []drain // of ports that are to be read to the end now
+	woken   bool    // by one of the two
 	weight  int     // of the ports that it reads
 	runs    bool
 
@@ -132,12 +136,63 @@ func (p *poller) drop(s *Port) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leaving = append(p.leaving, s)
-	_ = p.bell.SetReadDeadline(longAgo) // wakes it, and cannot fail on what Go's poller waits for
+	p.wake()
+}
+
+// wake has the goroutine look at what it was asked for. Under mu.
+func (p *poller) wake() {
+	p.woken = true
+	_ = p.bell.SetReadDeadline(longAgo) // cannot fail on what Go's poller waits for
+}
+
+// drain is a wish to have read what waits at a port.
+type drain struct {
+	port *Port
+	done chan struct{} // closed then
+}
+
+// ask asks the goroutine to read a port to its end, before anything else.
+func (p *poller) ask(s *Port) (done <-chan struct{}) {
+	d := drain{s, make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.runs {
+		close(d.done)
+		return d.done
+	}
+	p.asked = append(p.asked, d)
+	p.wake()
+	return d.done
+}
+
+// granted does what was asked for. What comes faster than it is read is left to the rounds.
+func (p *poller) granted() {
+	p.mu.Lock()
+	asked := p.asked
+	p.asked = nil
+	p.mu.Unlock()
+	for _, d := range asked {
+		p.exhaust(d)
+	}
+}
+
+func (p *poller) exhaust(d drain) {
+	defer close(d.done)
+	defer p.survive()
+	for n := drainRounds; n > 0 && d.port.open(); n-- {
+		if got, _ := p.once(d.port); got < gather {
+			return
+		}
+	}
 }
 
 // run reads until no port is left.
 func (p *poller) run() {
-	for p.settle() {
+	for {
+		p.granted()
+		if !p.settle() {
+			return
+		}
 		if p.idle {
 			// Set anew, the bell rings at once where a packet came since the last look. Neither can fail.
 			_ = unix.EpollCtl(p.ringer, unix.EPOLL_CTL_MOD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
@@ -151,8 +206,9 @@ func (p *poller) run() {
 func (p *poller) settle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.leaving) > 0 {
-		_ = p.bell.SetReadDeadline(time.Time{}) // as in drop
+	if p.woken && len(p.asked) == 0 {
+		_ = p.bell.SetReadDeadline(time.Time{}) // as in wake
+		p.woken = false
 	}
 	for i, s := range p.leaving {
 		p.leaving[i] = nil
@@ -165,6 +221,12 @@ func (p *poller) settle() bool {
 	}
 	p.leaving = p.leaving[:0]
 	p.runs = len(p.ports) > len(p.free)
+	if !p.runs { // nobody is left who could be read
+		for _, d := range p.asked {
+			close(d.done)
+		}
+		p.asked = nil
+	}
 	return p.runs
 }
 
@@ -173,17 +235,19 @@ func (p *poller) settle() bool {
 // that, so that who sleeps there is late; who yields has a turn within milliseconds. A panic, from which listeners recover by
 // themselves, costs the rest of one round.
 func (p *poller) look() {
-	defer func() {
-		if cause := recover(); cause != nil {
-			p.of.log.Error("media poller panicked", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-		}
-	}()
+	defer p.survive()
 	for range rounds {
 		n := p.round()
 		if p.idle = n == 0 && len(p.full) == 0; p.idle {
 			return
 		}
 		runtime.Gosched()
+	}
+}
+
+func (p *poller) survive() {
+	if cause := recover(); cause != nil {
+		p.of.log.Error("media poller panicked", "panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	}
 }
 
@@ -225,17 +289,22 @@ func (p *poller) find() (n int) {
 // read hands one port's packets to who listens to it, as many as the inbox holds. An edge is told once: what is left is read in
 // the next round.
 func (p *poller) read(s *Port) {
-	n, errno := p.inbox.fill(s.fd)
-	for i := range n {
-		if src, packet, ok := p.inbox.packet(i); ok {
-			s.take(src, packet)
-		}
-	}
-	switch {
+	switch n, errno := p.once(s); {
 	case n == gather, errno == unix.EINTR:
 		p.full = append(p.full, s)
 	case errno != 0 && errno != unix.EAGAIN:
 		// Reading UDP hardly ever fails; what is behind the failure comes with the next packet.
 		p.of.log.Warn("media port: read failed", "port", s.Addr(), "error", errno)
 	}
+}
+
+// once hands over what one reading gives.
+func (p *poller) once(s *Port) (n int, errno unix.Errno) {
+	n, errno = p.inbox.fill(s.fd)
+	for i := range n {
+		if src, packet, ok := p.inbox.packet(i); ok {
+			s.take(src, packet)
+		}
+	}
+	return n, errno
 }

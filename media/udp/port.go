@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -93,6 +94,40 @@ func (s *Port) Listen(take func(src netip.AddrPort, packet []byte)) error {
 		return err
 	}
 	return nil
+}
+
+// Drain returns once take has had every packet that was there when it was called, and after limit at the latest. It is for whoever
+// is about to end a call: what the peer sent before it hung up came in time, however late this node is with reading. It must not be
+// called from a take.
+func (s *Port) Drain(limit time.Duration) {
+	if s.poller == nil || !s.waits() {
+		return
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-s.poller.ask(s):
+	case <-timer.C:
+	}
+}
+
+// waits says whether a packet is there that nobody has read.
+func (s *Port) waits() bool {
+	var b [1]byte
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
+	return errno == 0
+}
+
+// open says whether it was not closed.
+func (s *Port) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed
 }
 
 // Close unbinds. It does not wait: a take may still be running, so that a take may call it. It may be repeated.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +173,42 @@ func TestAPortThatIsClosedWithPacketsLeftIsReadNoMore(t *testing.T) {
 	if taken == 0 || log.Len() > 0 || len(*net.shared.Load()) != 0 {
 		t.Errorf("%d packets taken; %d ports shared; logged: %s", taken, len(*net.shared.Load()), log)
 	}
+}
+
+// What came to a port before somebody asked is handed over before the answer, though the poller has been busy elsewhere until then.
+func TestAPortIsReadToItsEndBeforeItCloses(t *testing.T) {
+	t.Parallel()
+	net, _ := network(t)
+	caller := listening(t, four)
+	in, out := make(chan struct{}), make(chan struct{})
+	busy := opened(t, net, four, false, func(netip.AddrPort, []byte) { in <- struct{}{}; <-out })
+	var taken atomic.Int64
+	port := opened(t, net, four, false, func(netip.AddrPort, []byte) { taken.Add(1) })
+	empty := opened(t, net, four, false, func(netip.AddrPort, []byte) {})
+	caller.say(t, busy.Addr(), "hold")
+	<-in
+	const many = 3*gather + 1
+	for range many {
+		caller.say(t, port.Addr(), "said before the end")
+	}
+	drained := make(chan int64)
+	go func() {
+		empty.Drain(limit) // nothing is there to be waited for
+		port.Drain(time.Millisecond)
+		if n := taken.Load(); n != 0 {
+			t.Errorf("%d packets taken by a poller that is held up", n)
+		}
+		drained <- 0
+		port.Drain(limit)
+		drained <- taken.Load()
+	}()
+	<-drained
+	close(out)
+	if n := <-drained; n != many {
+		t.Errorf("%d packets taken of %d", n, many)
+	}
+	port.Close()
+	port.Drain(limit) // of a closed port
 }
 
 func TestPortsComeAndGoAndNothingRunsWithoutThem(t *testing.T) {
