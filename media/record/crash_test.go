@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // crashDir tells the test binary to be the process that is killed.
 const crashDir = "HOLDFAST_TEST_CRASH_DIR"
 
-// recordForEver records takes at the pace of speech, five times as fast, and prints how many seconds each has said.
+// recordForEver records takes at the pace of speech and prints how many seconds each has said.
 func recordForEver(dir string) {
 	keys, err := NewKeys(make([]byte, keyBytes))
 	if err != nil {
@@ -35,7 +36,7 @@ func recordForEver(dir string) {
 		takes = append(takes, take)
 	}
 	said := noise(5, 100*chunkBytes)
-	ticker := time.NewTicker(media.FrameTime / 5)
+	ticker := time.NewTicker(media.FrameTime)
 	for at := 0; at < len(said); at += media.FrameBytes {
 		<-ticker.C
 		for _, take := range takes {
@@ -46,6 +47,9 @@ func recordForEver(dir string) {
 		}
 	}
 }
+
+// atOnce is how many of them record at a time: at the pace of speech they have little to do.
+const atOnce = 10
 
 // kills is how often a process is killed: 200 times with HOLDFAST_LONG.
 func kills() int {
@@ -66,12 +70,20 @@ func TestAProcessThatIsKilledLosesAtMostASecondOfAudio(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for run := range kills() {
-		t.Run(fmt.Sprint(run), func(t *testing.T) {
-			t.Parallel()
-			killed(t, keys, run)
+	runs := make(chan int)
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			for run := range runs {
+				t.Run(fmt.Sprint(run), func(t *testing.T) { killed(t, keys, run) })
+			}
 		})
 	}
+	for run := range kills() {
+		runs <- run
+	}
+	close(runs)
+	all.Wait()
 }
 
 // killed lets a process record, kills it in the middle, and wants to hear all but the last second.

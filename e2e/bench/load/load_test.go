@@ -71,6 +71,17 @@ func TestAStudioCountsWhatARelayLoses(t *testing.T) {
 
 func TestAPhoneIsAnsweredAndHangsUp(t *testing.T) {
 	t.Parallel()
+	for name, crosses := range map[string]bool{"first": false, "while the server does": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answeredAndHungUp(t, crosses)
+		})
+	}
+}
+
+// answeredAndHungUp is a call whose caller hangs up; with crosses the server has hung up as well, which the caller does not know.
+func answeredAndHungUp(t *testing.T, crosses bool) {
+	t.Helper()
 	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +98,9 @@ func TestAPhoneIsAnsweredAndHangsUp(t *testing.T) {
 			}
 			answer := "SIP/2.0 200 OK\r\nTo: <sip:x>;tag=t\r\nCall-ID: " + string(header(buf[:n], "Call-ID")) +
 				"\r\nCSeq: " + string(header(buf[:n], "CSeq")) + "\r\nContact: <sip:me@127.0.0.1:9>\r\n\r\nv=0\r\nc=IN IP4 127.0.0.9\r\nm=audio 4000 RTP/AVP 0\r\n"
+			if crosses && string(buf[:3]) == "BYE" {
+				_, _ = server.WriteToUDPAddrPort([]byte("BYE sip:x SIP/2.0\r\nCall-ID: "+string(header(buf[:n], "Call-ID"))+"\r\nCSeq: 1 BYE\r\n\r\n"), from)
+			}
 			if string(buf[:3]) != "ACK" {
 				_, _ = server.WriteToUDPAddrPort([]byte(answer), from)
 			}
@@ -109,6 +123,10 @@ func TestAPhoneIsAnsweredAndHangsUp(t *testing.T) {
 	}
 	if err := p.Settled([]*Call{c}); err != nil {
 		t.Error(err)
+	}
+	<-c.Gone()
+	if c.Left != crosses || c.LeftAt.Before(c.AnsweredAt) {
+		t.Errorf("left by the server: %v, at %v", c.Left, c.LeftAt)
 	}
 }
 

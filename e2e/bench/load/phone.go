@@ -48,7 +48,7 @@ type Call struct {
 	GivenUp    bool           // a request was never answered
 	ID         string         // the server's own of it, X-Holdfast-Call of the 200
 	LeftAt     time.Time      // when one side hung up; zero: none did
-	Left       bool           // it was the server
+	Left       bool           // it was the server, or both at once
 
 	decided, gone chan struct{}
 
@@ -365,8 +365,8 @@ func (p *Phone) asked(m []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.callOf(m); c != nil && c.Answered() && !c.over {
-		if !c.leaving {
-			c.LeftAt, c.Left = time.Now(), true
+		if c.Left = true; !c.leaving {
+			c.LeftAt = time.Now()
 		}
 		c.end()
 	}

@@ -27,7 +27,7 @@ var start = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 func database(t *testing.T) *store.DB {
 	t.Helper()
 	urls := serverstest.Database(t)
-	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker})
+	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker, Wait: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func crashed(id string, n int) []call.Event {
 func TestMessagesAreListedMarkedAndCounted(t *testing.T) {
 	t.Parallel()
 	urls := serverstest.Database(t)
-	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker})
+	db, err := store.Open(t.Context(), store.Config{App: urls.App, Signin: urls.Signin, Worker: urls.Worker, Wait: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
