@@ -263,7 +263,11 @@ func (c *trunkRemove) Run() error {
 		if was != nil {
 			c.match = `"` + was.Revision + `"`
 		}
-		return overtaken(do(http.MethodDelete, "/trunks/"+url.PathEscape(c.Name), nil, nil), "trunk "+c.Name, "trunk list")
+		err = overtaken(do(http.MethodDelete, "/trunks/"+url.PathEscape(c.Name), nil, nil), "trunk "+c.Name, "trunk list")
+		if was == nil && err != nil {
+			return fmt.Errorf("no trunk %s is listed: %w", c.Name, err)
+		}
+		return err
 	})
 }
 

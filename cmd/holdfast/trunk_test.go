@@ -141,7 +141,7 @@ func TestATrunkThatAnotherChangedMeanwhileIsLeftAlone(t *testing.T) {
 	if want := []string{`DELETE "as read"`, `POST "as read"`}; !slices.Equal(asked, want) {
 		t.Errorf("asked for %q", asked)
 	}
-	if err := (&trunkRemove{platform: at, Name: "carrier-b"}).Run(); err == nil || err.Error() != "There is no such trunk: Nothing was done." {
+	if err := (&trunkRemove{platform: at, Name: "carrier-b"}).Run(); err == nil || err.Error() != "no trunk carrier-b is listed: There is no such trunk: Nothing was done." {
 		t.Errorf("of nobody: %v", err)
 	}
 }

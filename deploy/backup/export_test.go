@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 )
 
+// CopySpool copies the journal's folder of a data folder.
+var CopySpool = copySpool
+
 // Reseal changes a manifest and gives it a right digest again, as a forger would.
 func (m *Manifest) Reseal(change func(*Manifest), folder string) error {
 	change(m)

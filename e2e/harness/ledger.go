@@ -66,7 +66,6 @@ type Entry struct {
 
 	told   carrier.Result // without a Call
 	frames int            // spoken between from and to, without a Call
-	late   time.Duration  // how long the end of the beep waited to be heard
 
 	mu       sync.Mutex
 	from, to time.Time // when the caller spoke into a message
@@ -109,7 +108,7 @@ func (l *Ledger) Try(node, to string, change ...func(*carrier.Options)) (*Entry,
 
 // Tell enters a call that is over, of a caller with other means than a [carrier.Call]. It has a number of its own.
 func (l *Ledger) Tell(e *Entry, knows carrier.Result, said load.Speech) {
-	e.told, e.from, e.to, e.frames, e.late = knows, said.From, said.To, said.Frames, said.Late
+	e.told, e.from, e.to, e.frames = knows, said.From, said.To, said.Frames
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, e)

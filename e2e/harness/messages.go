@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"holdfast/e2e/sound"
@@ -59,10 +61,11 @@ func (l *Ledger) checkMessage(e *Entry, r Record, kept books) (all []string) {
 	if m.CutShort && !e.Crashed {
 		differ("its voicemail is said to be cut short")
 	}
-	heard, foreign := tone(samples, e.Tone)
+	sounds := drawn(samples, e.Tone)
+	heard, foreign := tone(sounds)
 	if off := said - heard; off > missing || off < -edgeBar {
-		differ("said its tone for %v, and it can be heard for %v of %v, %s, having heard the beep %v late%s",
-			said.Round(time.Millisecond), heard, length, drawn(samples, e.Tone), e.late, l.course(e, kept))
+		differ("said its tone for %v, and it can be heard for %v of %v, %s%s",
+			said.Round(time.Millisecond), heard, length, sounds, l.course(e, kept))
 	}
 	if foreign > 0 && !e.Lossy {
 		differ("%v of another sound are in its voicemail", foreign)
@@ -78,42 +81,46 @@ func missingAll(e *Entry) time.Duration {
 	return 0
 }
 
-// tone says how long a tone can be heard, and how long anything else as loud.
-func tone(samples []int16, hz float64) (heard, foreign time.Duration) {
+// The letters of what is drawn.
+const (
+	itsTone = 'T'
+	other   = 'x' // as loud
+	hush    = '_'
+)
+
+// drawnFor is what a letter stands for.
+const drawnFor = 100 * time.Millisecond
+
+// drawn shows where a tone is in a recording, a letter for each drawnFor.
+func drawn(samples []int16, hz float64) string {
 	const window = media.SampleRate / 10
-	mixed := 0 // windows in a row that are neither: at its ends a tone fills a part of one
-	for at := 0; at+window <= len(samples); at += window {
-		part := samples[at : at+window]
+	var all strings.Builder
+	for part := range slices.Chunk(samples, window) {
 		switch {
+		case len(part) < window: // the rest
 		case sound.Has(part, hz):
-			heard += 100 * time.Millisecond
-			mixed = 0
+			all.WriteByte(itsTone)
 		case loud(part):
-			if mixed++; mixed > 1 {
-				foreign += 100 * time.Millisecond
-			}
+			all.WriteByte(other)
 		default:
-			mixed = 0
+			all.WriteByte(hush)
+		}
+	}
+	return all.String()
+}
+
+// tone says of what was drawn how long the tone can be heard, and how long anything else as loud. At its ends a tone fills a part of a
+// letter: one alone that is neither is none.
+func tone(sounds string) (heard, foreign time.Duration) {
+	for i, one := range sounds {
+		switch {
+		case one == itsTone:
+			heard += drawnFor
+		case one == other && i > 0 && sounds[i-1] == other:
+			foreign += drawnFor
 		}
 	}
 	return heard, foreign
-}
-
-// drawn shows where a tone is, a letter for each tenth of a second: T the tone, x another sound, _ none.
-func drawn(samples []int16, hz float64) string {
-	const window = media.SampleRate / 10
-	var all []byte
-	for at := 0; at+window <= len(samples); at += window {
-		switch part := samples[at : at+window]; {
-		case sound.Has(part, hz):
-			all = append(all, 'T')
-		case loud(part):
-			all = append(all, 'x')
-		default:
-			all = append(all, '_')
-		}
-	}
-	return string(all)
 }
 
 func loud(samples []int16) bool {

@@ -226,7 +226,7 @@ func (d *dialog) finish(e media.Ending, tell bool) {
 	d.s.spawn(func() {
 		defer d.s.recovered("end of call", nil)
 		defer close(d.told)
-		d.session.Drain()
+		d.session.Drain() // a BYE may overtake what was said before it
 		d.session.Close()
 		close(d.done)
 		d.s.missed(d.phone, e)

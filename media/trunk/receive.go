@@ -202,11 +202,12 @@ func (s *Server) invited(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	in := &incoming{s: s, req: req, tx: tx, trunk: trunk, gone: make(chan struct{}), id: inviteIDOf(req)}
-	live, past := s.knows(in.id)
-	switch {
-	case s.waiting() >= s.timing.pending:
+	if s.waiting() >= s.timing.pending {
 		s.brush(req, tx, unavailable)
 		return
+	}
+	live, past := s.knows(in.id)
+	switch {
 	case live || past: // by another path, or seen on the wire and sent again: no second ring, and no new challenge
 		waits = live // the first one may
 		s.dropped.again.Add(1)

@@ -145,10 +145,10 @@ func (p *poller) wake() {
 	_ = p.bell.SetReadDeadline(longAgo) // cannot fail on what Go's poller waits for
 }
 
-// drain is a wish to have read what waits at a port.
+// drain is a port that is to be read to its end.
 type drain struct {
 	port *Port
-	done chan struct{} // closed then
+	done chan struct{} // closed once it was
 }
 
 // ask asks the goroutine to read a port to its end, before anything else.
@@ -165,18 +165,8 @@ func (p *poller) ask(s *Port) (done <-chan struct{}) {
 	return d.done
 }
 
-// granted does what was asked for. What comes faster than it is read is left to the rounds.
-func (p *poller) granted() {
-	p.mu.Lock()
-	asked := p.asked
-	p.asked = nil
-	p.mu.Unlock()
-	for _, d := range asked {
-		p.exhaust(d)
-	}
-}
-
-func (p *poller) exhaust(d drain) {
+// drain reads a port to its end, unless it was closed meanwhile. What comes faster than that is left to the rounds.
+func (p *poller) drain(d drain) {
 	defer close(d.done)
 	defer p.survive()
 	for n := drainRounds; n > 0 && d.port.open(); n-- {
@@ -189,8 +179,11 @@ func (p *poller) exhaust(d drain) {
 // run reads until no port is left.
 func (p *poller) run() {
 	for {
-		p.granted()
-		if !p.settle() {
+		asked, left := p.settle()
+		for _, d := range asked {
+			p.drain(d)
+		}
+		if !left {
 			return
 		}
 		if p.idle {
@@ -202,11 +195,11 @@ func (p *poller) run() {
 	}
 }
 
-// settle gives back the ports that were closed, and says whether any are left.
-func (p *poller) settle() bool {
+// settle gives back the ports that were closed. It returns those that are to be read to their end, and whether any port is left.
+func (p *poller) settle() (asked []drain, left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.woken && len(p.asked) == 0 {
+	if p.woken {
 		_ = p.bell.SetReadDeadline(time.Time{}) // as in wake
 		p.woken = false
 	}
@@ -221,13 +214,8 @@ func (p *poller) settle() bool {
 	}
 	p.leaving = p.leaving[:0]
 	p.runs = len(p.ports) > len(p.free)
-	if !p.runs { // nobody is left who could be read
-		for _, d := range p.asked {
-			close(d.done)
-		}
-		p.asked = nil
-	}
-	return p.runs
+	asked, p.asked = p.asked, nil
+	return asked, p.runs
 }
 
 // look takes the packets that have come, and lets others go on in between: calls are set up by them. It is idle only once

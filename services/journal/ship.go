@@ -163,8 +163,9 @@ func (s *Shipper) turn(ctx context.Context) (int, error) {
 	case len(events) > 1:
 		s.single = len(events)
 		return 1, nil
+	case s.buried[graveOf(events[0])]: // once was enough
 	default:
-		if s.tries++; s.tries < poisonTries && !s.buried[graveOf(events[0])] {
+		if s.tries++; s.tries < poisonTries {
 			sleep(ctx, shipPause/2+rand.N(shipPause))
 			return 1, nil
 		}
@@ -218,13 +219,9 @@ func graveOf(e Event) string {
 	return fmt.Sprintf("%s-%08x.json", e.At.UTC().Format("20060102T150405"), checksum(nil, record))
 }
 
-// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm, once.
+// bury keeps a refused event in the folder dead, with what was wrong with it, and raises the alarm.
 func (s *Shipper) bury(e Event, why error) error {
-	name := graveOf(e)
-	if s.buried[name] {
-		return nil
-	}
-	dir := filepath.Join(s.cfg.Journal.cfg.Dir, deadFolder)
+	name, dir := graveOf(e), filepath.Join(s.cfg.Journal.cfg.Dir, deadFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("set an event aside: %w", err)
 	}

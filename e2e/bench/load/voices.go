@@ -53,8 +53,7 @@ type Voice struct {
 	at     uint32 // timestamp
 	beeps  int    // frames of the beep so far, in a row
 	speaks bool
-	heard  time.Time     // when something came last
-	late   time.Duration // how long ago that was when it was read
+	heard  time.Time // when something came last
 	begun  chan struct{}
 	said   Speech
 }
@@ -63,7 +62,6 @@ type Voice struct {
 type Speech struct {
 	From, To time.Time
 	Frames   int
-	Late     time.Duration // how long the end of the beep waited until it was heard: the generator was short of time
 }
 
 // NewVoices opens the sockets; the audio of all callers has one address at host.
@@ -129,7 +127,7 @@ func (o *Voice) Begun() <-chan struct{} { return o.begun }
 // begin lets the caller speak. Under mu.
 func (o *Voice) begin(now time.Time) {
 	copy(o.packet[rtpHeader:], o.tone[:])
-	o.speaks, o.said.From, o.said.Late = true, now, o.late
+	o.speaks, o.said.From = true, now
 	close(o.begun)
 }
 
@@ -230,7 +228,7 @@ func (v *Voices) take(g got) {
 	if o == nil || len(g.bytes) < rtpHeader {
 		return
 	}
-	o.heard, o.late = g.at, time.Since(g.at)
+	o.heard = g.at
 	if o.speaks {
 		return
 	}
