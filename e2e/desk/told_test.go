@@ -20,6 +20,10 @@ func TestACorrectedImportIsFoundAtTheDesk(t *testing.T) { told(t, "import.mjs") 
 
 func TestEveryPageIsAccessibleInBothLanguages(t *testing.T) { told(t, "pages.mjs") }
 
+func TestATelephoneThatWasGivenByPageRegistersAndTheSecondPageIsTold(t *testing.T) {
+	told(t, "telephone.mjs")
+}
+
 func TestAnArchivedAccountComesBackAndANumberIsLedToItByPage(t *testing.T) { told(t, "platform.mjs") }
 
 // told has a script tell its story against a node of its own, with a tone for the microphone.

@@ -270,16 +270,31 @@ func (c *Client) fresh() {
 	c.token = session.AccessToken
 }
 
-// Get reads JSON from a path of the API, e.g. "/calls?state=live"; any status but 2xx ends the test.
+// Get reads JSON from a path of the API, e.g. "/calls?state=live", again where it is told that the database is away just now; any other
+// status but 2xx ends the test.
 func (c *Client) Get(path string, into any) {
 	c.t.Helper()
-	c.Do(http.MethodGet, "/api/v1"+path, nil, into)
+	path = "/api/v1" + path
+	var status int
+	var raw []byte
+	var err error
+	Eventually(c.t, requestBar, "the database answers", func() bool {
+		status, raw, err = c.Try(http.MethodGet, path, nil)
+		return status != http.StatusServiceUnavailable
+	})
+	c.read(http.MethodGet, path, status, raw, err, into)
 }
 
 // Do sends a request with a JSON body (nil: none) and decodes the reply (nil: dropped); any status but 2xx ends the test.
 func (c *Client) Do(method, path string, body, into any) {
 	c.t.Helper()
 	status, raw, err := c.Try(method, path, body)
+	c.read(method, path, status, raw, err, into)
+}
+
+// read decodes a reply.
+func (c *Client) read(method, path string, status int, raw []byte, err error, into any) {
+	c.t.Helper()
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -2,7 +2,9 @@
 //
 // [Store.Ship] stores events and lets projectors bring the tables that are read out of them up to date, all in one
 // transaction: the call log never shows what the journal does not hold. Projectors get only events that were not
-// stored before, so that shipping twice changes nothing. [Queries] are what the API asks.
+// stored before, so that shipping twice changes nothing. Where a machine lost its power, the disk may lack an event that
+// was shipped, and its story goes on with that event's number: such a story is stored on behind what is here, so that it
+// ends here too. [Queries] are what the API asks.
 package journalsql
 
 import (
@@ -62,9 +64,30 @@ func (s *Store) Ship(ctx context.Context, events []journal.Event) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var stories map[eventKey]bool // that have other events under these events' numbers
+	err := s.store(ctx, func(tx pgx.Tx) ([]journal.Event, error) {
+		c := columnsOf(events)
+		fresh, err := insert(ctx, tx, events, c)
+		if err != nil || len(fresh) == len(events) {
+			return fresh, err
+		}
+		if stories, err = taken(ctx, tx, c); err == nil && len(stories) > 0 {
+			return nil, errTaken
+		}
+		return fresh, err
+	})
+	if errors.Is(err, errTaken) {
+		s.log.Warn("journal: stories went on without events that the database has; they are told on behind these", "stories", len(stories))
+		err = s.store(ctx, func(tx pgx.Tx) ([]journal.Event, error) { return renumber(ctx, tx, events, stories) })
+	}
+	return classify(err)
+}
+
+// store projects the events that insert stores for the first time, in one transaction.
+func (s *Store) store(ctx context.Context, insert func(pgx.Tx) ([]journal.Event, error)) error {
 	s.told = nil
 	err := s.db.AsWorker(ctx, func(tx pgx.Tx) error {
-		fresh, err := insert(ctx, tx, events)
+		fresh, err := insert(tx)
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
@@ -78,7 +101,7 @@ func (s *Store) Ship(ctx context.Context, events []journal.Event) error {
 	if err == nil {
 		s.remember()
 	}
-	return classify(err)
+	return err //nolint:wrapcheck // Ship classifies it
 }
 
 // classify tells data that PostgreSQL refuses (class 22, 23 and 54 of SQLSTATE) from a database that cannot work now.
@@ -106,17 +129,36 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[],
 ON CONFLICT DO NOTHING
 RETURNING tenant_id, kind, id, seq`
 
-// insert stores events and returns those that were not there before, in their order.
-func insert(ctx context.Context, tx pgx.Tx, events []journal.Event) ([]journal.Event, error) {
+// columns are events as PostgreSQL takes them, an array for each column.
+type columns struct {
+	tenants, kinds, ids, nodes, types, datas []string
+	seqs                                     []int64
+	ats                                      []time.Time
+	finals                                   []bool
+}
+
+func columnsOf(events []journal.Event) columns {
 	n := len(events)
-	tenantIDs, kinds, ids, seqs := make([]string, n), make([]string, n), make([]string, n), make([]int64, n)
-	ats, nodes, types, finals, datas := make([]time.Time, n), make([]string, n), make([]string, n), make([]bool, n), make([]string, n)
-	for i, e := range events {
-		tenantIDs[i], kinds[i], ids[i], seqs[i] = text(string(e.Tenant)), string(e.Kind), text(e.ID), int64(e.Seq)
-		ats[i], nodes[i], types[i], finals[i] = e.At, text(e.Node), text(e.Type), e.Final
-		datas[i] = jsonText(e.Data)
+	c := columns{
+		make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n),
+		make([]int64, n), make([]time.Time, n), make([]bool, n),
 	}
-	rows, err := tx.Query(ctx, insertEvents, tenantIDs, kinds, ids, seqs, ats, nodes, types, finals, datas)
+	for i, e := range events {
+		c.tenants[i], c.kinds[i], c.ids[i], c.seqs[i] = text(string(e.Tenant)), string(e.Kind), text(e.ID), int64(e.Seq)
+		c.ats[i], c.nodes[i], c.types[i], c.finals[i] = e.At, text(e.Node), text(e.Type), e.Final
+		c.datas[i] = jsonText(e.Data)
+	}
+	return c
+}
+
+// all returns the columns in the table's order.
+func (c columns) all() []any {
+	return []any{c.tenants, c.kinds, c.ids, c.seqs, c.ats, c.nodes, c.types, c.finals, c.datas}
+}
+
+// insert stores events, which c has the columns of, and returns those that were not there before, in their order.
+func insert(ctx context.Context, tx pgx.Tx, events []journal.Event, c columns) ([]journal.Event, error) {
+	rows, err := tx.Query(ctx, insertEvents, c.all()...)
 	if err != nil {
 		return nil, fmt.Errorf("store events: %w", err)
 	}
@@ -130,7 +172,7 @@ func insert(ctx context.Context, tx pgx.Tx, events []journal.Event) ([]journal.E
 	}
 	var fresh []journal.Event
 	for i, e := range events {
-		k := eventKey{tenantIDs[i], kinds[i], ids[i], seqs[i]}
+		k := eventKey{c.tenants[i], c.kinds[i], c.ids[i], c.seqs[i]}
 		if stored[k] {
 			delete(stored, k) // twice in one batch
 			fresh = append(fresh, e)
