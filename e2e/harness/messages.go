@@ -133,7 +133,7 @@ func loud(samples []int16) bool {
 
 // Audio downloads a voicemail: its samples, and the hash of its µ-law bytes.
 func (c *Client) Audio(dir, id string) (samples []int16, sum string, err error) {
-	status, raw, err := c.Try(http.MethodGet, "/api/v1/voicemails/"+id+"/audio", nil)
+	status, raw, err := c.fetch("/api/v1/voicemails/" + id + "/audio")
 	if err != nil {
 		return nil, "", err
 	}
@@ -160,7 +160,7 @@ func (l *Ledger) course(e *Entry, kept books) string {
 			Type string    `json:"type"`
 		} `json:"items"`
 	}
-	status, raw, err := kept.api[e.Known().CallID].Try(http.MethodGet, "/api/v1/calls/"+e.Known().CallID+"/events?limit=200", nil)
+	status, raw, err := kept.api[e.Known().CallID].fetch("/api/v1/calls/" + e.Known().CallID + "/events?limit=200")
 	if err != nil || status != http.StatusOK || json.Unmarshal(raw, &events) != nil {
 		return fmt.Sprintf(" (its events cannot be read: %d %v)", status, err)
 	}

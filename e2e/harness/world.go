@@ -270,19 +270,22 @@ func (c *Client) fresh() {
 	c.token = session.AccessToken
 }
 
-// Get reads JSON from a path of the API, e.g. "/calls?state=live", again where it is told that the database is away just now; any other
-// status but 2xx ends the test.
+// Get reads JSON from a path of the API, e.g. "/calls?state=live"; any status but 2xx ends the test.
 func (c *Client) Get(path string, into any) {
 	c.t.Helper()
 	path = "/api/v1" + path
-	var status int
-	var raw []byte
-	var err error
+	status, raw, err := c.fetch(path)
+	c.read(http.MethodGet, path, status, raw, err, into)
+}
+
+// fetch asks for a path, again where it is told that the database is away just now.
+func (c *Client) fetch(path string) (status int, raw []byte, err error) {
+	c.t.Helper()
 	Eventually(c.t, requestBar, "the database answers", func() bool {
 		status, raw, err = c.Try(http.MethodGet, path, nil)
 		return status != http.StatusServiceUnavailable
 	})
-	c.read(http.MethodGet, path, status, raw, err, into)
+	return status, raw, err
 }
 
 // Do sends a request with a JSON body (nil: none) and decodes the reply (nil: dropped); any status but 2xx ends the test.

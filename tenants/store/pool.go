@@ -25,7 +25,9 @@ const resetEvery = time.Second
 // pool is one role's connections.
 type pool struct {
 	pgx     *pgxpool.Pool
-	wait    time.Duration // for a connection
+	wait    time.Duration // for a connection, while there is none to be had
+	patient time.Duration // the same while the database was there the last time
+	away    atomic.Bool   // the last who waited got none
 	longest time.Duration // one transaction may take, the network's silence included
 	log     *slog.Logger
 	reset   atomic.Int64 // when the pool was last emptied, Unix nanoseconds
@@ -70,10 +72,19 @@ func transact(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error) er
 	return nil
 }
 
+// acquire waits for a connection. A machine that is busy takes a while to make one: who knows no better is patient. Of a database that
+// is away every caller but the first is told soon.
 func (p *pool) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, p.wait)
+	wait := p.patient
+	if p.away.Load() {
+		wait = p.wait
+	}
+	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	conn, err := p.pgx.Acquire(limited)
+	if ctx.Err() == nil {
+		p.away.Store(err != nil)
+	}
 	switch {
 	case err == nil:
 		return conn, nil
