@@ -25,11 +25,9 @@ async function freePort() {
 /** A baresip that registers; what it says is in said. */
 async function plugIn(server, user, password) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-telephone-'));
-  const modules = ['g711.so'].map((m) => `module ${m}`).concat(['account.so', 'menu.so'].map((m) => `module_app ${m}`));
-  writeFileSync(
-    join(folder, 'config'),
-    [`sip_listen 127.0.0.1:${await freePort()}`, 'net_interface 127.0.0.1', 'module_path /usr/lib/baresip/modules', ...modules, ''].join('\n'),
-  );
+  const modules = ['module_path /usr/lib/baresip/modules', 'module g711.so', 'module_app account.so', 'module_app menu.so'];
+  const config = [`sip_listen 127.0.0.1:${await freePort()}`, 'net_interface 127.0.0.1', ...modules, ''];
+  writeFileSync(join(folder, 'config'), config.join('\n'));
   writeFileSync(join(folder, 'accounts'), `<sip:${user}@${server}>;auth_pass=${password};regint=60;audio_codecs=PCMU\n`);
   const process_ = spawn('baresip', ['-4', '-f', folder]);
   const telephone = { said: '' };

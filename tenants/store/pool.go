@@ -22,12 +22,14 @@ const rollbackLimit = time.Second
 // resetEvery is the least time between two resets: a hundred callers that see one fail-over reset the pool once.
 const resetEvery = time.Second
 
+// patience is how many times longer than otherwise a connection is waited for where the one before could be had.
+const patience = 4
+
 // pool is one role's connections.
 type pool struct {
 	pgx     *pgxpool.Pool
 	wait    time.Duration // for a connection, while there is none to be had
-	patient time.Duration // the same while the database was there the last time
-	away    atomic.Bool   // the last who waited got none
+	away    atomic.Bool   // the last who wanted a connection got none
 	longest time.Duration // one transaction may take, the network's silence included
 	log     *slog.Logger
 	reset   atomic.Int64 // when the pool was last emptied, Unix nanoseconds
@@ -75,9 +77,9 @@ func transact(ctx context.Context, conn *pgxpool.Conn, fn func(pgx.Tx) error) er
 // acquire waits for a connection. A machine that is busy takes a while to make one: who knows no better is patient. Of a database that
 // is away every caller but the first is told soon.
 func (p *pool) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	wait := p.patient
-	if p.away.Load() {
-		wait = p.wait
+	wait := p.wait
+	if !p.away.Load() {
+		wait *= patience
 	}
 	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -41,10 +41,9 @@ var (
 type Config struct {
 	App, Signin, Worker string
 
-	// Wait is how long a caller waits for a connection before ErrAway, where the one before got none.
-	Wait time.Duration // 250 ms: local pools connect in 10 ms; longer than that the caller is better told
-	// Patient is the same where the one before got one.
-	Patient time.Duration // 1 s, and Wait at least: eight connections at once took more than 250 ms where both cores were busy
+	// Wait is how long a caller waits for a connection before ErrAway, where the caller before got none; where that one got one, four
+	// times as long.
+	Wait time.Duration // 250 ms: local pools connect in 10 ms, eight at once on busy cores in over 250
 	// Connect limits one attempt to connect, which goes on in the background when its caller has gone.
 	Connect time.Duration // 3 s: a fail-over is noticed, a slow TLS handshake is not mistaken for one
 	// Statement is the server's limit for one statement of the app and sign-in roles; the worker has ten times that.
@@ -62,7 +61,6 @@ type DB struct {
 // Open makes the pools without connecting: PostgreSQL may be away. It fails only when an address cannot be read.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg.Wait = cmp.Or(cfg.Wait, 250*time.Millisecond)
-	cfg.Patient = max(cfg.Wait, cmp.Or(cfg.Patient, time.Second))
 	cfg.Connect = cmp.Or(cfg.Connect, 3*time.Second)
 	cfg.Statement = cmp.Or(cfg.Statement, 5*time.Second)
 	cfg.Conns = cmp.Or(cfg.Conns, 16)
@@ -168,7 +166,7 @@ func openPool(ctx context.Context, cfg Config, address string, statement time.Du
 	if err != nil {
 		return nil, fmt.Errorf("make the pool: %w", err)
 	}
-	return &pool{pgx: p, wait: cfg.Wait, patient: cfg.Patient, longest: 3 * statement, log: cfg.Log}, nil
+	return &pool{pgx: p, wait: cfg.Wait, longest: 3 * statement, log: cfg.Log}, nil
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
