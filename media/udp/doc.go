@@ -11,4 +11,10 @@
 // those of both directions of a call share it too; on several, the browsers' port, to which half of all packets come, soon has
 // one of its own. What a round sends through a shared port ([Port.Post]) leaves together at its end, by one system call; it
 // never waits for anything else, and no clock runs for it.
+//
+// # Crowds
+//
+// A poller is one goroutine among those that set calls up and end them. Go lets each have its turn, so where hundreds of calls begin
+// or end at once on one core, a poller that asked for nothing else would have one in a second, and everybody's audio would be as late.
+// While there is such a crowd it sleeps for moments instead: who wakes by the clock comes first.
 package udp

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -21,6 +22,10 @@ const (
 	drainRounds = 20
 	// rounds is how often a poller asks again before it looks after other things, so that a flood holds up none of them.
 	rounds = 8
+	// soon is how long who yields waits at most for its next turn, unless there is a crowd.
+	soon = 2 * time.Millisecond
+	// nap is what a crowd has between two rounds, of which the longest take twice as long.
+	nap = 500 * time.Microsecond
 )
 
 // poller reads many ports on one goroutine. A packet that comes while it sleeps wakes it; it takes all that has come by
@@ -53,6 +58,8 @@ type poller struct {
 	late   []*Port // were full a round ago
 	idle   bool    // nothing had come when it looked last
 	inbox  inbox
+
+	crowded atomic.Bool // whoever yields waits for long: see yield
 }
 
 func newPoller(of *Network) (*poller, error) {
@@ -184,9 +191,13 @@ func (p *poller) run() {
 			p.drain(d)
 		}
 		if !left {
+			p.crowded.Store(false)
 			return
 		}
-		if p.idle {
+		switch {
+		case p.idle && p.crowded.Load():
+			time.Sleep(nap)
+		case p.idle:
 			// Set anew, the bell rings at once where a packet came since the last look. Neither can fail.
 			_ = unix.EpollCtl(p.ringer, unix.EPOLL_CTL_MOD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
 			_ = p.wait.Read(p.rang)
@@ -229,8 +240,35 @@ func (p *poller) look() {
 		if p.idle = n == 0 && len(p.full) == 0; p.idle {
 			return
 		}
-		runtime.Gosched()
+		p.yield()
 	}
+}
+
+// yield lets others go on. Where hundreds of calls begin or end at once, who yields comes last in a queue that takes up to a second,
+// and so does who was woken by the bell: all audio would be as late. Who slept is the next to run once it wakes. So in such a crowd
+// the poller sleeps, until somebody else who yields has a turn soon again.
+func (p *poller) yield() {
+	if p.crowded.Load() {
+		time.Sleep(nap)
+		return
+	}
+	if turn() {
+		return
+	}
+	p.crowded.Store(true)
+	p.of.running.Go(func() {
+		for p.crowded.Load() && !turn() {
+			continue
+		}
+		p.crowded.Store(false)
+	})
+}
+
+// turn yields, and reports whether the caller had its turn again soon.
+func turn() bool {
+	began := time.Now()
+	runtime.Gosched()
+	return time.Since(began) < soon
 }
 
 func (p *poller) survive() {
