@@ -215,13 +215,9 @@ func (d *Desk) Link(ctx context.Context, url, email, shows string) error {
 	return d.Do(ctx, map[string]any{"do": "link", "url": url, "email": email, "shows": shows}, nil)
 }
 
-// Hears waits up to the bar for a tone of hz in what the browser plays.
-func (d *Desk) Hears(ctx context.Context, hz float64, bar time.Duration) (bool, error) {
-	var answer struct {
-		Heard bool `json:"heard"`
-	}
-	err := d.Do(ctx, map[string]any{"do": "hears", "hz": hz, "wait_ms": bar.Milliseconds()}, &answer)
-	return answer.Heard, err
+// Hears waits up to the bar for a tone of hz in what the browser plays. The error of one that does not come says what came instead.
+func (d *Desk) Hears(ctx context.Context, hz float64, bar time.Duration) error {
+	return d.Do(ctx, map[string]any{"do": "hears", "hz": hz, "wait_ms": bar.Milliseconds()}, nil)
 }
 
 // Follow begins to notice how long a tone of hz is not heard at a time.

@@ -245,6 +245,16 @@ export class Desk {
   async hears(hz, waitMS = 5_000) {
     return await this.page.evaluate(measure, { hz, waitMS });
   }
+
+  /** What there is to hear: the newest connection's state, how many there were, and how much has come on it. */
+  async line() {
+    return await this.page.evaluate(async () => {
+      const peer = globalThis.lastPeer;
+      const all = [...((await peer?.getStats()) ?? new Map()).values()].filter((s) => s.type === 'inbound-rtp');
+      const came = all.map((s) => `${s.packetsReceived} packets, energy ${s.totalAudioEnergy}`);
+      return `${peer?.connectionState}, ${globalThis.heardTracks?.length} so far, ${came}`;
+    });
+  }
 }
 
 /** Runs in the page: listens for hz in the newest remote track 50 times a second, and keeps the longest time without it. */
@@ -275,20 +285,23 @@ async function follow(hz) {
   };
 }
 
-/** Runs in the page: looks for hz in the newest remote track until it is found or the time is over. */
+/** Runs in the page: looks for hz in the newest remote track, whichever that is by then, until it is found or the time is over. */
 async function measure({ hz, waitMS }) {
-  const track = globalThis.heardTracks?.at(-1);
-  if (!track) return false;
   const context = new AudioContext();
   await context.resume();
   const analyser = context.createAnalyser();
   analyser.fftSize = 8192;
-  context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+  let track = null;
   const bins = new Float32Array(analyser.frequencyBinCount);
   const until = Date.now() + waitMS;
   const OVER_DB = 20;
   let found = false;
   while (!found && Date.now() < until) {
+    const newest = globalThis.heardTracks?.at(-1);
+    if (newest && newest !== track) {
+      track = newest;
+      context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    }
     await new Promise((done) => setTimeout(done, 100));
     analyser.getFloatFrequencyData(bins);
     const at = Math.round((hz * analyser.fftSize) / context.sampleRate);

@@ -19,7 +19,10 @@ const verbs = {
   'hang-up': () => desk.hangUp(),
   reload: () => desk.reload(),
   state: (c) => desk.state(c.state),
-  hears: async (c) => ({ heard: await desk.hears(c.hz, c.wait_ms) }),
+  hears: async (c) => {
+    if (await desk.hears(c.hz, c.wait_ms)) return;
+    throw new Error(`no tone of ${c.hz} Hz in ${c.wait_ms} ms: ${await desk.line()}`);
+  },
   follow: (c) => desk.follow(c.hz),
   gap: async () => ({ ms: await desk.gap() }),
   microphone: async () => ({ on: await desk.microphone() }),

@@ -75,7 +75,7 @@ func browser(t *testing.T, net *network.Network, change ...func(*desk.Options)) 
 // both checks that browser and caller hear each other.
 func both(t *testing.T, d *desk.Desk, c *carrier.Call, when string) {
 	t.Helper()
-	if heard, err := d.Hears(t.Context(), callerHz, hearBar); err != nil || !heard {
+	if err := d.Hears(t.Context(), callerHz, hearBar); err != nil {
 		t.Fatalf("%s: the browser does not hear the caller (%v)", when, err)
 	}
 	harness.Eventually(t, hearBar, when+": the caller hears the browser", func() bool { return c.Heard(operatorHz) })
