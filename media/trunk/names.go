@@ -48,8 +48,23 @@ var errOutside = errors.New("the target is not among the trunk's own addresses, 
 // errHost says that a text is no host: it would go into the headers of every call.
 var errHost = errors.New("no host")
 
-// odd says whether a character may not stand in a host.
-func odd(r rune) bool { return unfit(r) && r != ':' && r != '[' && r != ']' }
+// isHost says whether a text can stand for a host in a URI (RFC 3261 section 25.1): a name or an address, and a port behind it.
+func isHost(text string) bool {
+	host := text
+	if h, port, err := net.SplitHostPort(text); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
+		host = h
+	} else if h, _, err := net.SplitHostPort(text + ":0"); err == nil {
+		host = h // without brackets
+	}
+	if strings.HasPrefix(text, "[") || strings.Contains(host, ":") {
+		a, err := netip.ParseAddr(host)
+		return err == nil && a.Is6() && a.Zone() == ""
+	}
+	return host != "" && !strings.ContainsFunc(host, unfit)
+}
 
 // locate finds where a trunk's INVITEs go. A name is looked up here, on the call's own goroutine; what it stood for the
 // last time serves while nobody answers that question. Only an address of the trunk's own will do: from any other we
@@ -59,7 +74,7 @@ func (s *Server) locate(t routing.Trunk) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("target %q: %w", t.Out.Target, err)
 	}
-	if strings.ContainsFunc(domainOf(t.Out), odd) {
+	if !isHost(domainOf(t.Out)) {
 		return netip.AddrPort{}, fmt.Errorf("domain %q: %w", domainOf(t.Out), errHost)
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
