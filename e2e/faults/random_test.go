@@ -104,13 +104,15 @@ func (d *day) back(o *operator.Operator) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.ctx, backBar)
 	defer cancel()
-	for {
+	var all []error // each try's, and when: the last alone says little
+	for began := time.Now(); ; {
 		err := o.Resume(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			return
-		case errors.Is(err, operator.ErrRefused), ctx.Err() != nil:
-			d.t.Errorf("an operator whose connection was lost cannot come back: %v", err)
+		}
+		all = append(all, fmt.Errorf("after %v: %w", time.Since(began).Round(time.Millisecond), err))
+		if errors.Is(err, operator.ErrRefused) || ctx.Err() != nil {
+			d.t.Errorf("an operator whose connection was lost cannot come back: %v", errors.Join(all...))
 			return
 		}
 		d.pass(500 * time.Millisecond)

@@ -55,8 +55,9 @@ type Operator struct {
 	secret  string
 	socket  *socket
 	phone   *phone
-	absent  bool // by Drop: no coming back by itself
-	over    bool // the duty has ended
+	absent  bool               // by Drop: no coming back by itself
+	halt    context.CancelFunc // ends what makes a connection; nil: nothing has yet
+	over    bool               // the duty has ended
 	call    *duty.Card
 	tickets map[tenants.CallID]ticket.State // the messages that the desk shows
 }
@@ -228,9 +229,9 @@ func (o *Operator) watch(s *socket) {
 			wait.Stop()
 			return
 		}
-		err := o.Resume(o.ctx)
+		err := o.resume(o.ctx)
 		switch {
-		case err == nil || o.ctx.Err() != nil:
+		case err == nil || o.ctx.Err() != nil || errors.Is(err, errAbsent):
 			return
 		case errors.Is(err, ErrRefused):
 			o.tell(Event{Event: Failed, Why: err.Error()})
@@ -242,12 +243,28 @@ func (o *Operator) watch(s *socket) {
 
 // Resume comes back on duty with the duty's secret: after Drop, or sooner than the operator would by itself.
 func (o *Operator) Resume(ctx context.Context) error {
-	o.coming.Lock()
-	defer o.coming.Unlock()
 	o.mu.Lock()
-	secret, s := o.secret, o.socket
 	o.absent = false
 	o.mu.Unlock()
+	return o.resume(ctx)
+}
+
+// errAbsent says that the operator was dropped.
+var errAbsent = errors.New("the operator is absent")
+
+// resume is Resume, but for one who was dropped. Drop ends it.
+func (o *Operator) resume(ctx context.Context) error {
+	o.coming.Lock()
+	defer o.coming.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o.mu.Lock()
+	secret, s, absent := o.secret, o.socket, o.absent
+	o.halt = cancel
+	o.mu.Unlock()
+	if absent {
+		return errAbsent
+	}
 	if s != nil {
 		select {
 		case <-s.gone:
@@ -285,9 +302,12 @@ func (o *Operator) settle(ctx context.Context) error {
 // Drop loses socket and audio at once, as when the power fails: nobody says goodbye. Resume ends the absence.
 func (o *Operator) Drop() {
 	o.mu.Lock()
-	s, p := o.socket, o.phone
+	s, p, halt := o.socket, o.phone, o.halt
 	o.absent, o.phone = true, nil
 	o.mu.Unlock()
+	if halt != nil {
+		halt()
+	}
 	if p != nil {
 		p.close(true, o.options.Log)
 	}
@@ -316,6 +336,9 @@ func (o *Operator) check(ctx context.Context) error {
 	o.mu.Lock()
 	s, p := o.socket, o.phone
 	o.mu.Unlock()
+	if s == nil || p == nil {
+		return errSocket
+	}
 	soon, cancel := context.WithTimeout(ctx, changeIn)
 	defer cancel()
 	if err := o.Wait(soon, func(v live.DutyView) bool { return v.Media }); err != nil {
