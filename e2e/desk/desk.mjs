@@ -252,7 +252,7 @@ export class Desk {
       const peer = globalThis.lastPeer;
       const all = [...((await peer?.getStats()) ?? new Map()).values()].filter((s) => s.type === 'inbound-rtp');
       const came = all.map((s) => `${s.packetsReceived} packets, energy ${s.totalAudioEnergy}`);
-      return `${peer?.connectionState}, ${globalThis.heardTracks?.length} so far, ${came}`;
+      return `${peer?.connectionState}, ${globalThis.heardTracks?.length} connections so far, ${came}`;
     });
   }
 }

@@ -48,22 +48,13 @@ var errOutside = errors.New("the target is not among the trunk's own addresses, 
 // errHost says that a text is no host: it would go into the headers of every call.
 var errHost = errors.New("no host")
 
-// isHost says whether a text can stand for a host in a URI (RFC 3261 section 25.1): a name or an address, and a port behind it.
+// isHost says whether a text is a name or an address, without port. The brackets of an IPv6 address are sipgo's to write; it writes
+// none around an IPv4 address in IPv6's clothes.
 func isHost(text string) bool {
-	host := text
-	if h, port, err := net.SplitHostPort(text); err == nil {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return false
-		}
-		host = h
-	} else if h, _, err := net.SplitHostPort(text + ":0"); err == nil {
-		host = h // without brackets
+	if a, err := netip.ParseAddr(text); err == nil {
+		return a.Zone() == "" && !a.Is4In6()
 	}
-	if strings.HasPrefix(text, "[") || strings.Contains(host, ":") {
-		a, err := netip.ParseAddr(host)
-		return err == nil && a.Is6() && a.Zone() == ""
-	}
-	return host != "" && !strings.ContainsFunc(host, unfit)
+	return text != "" && !strings.ContainsFunc(text, unfit)
 }
 
 // locate finds where a trunk's INVITEs go. A name is looked up here, on the call's own goroutine; what it stood for the

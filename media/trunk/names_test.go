@@ -96,12 +96,12 @@ func TestACarrierIsWhereItWasWhileNobodyKnowsItsName(t *testing.T) {
 
 func TestWhatStandsForAHost(t *testing.T) {
 	t.Parallel()
-	for _, host := range []string{"a", "carrier.example", "carrier.example:5080", "192.0.2.1", "192.0.2.1:5060", "::1", "[::1]", "[2001:db8::1]:5060"} {
+	for _, host := range []string{"a", "carrier.example", "192.0.2.1", "::1", "2001:db8::1"} {
 		if !isHost(host) {
 			t.Errorf("%q is taken for none", host)
 		}
 	}
-	for _, host := range []string{"", "[", "]", "[a]", "[::1", "::1]", "a:b", "a:70000", "a:1:2", ":5060", "[fe80::1%eth0]", "a b", "a\r\nX: y", "a;b", "a@b"} {
+	for _, host := range []string{"", "[", "[a]", "[::1]", "[::1", "::1]", "a:b", "carrier.example:5080", "[::1]:5060", "fe80::1%eth0", "::ffff:192.0.2.1", "a b", "a\r\nX: y", "a;b", "a@b"} {
 		if isHost(host) {
 			t.Errorf("%q is taken for one", host)
 		}
