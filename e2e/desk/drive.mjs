@@ -1,13 +1,23 @@
 // Drives one desk by JSON lines: {"do":"sign-in","email":"ada@harbor.example"} in, {"do":"sign-in","ok":true,...} out,
-// one answer a command, in order. Ends with its input. Usage: node drive.mjs [OPTIONS of openBrowser, as JSON]
+// one answer a command, in order; the first says whether there is a browser. Ends with its input.
+// Usage: node drive.mjs [OPTIONS of openBrowser, as JSON]
 
 import { createInterface } from 'node:readline';
 import { Desk, openBrowser } from './desk.mjs';
 import { look, scan } from './look.mjs';
 
-const browser = await openBrowser(JSON.parse(process.argv[2] ?? '{}'));
+const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+let browser = null;
 let beside = null;
-let desk = await Desk.open(browser);
+let desk = null;
+try {
+  browser = await openBrowser(JSON.parse(process.argv[2] ?? '{}'));
+  desk = await Desk.open(browser);
+} catch (error) {
+  tell({ do: 'open', ok: false, error: String(error).replace(/\s+/g, ' ').slice(-800) }); // the end: Chromium's last words
+  await browser?.close();
+  process.exit(1);
+}
 
 const verbs = {
   'sign-in': (c) => desk.signIn(c.email, c.password),
@@ -66,7 +76,6 @@ const verbs = {
   errors: () => ({ errors: desk.errors }),
 };
 
-const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 tell({ do: 'open', ok: true });
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === '') continue;
