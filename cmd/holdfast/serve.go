@@ -280,7 +280,7 @@ func (n *node) start() error {
 }
 
 // prepare brings the database up to this build and loads what was asked for, where this process is a worker, and begins to
-// compile routing copies. It is tried again until it succeeds.
+// compile routing copies. It is tried again until it succeeds. The journal may be shipped afterwards.
 func (n *node) prepare(ctx context.Context) error {
 	if n.settings.has(roleWorker) {
 		if err := n.fill(ctx); err != nil {
@@ -292,7 +292,12 @@ func (n *node) prepare(ctx context.Context) error {
 	}
 	n.compiled.Store(true)
 	n.compiler.Start()
-	return nil
+	select {
+	case <-n.herald.Heard():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // fill makes the database's tables, and what a demonstration or a bench needs in them.

@@ -233,6 +233,40 @@ func TestOpenStoriesAreToldAgainAtTheNextStart(t *testing.T) {
 	}
 }
 
+// Whoever does slowly what follows from each event must not read for ever, at a start, because calls go on.
+func TestAReplayEndsThoughEventsComeFasterThanTheyAreRead(t *testing.T) {
+	t.Parallel()
+	for name, bytes := range map[string]int64{"one segment": 0, "many segments": 500} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := open(t, Config{Dir: t.TempDir(), SegmentBytes: bytes})
+			const before = 3 * batchEntries / 2
+			for i := range uint64(before) {
+				j.accept(event("before", i+1))
+			}
+			synced(t, j)
+			heard, meanwhile := 0, uint64(0)
+			err := j.Replay(Cursor{}, func(Event) error {
+				heard++
+				for range 2 {
+					meanwhile++
+					j.Append(event("meanwhile", meanwhile))
+				}
+				if heard > 2*before+2*batchEntries {
+					return errors.New("it goes on and on")
+				}
+				return nil
+			})
+			if err != nil || heard < before {
+				t.Errorf("%d of %d events were read (%v)", heard, before, err)
+			}
+			if all := ofCalls(replay(t, j)); len(all) < before+int(meanwhile) {
+				t.Errorf("%d events are there of %d", len(all), before+int(meanwhile))
+			}
+		})
+	}
+}
+
 func TestDataThatIsNoJSONOrTooMuchIsNotedAndTheEventKept(t *testing.T) {
 	t.Parallel()
 	j := open(t, Config{Dir: t.TempDir()})

@@ -79,10 +79,11 @@ func (j *Journal) Read(from Cursor, limit int) ([]Event, Cursor, error) {
 	}
 }
 
-// Replay calls fn for all events that follow the cursor, in the order of the disk, up to what is written now or fn's first error. Of a
+// Replay calls fn for all events that follow the cursor, in the order of the disk, up to what is written now or fn's first error, and
+// perhaps for some that come meanwhile: whoever wants each event subscribes before. It ends, however fast events come and fn is slow. Of a
 // story that was carried on ([Journal.OpenStories] has those) older events may come again behind newer ones, or for the first time.
 func (j *Journal) Replay(from Cursor, fn func(Event) error) error {
-	for {
+	for end := j.end(); end.after(from); {
 		events, to, err := j.Read(from, batchEntries)
 		if err != nil || len(events) == 0 {
 			return err
@@ -94,6 +95,17 @@ func (j *Journal) Replay(from Cursor, fn func(Event) error) error {
 		}
 		from = to
 	}
+	return nil
+}
+
+// end returns the cursor behind what is written now.
+func (j *Journal) end() Cursor {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c := j.disk.current; c != nil {
+		return Cursor{Segment: c.number, Offset: c.size}
+	}
+	return Cursor{Segment: j.disk.next} // of the segments that there are, the last is over
 }
 
 // segmentAt returns the first segment whose number is at least number, where its readable part ends (-1: at the end of

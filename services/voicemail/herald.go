@@ -64,6 +64,7 @@ type Herald struct {
 	cfg     HeraldConfig
 	calls   map[callKey]*followed // in progress
 	untold  []notify.Notice       // refused by the outbox: the disk is not well
+	heard   chan struct{}         // closed once what was on the disk was heard
 	stopped chan struct{}
 	once    sync.Once
 	wait    sync.WaitGroup
@@ -87,22 +88,23 @@ func NewHerald(cfg HeraldConfig) *Herald {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Herald{cfg: cfg, calls: map[callKey]*followed{}, stopped: make(chan struct{})}
+	return &Herald{cfg: cfg, calls: map[callKey]*followed{}, heard: make(chan struct{}), stopped: make(chan struct{})}
 }
 
-// Start reads what is on the disk, before it returns, and then follows the journal. It is called once, before anything
-// ships the journal: what is shipped may leave the disk.
+// Start begins to hear the journal, first what is on the disk: that takes as long as the outbox takes to keep what was not told yet,
+// and nothing waits for it but shipping (see Heard). It is called once.
 func (h *Herald) Start() {
 	events, cancel := h.cfg.Journal.Subscribe(heraldBuffer)
-	h.guarded(func() {
-		for _, s := range h.cfg.Journal.OpenStories() { // in their order, which those that were carried on do not have on the disk
-			for _, e := range s.Events {
-				h.hear(e)
-			}
-		}
-	})
-	h.guarded(h.read)
 	h.wait.Go(func() {
+		h.guarded(func() {
+			for _, s := range h.cfg.Journal.OpenStories() { // in their order, which those that were carried on do not have on the disk
+				for _, e := range s.Events {
+					h.hear(e)
+				}
+			}
+		})
+		h.guarded(h.read)
+		close(h.heard)
 		for {
 			h.follow(events)
 			cancel()
@@ -116,6 +118,10 @@ func (h *Herald) Start() {
 		}
 	})
 }
+
+// Heard is closed once the herald has heard what was on the disk when it started. Nothing may ship the journal before: what is shipped may
+// leave the disk.
+func (h *Herald) Heard() <-chan struct{} { return h.heard }
 
 // Stop ends following and waits for it. It may be repeated.
 func (h *Herald) Stop() {

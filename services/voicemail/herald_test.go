@@ -147,6 +147,44 @@ func TestEveryoneWhoWantsToKnowIsToldOfAMessageOnceAndAfterACrashToo(t *testing.
 	}
 }
 
+// A start waits for nobody's mail: with a disk that is slow, callers who left a message would keep the pages away.
+func TestAStartDoesNotWaitForTheOutboxButShippingDoes(t *testing.T) {
+	t.Parallel()
+	j, err := journal.Open(journal.Config{Dir: filepath.Join(t.TempDir(), "spool"), Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Stop() }()
+	for _, e := range left("duna", "kovacs", "c1", time.Now()) {
+		j.Append(e)
+	}
+	disk := stuck{asked: make(chan struct{}, 10), goesOn: make(chan struct{})}
+	h := NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: disk})
+	h.Start()
+	defer h.Stop()
+	<-disk.asked
+	select {
+	case <-h.Heard():
+		t.Error("what is on the disk may be shipped, and nobody was told of it")
+	default:
+	}
+	close(disk.goesOn)
+	select {
+	case <-h.Heard():
+	case <-time.After(time.Minute):
+		t.Error("nothing is ever shipped")
+	}
+}
+
+// stuck is an outbox whose disk stands still.
+type stuck struct{ asked, goesOn chan struct{} }
+
+func (s stuck) Tell(context.Context, notify.Notice) error {
+	s.asked <- struct{}{}
+	<-s.goesOn
+	return nil
+}
+
 // A call that was carried on has older events behind newer ones on the disk, when its node dies.
 func TestAMessageOfACallThatWasCarriedOnIsTold(t *testing.T) {
 	t.Parallel()
