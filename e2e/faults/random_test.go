@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -112,11 +113,17 @@ func (d *day) back(o *operator.Operator) {
 		}
 		all = append(all, fmt.Errorf("after %v: %w", time.Since(began).Round(time.Millisecond), err))
 		if errors.Is(err, operator.ErrRefused) || ctx.Err() != nil {
-			d.t.Errorf("an operator whose connection was lost cannot come back: %v", errors.Join(all...))
+			d.t.Errorf("an operator whose connection was lost cannot come back: %v\nthe node said:\n%s", errors.Join(all...), d.closings())
 			return
 		}
 		d.pass(500 * time.Millisecond)
 	}
+}
+
+// closings is what the node said of the sockets that it closed last: a story's end may be half an hour and 100,000 lines away.
+func (d *day) closings() string {
+	lines := slices.DeleteFunc(strings.Split(d.n.Log(), "\n"), func(line string) bool { return !strings.Contains(line, "socket closed") })
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
 func TestWhateverHappensTheBooksAreRight(t *testing.T) {

@@ -26,6 +26,29 @@ func TestAClientThatTakesNoAnswersIsClosed(t *testing.T) {
 	}
 }
 
+func TestWhoShowsMuchWaitsUntilFewAnswersWait(t *testing.T) {
+	t.Parallel()
+	_, end := context.WithCancelCause(t.Context())
+	c := newSocket(nil, tenants.Actor{}, time.Now, slog.New(slog.DiscardHandler), end)
+	for range ahead {
+		if !c.room(t.Context()) {
+			t.Fatal("there is room, and it was refused")
+		}
+		c.answer(Message{Type: "ticket"})
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if c.room(over) {
+		t.Error("room was given behind too many")
+	}
+	given := make(chan bool)
+	go func() { given <- c.room(t.Context()) }()
+	c.collect() // they are sent
+	if !<-given {
+		t.Error("no room was given though all was sent")
+	}
+}
+
 func TestOnASlowLineTheNewestStateReplacesTheOlder(t *testing.T) {
 	t.Parallel()
 	_, end := context.WithCancelCause(t.Context())

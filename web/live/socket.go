@@ -16,6 +16,8 @@ import (
 const (
 	// outbox is how many answers may wait for a slow line; shown states do not count, the newest replaces the older.
 	outbox = 256
+	// ahead is how many answers may wait where something is shown piece by piece: what is asked meanwhile is answered soon.
+	ahead = 8
 	// pace and burst bound a socket's commands: 30 a second over time, 60 at once.
 	pace  = 30
 	burst = 60
@@ -50,12 +52,13 @@ type socket struct {
 	last    *Message                   // the goodbye: nothing follows
 	over    func()                     // is told that the sign-in is over; nil: goodbye at once
 	wake    chan struct{}
+	taken   chan struct{} // what waited is being sent
 }
 
 func newSocket(conn *websocket.Conn, actor tenants.Actor, now func() time.Time, log *slog.Logger, end context.CancelCauseFunc) *socket {
 	return &socket{
 		conn: conn, actor: actor, now: now, log: log, end: end, allowance: newAllowance(pace, burst, now()),
-		beaten: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		beaten: make(chan struct{}, 1), wake: make(chan struct{}, 1), taken: make(chan struct{}, 1),
 	}
 }
 
@@ -158,6 +161,24 @@ func (c *socket) answer(m Message) {
 	c.nudge()
 }
 
+// room waits until few answers wait, for whoever shows much piece by piece, and reports whether the socket is still there. One
+// goroutine of a socket may call it.
+func (c *socket) room(ctx context.Context) bool {
+	for {
+		c.mu.Lock()
+		few := len(c.answers) < ahead
+		c.mu.Unlock()
+		if few {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.taken:
+		}
+	}
+}
+
 // refuse answers the command id with a problem.
 func (c *socket) refuse(id, code, text string) {
 	c.answer(Message{Type: "error", ID: id, Error: &Problem{Code: code, Text: text}})
@@ -248,6 +269,10 @@ func (c *socket) collect() (out []func() Message) {
 		out = append(out, func() Message { return m })
 	}
 	c.answers = nil
+	select {
+	case c.taken <- struct{}{}:
+	default:
+	}
 	for i, say := range c.states {
 		if say != nil {
 			out = append(out, say)

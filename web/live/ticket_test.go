@@ -114,6 +114,21 @@ func TestAReloadedPageIsShownItsDraftAndWhoWasRelievedSeesWhoHasIt(t *testing.T)
 	}
 }
 
+// Every answered call begins a message, and those of ten minutes of short calls are more than a socket lets wait.
+func TestWhoHoldsHundredsOfDraftsComesBack(t *testing.T) {
+	t.Parallel()
+	b, d := typing(t)
+	const drafts = 1000
+	for i := range drafts {
+		id := tenants.CallID(fmt.Sprintf("01920000-0000-7000-8000-%012d", i))
+		d.Joined(ticket.Origin{Tenant: "harbor", Call: id, Account: "lakeside", AccountName: "Lakeside Cardiology"}, ada, "Ada")
+	}
+	p := b.open("/desk/socket?ticket=desk/operator/1")
+	for shown := map[tenants.TicketID]bool{}; len(shown) < drafts; {
+		shown[p.next(kind("ticket")).Ticket.ID] = true
+	}
+}
+
 func TestOtherPeoplesMessagesAreNotShownUntilTheyAreTouched(t *testing.T) {
 	t.Parallel()
 	b, d := typing(t)
