@@ -104,7 +104,13 @@ func (h *Herald) Start() {
 			}
 		})
 		h.guarded(h.read)
-		close(h.heard)
+		select {
+		case <-h.stopped: // perhaps in the midst of it: what was not heard stays on the disk for the next start
+			cancel()
+			return
+		default:
+			close(h.heard)
+		}
 		for {
 			h.follow(events)
 			cancel()
@@ -119,7 +125,7 @@ func (h *Herald) Start() {
 	})
 }
 
-// Heard is closed once the herald has heard what was on the disk when it started. Nothing may ship the journal before: what is shipped may
+// Heard is closed once the herald has heard what was on the disk when it started, and never if it is stopped before. Nothing may ship the journal before: what is shipped may
 // leave the disk.
 func (h *Herald) Heard() <-chan struct{} { return h.heard }
 

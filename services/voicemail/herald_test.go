@@ -176,6 +176,31 @@ func TestAStartDoesNotWaitForTheOutboxButShippingDoes(t *testing.T) {
 	}
 }
 
+func TestWhatAStoppedHeraldHasNotHeardIsNotShipped(t *testing.T) {
+	t.Parallel()
+	j, err := journal.Open(journal.Config{Dir: filepath.Join(t.TempDir(), "spool"), Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Stop() }()
+	for _, id := range []string{"c1", "c2"} {
+		for _, e := range left("duna", "kovacs", id, time.Now()) {
+			j.Append(e)
+		}
+	}
+	disk := stuck{asked: make(chan struct{}, 10), goesOn: make(chan struct{})}
+	h := NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: disk})
+	h.Start()
+	<-disk.asked
+	go func() { <-h.stopped; close(disk.goesOn) }()
+	h.Stop()
+	select {
+	case <-h.Heard():
+		t.Error("a message of which nobody was told may be shipped")
+	default:
+	}
+}
+
 // stuck is an outbox whose disk stands still.
 type stuck struct{ asked, goesOn chan struct{} }
 
