@@ -292,12 +292,7 @@ func (n *node) prepare(ctx context.Context) error {
 	}
 	n.compiled.Store(true)
 	n.compiler.Start()
-	select {
-	case <-n.herald.Heard():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
 // fill makes the database's tables, and what a demonstration or a bench needs in them.

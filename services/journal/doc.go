@@ -12,7 +12,8 @@
 //   - [Journal.Sync] returns nil only when everything appended before is on the disk for good. That is asked before
 //     anyone outside is told that a thing is kept.
 //   - Subscribers get every event in order. One that does not keep up is cut off (its channel is closed) and asks for
-//     the present state again; nobody waits for it.
+//     the present state again; nobody waits for it. One that must not miss any follows: the disk keeps what it has
+//     not read.
 //   - An event is stored in PostgreSQL once, however often it is shipped: (tenant, kind, id, seq) is its key.
 //
 // # The spool
@@ -26,8 +27,9 @@
 //
 // What cannot be read is passed over up to the next sound record. At start a torn tail is cut off; a file whose header
 // is not ours is renamed to .bad; a file damaged in its middle is linked to .bad and its sound records are used. Each
-// of these raises an alarm, and the start goes on. The oldest segment is removed when it has been shipped and no story
-// that is still open has an event in it, so that the stories a crash cut off can always be told again: [Journal.OpenStories].
+// of these raises an alarm, and the start goes on. The oldest segment is removed when it has been shipped, all
+// followers have read it, and no story that is still open has an event in it, so that the stories a crash cut off can
+// always be told again: [Journal.OpenStories].
 // Open stories in old segments are written once more at the end, where the rest of these segments outweighs them: what a
 // start has to read is in proportion to what is open.
 package journal

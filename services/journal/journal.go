@@ -102,6 +102,7 @@ type Journal struct {
 	cursor      Cursor
 	behind      int
 	subscribers map[*subscriber]struct{}
+	followers   map[*Follower]struct{}
 	alarms      map[alarmKey]*OpenAlarm
 	alarmSeq    uint64 // the last number given to an alarm's event
 
@@ -146,6 +147,7 @@ func prepare(cfg Config) *Journal {
 		live:        map[uint64]int64{},
 		disk:        disk{unreadable: map[uint64]bool{}},
 		subscribers: map[*subscriber]struct{}{},
+		followers:   map[*Follower]struct{}{},
 		alarms:      map[alarmKey]*OpenAlarm{},
 		writeWake:   make(chan struct{}, 1),
 		shipWake:    make(chan struct{}, 1),

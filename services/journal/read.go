@@ -102,6 +102,11 @@ func (j *Journal) Replay(from Cursor, fn func(Event) error) error {
 func (j *Journal) end() Cursor {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.endsAt()
+}
+
+// endsAt is end under mu.
+func (j *Journal) endsAt() Cursor {
 	if c := j.disk.current; c != nil {
 		return Cursor{Segment: c.number, Offset: c.size}
 	}
@@ -200,7 +205,7 @@ func (j *Journal) advance(ctx context.Context, to Cursor, count int) {
 	j.cursor = to
 	j.recent.shipped(to)
 	j.behind -= count
-	gone, held, live := j.unneeded(to.Segment)
+	gone, held, live := j.unneeded(j.followed(to.Segment))
 	carries := held > j.cfg.SegmentBytes+2*live && to.after(j.copied)
 	j.mu.Unlock()
 
@@ -213,9 +218,9 @@ func (j *Journal) advance(ctx context.Context, to Cursor, count int) {
 	}
 }
 
-// unneeded returns the shipped segments, those before a number, that may go, how many bytes the others have, and how many of these are
-// of open stories. They go from the front only: the end of a story never goes before its beginning, which the next start would take
-// for an open story. Under mu.
+// unneeded returns the segments before a number, all shipped and read, that may go, how many bytes the others have, and how many of
+// these are of open stories. They go from the front only: the end of a story never goes before its beginning, which the next start
+// would take for an open story. Under mu.
 func (j *Journal) unneeded(before uint64) (gone []segment, held, live int64) {
 	for _, s := range j.disk.segments {
 		switch {

@@ -1,5 +1,7 @@
 package journal
 
+import "sort"
+
 // recentEvents bounds what recent holds: a second of a very busy node. A shipper that is further behind than that reads the disk.
 const recentEvents = 4096
 
@@ -36,17 +38,16 @@ func (r *recent) after(c Cursor, limit int) ([]Event, Cursor, bool) {
 	if r.from.after(c) {
 		return nil, c, false
 	}
-	var events []Event
-	for _, p := range r.events {
-		if !p.to.after(c) {
-			continue
-		}
-		events = append(events, p.event)
-		if len(events) == limit {
-			return events, p.to, true
-		}
+	first := sort.Search(len(r.events), func(i int) bool { return r.events[i].to.after(c) })
+	found := r.events[first:min(first+limit, len(r.events))]
+	if len(found) == 0 {
+		return nil, c, false
 	}
-	return events, r.end, len(events) > 0
+	events := make([]Event, len(found))
+	for i, p := range found {
+		events[i] = p.event
+	}
+	return events, found[len(found)-1].to, true
 }
 
 // shipped forgets what is before the cursor.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -21,8 +22,7 @@ import (
 // Tape is the journal of this node, as a Herald reads it. services/journal has it.
 type Tape interface {
 	OpenStories() []journal.Story
-	Subscribe(buffer int) (events <-chan journal.Event, cancel func())
-	Replay(from journal.Cursor, fn func(journal.Event) error) error
+	Follow() *journal.Follower
 	Raise(tenant tenants.TenantID, key, text string, severity journal.Severity)
 	Clear(tenant tenants.TenantID, key string)
 }
@@ -39,8 +39,6 @@ const AlarmUntold = "voicemail_untold:"
 const DataAudio = "audio"
 
 const (
-	// heraldBuffer is how far a herald may fall behind before it reads the journal again.
-	heraldBuffer = 4096
 	// retellEvery is the pause before somebody is told again whom the outbox did not take.
 	retellEvery = 5 * time.Second
 	// newsFor bounds what a start still tells: what is older was told, or is a matter for reminders.
@@ -58,16 +56,15 @@ type HeraldConfig struct {
 }
 
 // Herald has those who want to know told of every message that this node keeps: the addresses of the account and of the
-// tenant. It reads the journal, at start all that is on the disk: a message that a dying process kept and did not tell of
-// is told then. The outbox sees to it that nobody is told twice.
+// tenant. It follows the journal, at start from the oldest event on the disk: a message that a dying process kept and did not
+// tell of is told then. The outbox sees to it that nobody is told twice. However slow the outbox is, nothing leaves the disk
+// before the herald has heard it, and nothing else waits for it.
 type Herald struct {
-	cfg     HeraldConfig
-	calls   map[callKey]*followed // in progress
-	untold  []notify.Notice       // refused by the outbox: the disk is not well
-	heard   chan struct{}         // closed once what was on the disk was heard
-	stopped chan struct{}
-	once    sync.Once
-	wait    sync.WaitGroup
+	cfg    HeraldConfig
+	calls  map[callKey]*followed // in progress
+	untold []notify.Notice       // refused by the outbox: the disk is not well
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
 }
 
 type callKey struct {
@@ -88,72 +85,55 @@ func NewHerald(cfg HeraldConfig) *Herald {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Herald{cfg: cfg, calls: map[callKey]*followed{}, heard: make(chan struct{}), stopped: make(chan struct{})}
+	return &Herald{cfg: cfg, calls: map[callKey]*followed{}, cancel: func() {}}
 }
 
-// Start begins to hear the journal, first what is on the disk: that takes as long as the outbox takes to keep what was not told yet,
-// and nothing waits for it but shipping (see Heard). It is called once.
+// Start begins to hear the journal. What is shipped may leave the disk, so nothing ships the journal before. It is called once.
 func (h *Herald) Start() {
-	events, cancel := h.cfg.Journal.Subscribe(heraldBuffer)
+	events := h.cfg.Journal.Follow()
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
 	h.wait.Go(func() {
-		h.guarded(func() {
-			for _, s := range h.cfg.Journal.OpenStories() { // in their order, which those that were carried on do not have on the disk
-				for _, e := range s.Events {
-					h.hear(e)
-				}
-			}
-		})
-		h.guarded(h.read)
-		select {
-		case <-h.stopped: // perhaps in the midst of it: what was not heard stays on the disk for the next start
-			cancel()
-			return
-		default:
-			close(h.heard)
+		for _, s := range h.cfg.Journal.OpenStories() { // in their order, which those that were carried on do not have on the disk
+			h.hearAll(ctx, s.Events)
 		}
-		for {
-			h.follow(events)
-			cancel()
-			select {
-			case <-h.stopped:
-				return
-			case <-time.After(time.Second): // cut off for being slow, or the journal has stopped
-			}
-			events, cancel = h.cfg.Journal.Subscribe(heraldBuffer)
-			h.guarded(h.read)
-		}
+		h.follow(ctx, events)
 	})
 }
 
-// Heard is closed once the herald has heard what was on the disk when it started, and never if it is stopped before. Nothing may ship the journal before: what is shipped may
-// leave the disk.
-func (h *Herald) Heard() <-chan struct{} { return h.heard }
-
 // Stop ends following and waits for it. It may be repeated.
 func (h *Herald) Stop() {
-	h.once.Do(func() { close(h.stopped) })
+	h.cancel()
 	h.wait.Wait()
 }
 
-func (h *Herald) follow(events <-chan journal.Event) {
-	again := time.NewTicker(retellEvery)
-	defer again.Stop()
-	late := time.NewTimer(time.Minute) // what a disk that stalled at the start had not shown yet
-	defer late.Stop()
-	for {
-		select {
-		case <-h.stopped:
+// follow hears what is on the disk and what comes, until ctx or the journal ends.
+func (h *Herald) follow(ctx context.Context, events *journal.Follower) {
+	for retold := time.Now(); ; {
+		turn, cancel := context.WithTimeout(ctx, retellEvery)
+		heard, err := events.Next(turn)
+		cancel()
+		switch {
+		case ctx.Err() != nil || errors.Is(err, io.EOF):
 			return
-		case e, ok := <-events:
-			if !ok {
-				return
-			}
-			h.guarded(func() { h.hear(e) })
-		case <-late.C:
-			h.guarded(h.read)
-		case <-again.C:
-			h.guarded(h.retell)
+		case err != nil && !errors.Is(err, context.DeadlineExceeded):
+			h.cfg.Log.Error("voicemail: the journal could not be read: somebody may not be told", "err", err)
 		}
+		h.hearAll(ctx, heard)
+		if time.Since(retold) >= retellEvery {
+			h.guarded(h.retell)
+			retold = time.Now()
+		}
+	}
+}
+
+// hearAll hears events, until ctx ends: the next start hears the others.
+func (h *Herald) hearAll(ctx context.Context, events []journal.Event) {
+	for _, e := range events {
+		if ctx.Err() != nil {
+			return
+		}
+		h.guarded(func() { h.hear(e) })
 	}
 }
 
@@ -164,22 +144,6 @@ func (h *Herald) guarded(do func()) {
 		}
 	}()
 	do()
-}
-
-// read hears everything on the disk.
-func (h *Herald) read() {
-	err := h.cfg.Journal.Replay(journal.Cursor{}, func(e journal.Event) error {
-		select {
-		case <-h.stopped:
-			return errors.New("stopped")
-		default:
-		}
-		h.hear(e)
-		return nil
-	})
-	if err != nil {
-		h.cfg.Log.Error("voicemail: the journal could not be read to its end: somebody may not be told", "err", err)
-	}
 }
 
 // hear takes one event of a call; those it has had already change nothing.
@@ -226,21 +190,25 @@ func (h *Herald) tell(s call.State) {
 	}
 }
 
-// hand gives a notice to the outbox, again later when it does not take it.
-func (h *Herald) hand(n notify.Notice) {
+// hand gives a notice to the outbox, again later when it does not take it. It says whether it did.
+func (h *Herald) hand(n notify.Notice) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), retellEvery)
 	defer cancel()
 	if err := h.cfg.Teller.Tell(ctx, n); err != nil {
 		h.cfg.Log.Error("voicemail: a notice is not taken, and offered again", "tenant", string(n.Tenant), "voicemail", n.Key, "err", err)
 		h.untold = append(h.untold, n)
+		return false
 	}
+	return true
 }
 
+// retell offers the outbox what it did not take, until it does not take one again.
 func (h *Herald) retell() {
-	again := h.untold
-	h.untold = nil
-	for _, n := range again {
-		h.hand(n)
+	for range len(h.untold) {
+		first := h.untold[0]
+		if h.untold = h.untold[1:]; !h.hand(first) {
+			return
+		}
 	}
 }
 
