@@ -83,7 +83,8 @@ func wantedOf(text, usual string) (wanted, bool) {
 	}
 	uri = strings.TrimSpace(uri)
 	w := wanted{stay: stayOf(usual)}
-	if !ok || len(uri) > maxContact || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }) || sip.ParseUri(uri, &w.uri) != nil {
+	delimits := func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' || r == '"' } // RFC 3261 section 25.1: in no URI
+	if !ok || len(uri) > maxContact || strings.ContainsFunc(uri, delimits) || sip.ParseUri(uri, &w.uri) != nil {
 		return w, false
 	}
 	w.uri.Headers = nil
