@@ -109,7 +109,7 @@ func (h *Herald) Stop() {
 
 // follow hears what is on the disk and what comes, until ctx or the journal ends.
 func (h *Herald) follow(ctx context.Context, events *journal.Follower) {
-	for retold := time.Now(); ; {
+	for retold := time.Now(); ctx.Err() == nil; { // Next would take what was not heard for dealt with
 		turn, cancel := context.WithTimeout(ctx, retellEvery)
 		heard, err := events.Next(turn)
 		cancel()

@@ -152,84 +152,98 @@ func TestEveryoneWhoWantsToKnowIsToldOfAMessageOnceAndAfterACrashToo(t *testing.
 // A disk that keeps notices more slowly than callers leave messages, while what is shipped leaves it as soon as it may.
 func TestEveryoneIsToldHoweverFarTheOutboxIsBehind(t *testing.T) {
 	t.Parallel()
-	const messages = 3000 // 6,000 events
-	dir := filepath.Join(t.TempDir(), "spool")
-	j, shipper := shipped(t, dir)
-	disk := stuck{asked: make(chan notify.Notice, messages), goesOn: make(chan struct{})}
-	h := NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: disk})
-	h.Start()
-	for n := range messages {
-		for _, e := range left("quiet", "", fmt.Sprint("c", n), time.Now()) {
-			j.Append(e)
+	const batch, more, last = 400, 2500, 2 // of two events each, some fifty to a segment
+	dir, stored := filepath.Join(t.TempDir(), "spool"), make(depot, 2*(1+batch+more+last))
+	disk := stuck{asked: make(chan string, 2+1+batch+more+last), goesOn: make(chan struct{})}
+	j, h := heralded(t, dir, disk)
+	leave := func(name string, messages int) {
+		for n := range messages {
+			for _, e := range left("quiet", "", fmt.Sprint(name, n), time.Now()) {
+				j.Append(e)
+			}
 		}
 	}
-	waitFor(t, "all is shipped", func() bool { return shipper.Behind() == 0 })
-
-	told := map[string]bool{(<-disk.asked).Key: true}
+	told := make([]string, 2)
+	leave("one", 1)
+	told[0] = <-disk.asked
+	leave("batch", batch)
+	disk.goesOn <- struct{}{}
+	told[1] = <-disk.asked // the herald has read all of the batch, and tells of its first
+	leave("more", more)
+	s := journal.NewShipper(journal.ShipperConfig{Journal: j, Store: stored})
+	s.Start()
+	distinct(t, "are shipped", 1+batch+more, stored)
 	h.cancel()
-	disk.goesOn <- struct{}{} // the one that is on its way
-	h.Stop()                  // and the next start tells the others
-	shipper.Stop()
+	disk.goesOn <- struct{}{}
+	h.Stop()              // and the next start tells the others
+	for n := range last { // what may go is gone when the second is shipped
+		leave(fmt.Sprint("last", n), 1)
+		distinct(t, "are shipped", 1, stored)
+	}
+	s.Stop()
 	if err := j.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	j, shipper = shipped(t, dir)
-	h = NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: disk})
-	h.Start()
-	defer h.Stop()
+
+	heralded(t, dir, disk)
 	close(disk.goesOn)
-	waitFor(t, "all were told", func() bool {
-		select {
-		case n := <-disk.asked:
-			told[n.Key] = true
-		default:
-		}
-		return len(told) == messages
-	})
-	waitFor(t, "the disk keeps nothing that was shipped and told", func() bool {
-		for _, e := range left("quiet", "", fmt.Sprint("bell", time.Now()), time.Now()) { // segments go with the next events that are shipped
-			j.Append(e)
-		}
-		segments, err := filepath.Glob(filepath.Join(dir, "*.spool"))
-		return err == nil && len(segments) < 10
-	})
+	disk.asked <- told[0]
+	disk.asked <- told[1]
+	distinct(t, "were told", 1+batch+more+last, disk.asked)
 }
 
-// shipped is a journal of small segments, of which all is shipped at once.
-func shipped(t *testing.T, dir string) (*journal.Journal, *journal.Shipper) {
+// heralded is a journal of small segments with a herald.
+func heralded(t *testing.T, dir string, teller notify.Teller) (*journal.Journal, *Herald) {
 	t.Helper()
-	j, err := journal.Open(journal.Config{Dir: dir, Node: "n1", SegmentBytes: 4000})
+	j, err := journal.Open(journal.Config{Dir: dir, Node: "n1", SegmentBytes: 40_000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := journal.NewShipper(journal.ShipperConfig{Journal: j, Store: anywhere{}})
-	s.Start()
-	t.Cleanup(func() { s.Stop(); _ = j.Stop() })
-	return j, s
+	h := NewHerald(HeraldConfig{Journal: j, Book: theBook(), Teller: teller})
+	h.Start()
+	t.Cleanup(func() { h.Stop(); _ = j.Stop() })
+	return j, h
 }
 
-// anywhere stores what it is given.
-type anywhere struct{}
+// depot is a store that says which calls it has to their ends.
+type depot chan string
 
-func (anywhere) Ship(context.Context, []journal.Event) error { return nil }
+func (d depot) Ship(ctx context.Context, events []journal.Event) error {
+	for _, e := range events {
+		if e.Kind != journal.Call || !e.Final {
+			continue
+		}
+		select {
+		case d <- e.ID:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
 
-func waitFor(t *testing.T, what string, there func() bool) {
+// distinct waits until so many different ones have come: what is shipped or told again counts once.
+func distinct(t *testing.T, what string, want int, from <-chan string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !there(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within a minute: ", what)
+	limit := time.After(time.Minute)
+	for seen := map[string]bool{}; len(seen) < want; {
+		select {
+		case one := <-from:
+			seen[one] = true
+		case <-limit:
+			t.Fatalf("within a minute %d of %d %s", len(seen), want, what)
 		}
 	}
 }
 
 // stuck is an outbox whose disk stands still.
 type stuck struct {
-	asked  chan notify.Notice
+	asked  chan string // keys of the notices
 	goesOn chan struct{}
 }
 
 func (s stuck) Tell(_ context.Context, n notify.Notice) error {
-	s.asked <- n
+	s.asked <- n.Key
 	<-s.goesOn
 	return nil
 }
